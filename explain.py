@@ -1,0 +1,36 @@
+"""Explain a trained model: python explain.py --method gradcam. Writes pictures and raw maps to outputs/."""
+
+import argparse
+import sys
+
+from keras_actmaps import commands
+
+
+def parse(arguments=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--method", default="gradcam", help="one method or several, separated by commas, or all (default: gradcam)")
+    add("--run", help="a run folder, as runs/grid (default: the newest run)")
+    add("--model", help="a .keras file, or a keras.applications name with ImageNet weights, instead of a run")
+    add("--image", nargs="+", help="image files")
+    add("--index", nargs="+", type=int, help="places of images in the test split")
+    add("--split", choices=["test", "validation", "train"], default="test", help="where --index looks (default: test)")
+    add("--target", help="a class by name or number, or all (default: the predicted class)")
+    add("--layer", help="a layer by name, path or number (default: the last with a spatial output)")
+    add("--output", default="outputs", help="the folder to write to (default: outputs)")
+    add("--colormap", default="turbo")
+    add("--alpha", type=float, default=0.5, help="of the map over the image, 0 to 1 (default: 0.5)")
+    add("--data-dir", help="where TFDS data is, if it is not where the run found it")
+    add("-s", "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    from keras_actmaps import asking
+
+    asking.answer(**vars(arguments))
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    sys.exit(commands.run(main, "explain.py"))

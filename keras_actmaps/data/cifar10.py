@@ -1,0 +1,51 @@
+"""CIFAR-10 with the standard augmentation: a shift of up to four pixels and a mirror image."""
+
+import tensorflow as tf
+
+from keras_actmaps.data import sources
+from keras_actmaps.data.records import Data, Info, limited
+
+HELD_OUT = 2_500
+SHIFT = 4
+
+
+def cifar10(data_dir=None, batch_size: int = 128, seed: int = 0, limit: int | None = None) -> Data:
+    """Images (N,32,32,3) in 0..1; validation = the last 2,500 training images."""
+    prepared = sources.builder("cifar10", data_dir)
+    sizes = {split: prepared.info.splits[split].num_examples for split in ("train", "test")}
+    held_out = min(HELD_OUT, sizes["train"] // 10)
+    counts = limited({"train": sizes["train"] - held_out, "validation": held_out, "test": sizes["test"]}, limit)
+    info = Info("cifar10", sources.class_names("cifar10", data_dir), (32, 32, 3), counts,
+                f"CIFAR-10 through TFDS, {prepared.data_path}")  # fmt: skip
+
+    def build(split: str, training: bool) -> tf.data.Dataset:
+        images, labels = sources.arrays("cifar10", "test" if split == "test" else "train", data_dir)
+        first = sizes["train"] - held_out if split == "validation" else 0
+        rows = tf.data.Dataset.range(first, first + counts[split])
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        if training:
+            rows = rows.shuffle(counts[split], seed)
+
+        def assemble(row, epoch_seed):
+            batch = tf.gather(images, row)
+            if training:
+                batch = augment(batch, tf.stack([epoch_seed, 0]))
+            return tf.cast(batch, tf.float32) / 255.0, tf.gather(labels, row), {}
+
+        return tf.data.Dataset.zip((rows.batch(batch_size), seeds)).map(assemble, tf.data.AUTOTUNE)
+
+    return Data(info, build)
+
+
+def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Each image (N,H,W,C) shifted by up to four pixels over a reflected border and mirrored or not."""
+    count, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    down, right, mirror = tf.unstack(tf.random.split(seed, 3))
+    border = [[0, 0], [SHIFT, SHIFT], [SHIFT, SHIFT], [0, 0]]
+    images = tf.pad(images, border, "REFLECT")
+    rows = tf.random.stateless_uniform((count, 1), down, 0, 2 * SHIFT + 1, tf.int32) + tf.range(height)
+    columns = tf.random.stateless_uniform((count, 1), right, 0, 2 * SHIFT + 1, tf.int32) + tf.range(width)
+    mirrored = tf.random.stateless_uniform((count, 1), mirror) < 0.5
+    columns = tf.where(mirrored, columns[:, ::-1], columns)
+    images = tf.gather(images, rows, batch_dims=1)
+    return tf.transpose(tf.gather(tf.transpose(images, (0, 2, 1, 3)), columns, batch_dims=1), (0, 2, 1, 3))

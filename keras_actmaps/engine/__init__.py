@@ -1,0 +1,33 @@
+"""The only rooms that differentiate, compile and batch; one file a framework, chosen by Keras' backend."""
+
+import importlib
+
+import keras
+import numpy as np
+
+BACKENDS = ("tensorflow",)
+
+if keras.backend.backend() not in BACKENDS:
+    raise ImportError(
+        f"keras_actmaps has no engine for the Keras backend {keras.backend.backend()!r}; set KERAS_BACKEND to one of: "
+        f"{', '.join(BACKENDS)}"
+    )
+_framework = importlib.import_module(f"keras_actmaps.engine.{keras.backend.backend()}")
+
+compiled = _framework.compiled
+gradients = _framework.gradients
+
+
+def batches(arrays, batch_size: int):
+    """(arrays of `batch_size` rows, how many of them are real): the last batch is padded with its last row.
+
+    One shape only, so that one program is compiled.
+    """
+    count = len(arrays[0])
+    size = min(batch_size, count)
+    for start in range(0, count, size):
+        part = [np.asarray(array[start : start + size]) for array in arrays]
+        real = len(part[0])
+        if real < size:
+            part = [np.concatenate([array, np.repeat(array[-1:], size - real, axis=0)]) for array in part]
+        yield part, real

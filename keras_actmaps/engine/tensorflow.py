@@ -1,0 +1,39 @@
+"""TensorFlow: GradientTape differentiates, tf.function compiles, XLA where there is a GPU."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+class compiled:  # noqa: N801 - used like a function
+    """`function` of tensors as a graph, traced once for each shape; `traces` counts.
+
+    xla: None takes XLA on a GPU and a plain graph on a CPU, where XLA can be ten times slower.
+    """
+
+    def __init__(self, function: Callable, xla: bool | None = None):
+        self.traces = 0
+
+        def traced(*tensors):
+            self.traces += 1
+            return function(*tensors)
+
+        xla = bool(tf.config.list_physical_devices("GPU")) if xla is None else xla
+        self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
+
+    def __call__(self, *tensors):
+        return self._function(*(tf.convert_to_tensor(tensor) for tensor in tensors))
+
+
+def gradients(function: Callable, tensors: list) -> tuple[list, object]:
+    """`function(*tensors) -> (scores, anything)`: the gradients of the summed scores at `tensors`, and anything.
+
+    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        scores, anything = function(*tensors)
+    found = tape.gradient(scores, tensors)
+    if any(gradient is None for gradient in found):
+        raise ValueError("the score does not depend on the input through operations that have a gradient")
+    return [tf.convert_to_tensor(gradient) for gradient in found], anything

@@ -1,0 +1,252 @@
+"""Probe: a Keras model made ready to be asked. Compiled once for each method and shape."""
+
+import operator
+from collections.abc import Callable
+from types import MappingProxyType
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+from keras_actmaps import engine, rewire
+
+PREDICTED = -1  # the target that stands for the class the model predicts
+
+
+class Probe:
+    """A model and a layer, to be asked many times.
+
+    layer: None = the last layer with a spatial output; a name, a path into a nested model
+        (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of these for methods that fuse.
+
+    Raises ValueError for a model without weights, with several inputs, or a layer that it has not. The model's
+    weights may change afterwards, its layers may not.
+    """
+
+    def __init__(self, model: keras.Model, layer=None):
+        if not isinstance(model, keras.Model):
+            raise TypeError(f"a Keras model is needed, not {type(model).__name__}")
+        self.name = model.name
+        self.graph = rewire.linear_top(rewire.flatten(model))
+        self.input_shape = rewire.input_shape(model)
+        self.layer = _path(self, model, layer)
+        self._model = model  # keeps an opaque model alive
+        self._compiled: dict = {}
+        self._answer = None
+
+    @property
+    def layers(self) -> list[str]:
+        """The paths of the layers with a spatial output, in the order in which they run."""
+        return list(dict.fromkeys(step.path for step in self.graph.steps if self._is_spatial(step.writes[-1])))
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes; None where the outputs are not (N, classes)."""
+        outputs = self.graph.outputs
+        shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
+        return shape[-1] if len(shape) == 2 else None
+
+    @property
+    def space(self) -> tuple[int | None, ...]:
+        """The shape of a map: (H, W) for images, (T,) for sequences, (F,) for tables."""
+        return self.input_shape[1:-1] or self.input_shape[1:]
+
+    @property
+    def traces(self) -> int:
+        """How often anything was compiled."""
+        return sum(program.traces for program in self._compiled.values())
+
+    def release(self) -> "Probe":
+        """Forget the model itself, so that a cache of probes does not keep it alive."""
+        self._model = None
+        return self
+
+    def outputs(self, images):
+        """images (N, ...) -> the model's outputs without a softmax or sigmoid, in float32."""
+        return self.finish(self.graph.steps, {self.graph.inputs[0]: images})
+
+    def gradients(self, images, targets):
+        """The gradients of the targets' scores at the images: (N,H,W,C) -> (N,H,W,C)."""
+
+        def function(x):
+            outputs = self.outputs(x)
+            return self.score(outputs, targets), outputs
+
+        (gradients,), outputs = engine.gradients(function, [images])
+        self.note(outputs, targets)
+        return gradients
+
+    def at_layer(self, images, targets, equation: Callable):
+        """`equation(features, gradients) -> map` at the probe's layer; (N,h,w), or (N,K,h,w) for targets (N,K).
+
+        The backbone runs once and, for each of the K targets, only what follows the layer. With a list of layers the
+        equation gets lists.
+        """
+        values, slots, after = self.split(images)
+        known = values if all(slot in values for slot in slots) else rewire.run(after, values)
+        features = [known[slot] for slot in slots]
+        zeros = [ops.zeros_like(feature) for feature in features]
+
+        def one(targets):
+            def head(*shifts):
+                outputs = self.finish(after, values, dict(zip(slots, shifts)))
+                return self.score(outputs, targets), outputs
+
+            gradients, outputs = engine.gradients(head, zeros)
+            pairs = (features, gradients) if isinstance(self.layer, list) else (features[0], gradients[0])
+            return equation(*(tree.map_structure(_float32, pair) for pair in pairs)), outputs
+
+        if callable(targets) or len(targets.shape) == 1:
+            maps, outputs = one(targets)
+        else:
+            outputs = self.finish(after, values)
+            maps = ops.map(lambda column: one(column)[0], ops.transpose(targets))
+            maps = ops.moveaxis(maps, 0, 1)
+        self.note(outputs, targets)
+        return maps
+
+    def targets(self, targets, count: int):
+        """Targets as a user gives them -> int32 (N,) or (N,K), or the callable itself.
+
+        Raises ValueError for a class that is not there and for targets that do not fit the images or the outputs.
+        """
+        if callable(targets):
+            return targets
+        classes = self.classes
+        if classes is None and not self.graph.is_opaque:
+            raise ValueError(f"the outputs of {self.name!r} are no class scores (N, classes); give targets as a function "
+                             "outputs -> (N,)")  # fmt: skip
+        if targets is None:
+            return np.full(count, PREDICTED, "int32")
+        if isinstance(targets, str):
+            if targets != "all" or classes is None:
+                raise ValueError(f"no targets {targets!r}; give a class, (N,) or (N,K) classes, 'all' or a function")
+            return np.tile(np.arange(classes, dtype="int32"), (count, 1))
+        asked = np.asarray(targets)
+        if asked.ndim == 0:
+            asked = np.full(count, asked)
+        if not np.issubdtype(asked.dtype, np.integer) or asked.ndim > 2 or len(asked) != count:
+            raise ValueError(f"targets of shape {asked.shape} and type {asked.dtype} do not fit {count} images; "
+                             "give integers (N,) or (N,K)")  # fmt: skip
+        outside = asked[(asked < 0) | (asked >= (classes or np.inf))]
+        if outside.size:
+            raise ValueError(f"no class {outside[0]}; {self.name!r} has the classes 0 to {(classes or 0) - 1}")
+        return asked.astype("int32")
+
+    def images(self, images) -> np.ndarray:
+        """Images as a user gives them -> float32 (N, ...); ValueError where they do not fit the model."""
+        array = np.asarray(images)
+        if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+            raise ValueError(f"images of type {array.dtype} are no numbers; give an array {self.input_shape}")
+        fits = array.ndim == len(self.input_shape) and all(
+            want in (None, side) for side, want in zip(array.shape[1:], self.input_shape[1:])
+        )
+        if not fits:
+            hint = "; for one image give images[None]" if array.ndim == len(self.input_shape) - 1 else ""
+            raise ValueError(f"images of shape {array.shape} do not fit {self.name!r}, which takes "
+                             f"{self.input_shape}{hint}")  # fmt: skip
+        if not array.size:
+            raise ValueError(f"no images: shape {array.shape}")
+        array = array.astype("float32", copy=False)
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"image {int(np.argmin(finite))} holds NaN or Inf")
+        return array
+
+    def score(self, outputs, targets):
+        """The scores (N,) of the targets (N,), or (N,K) of (N,K); a callable target is called."""
+        if callable(targets):
+            return _float32(ops.convert_to_tensor(targets(outputs)))
+        targets = self.resolve(outputs, targets)
+        if len(targets.shape) == 1:
+            return ops.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
+        return ops.take_along_axis(outputs, targets, axis=1)
+
+    def resolve(self, outputs, targets):
+        """The targets with the predicted class where they say PREDICTED."""
+        if callable(targets):
+            return ops.full((tree.flatten(outputs)[0].shape[0],), PREDICTED, "int32")
+        predicted = ops.cast(ops.argmax(outputs, axis=-1), targets.dtype)
+        return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
+
+    def ask(self, function: Callable, images, targets, **settings):
+        """`function(probe, images, targets, **settings) -> maps`, compiled: (maps, resolved targets, scores)."""
+        question = targets if callable(targets) else None
+        key = (function, question, tuple(sorted((name, repr(value)) for name, value in settings.items())))
+        if key not in self._compiled:
+
+            def program(images, *numbers):
+                self._answer = None
+                maps = function(self, images, question or numbers[0], **settings)
+                outputs, targets = self._answer or (self.outputs(images), question or numbers[0])
+                self._answer = None
+                return _float32(maps), self.resolve(outputs, targets), self.score(outputs, targets)
+
+            self._compiled[key] = engine.compiled(program)
+        return self._compiled[key](images, *([] if question else [targets]))
+
+    def need_layers(self) -> list[str]:
+        """The layer or layers as a list; ValueError where there is none."""
+        if self.graph.is_opaque:
+            raise ValueError(_unseen(self.name))
+        if self.layer is None:
+            raise ValueError(f"{self.name!r} has no layer with a spatial output")
+        return self.layer if isinstance(self.layer, list) else [self.layer]
+
+    def note(self, outputs, targets) -> None:
+        """Keep what a pass has found anyway, so that `ask` need not run the model again for the scores."""
+        if self._answer is None:
+            self._answer = outputs, targets
+
+    def split(self, images):
+        """The model cut at its layers: (values before the cut, the layers' slots, the steps behind the cut)."""
+        slots = [self.graph.places[path] for path in self.need_layers()]
+        after = self.graph.below(slots)
+        later = set(map(id, after))
+        before = [step for step in self.graph.steps if id(step) not in later]
+        return rewire.run(before, {self.graph.inputs[0]: images}), slots, after
+
+    def finish(self, steps, values, shifts=MappingProxyType({})):
+        """The outputs, in float32, that `steps` make of `values`."""
+        values = rewire.run(steps, values, shifts)
+        return tree.map_structure(lambda slot: _float32(values[slot]), self.graph.outputs)
+
+    def _is_spatial(self, slot) -> bool:
+        shape = self.graph.shapes.get(slot, ())
+        space = shape[1:-1]
+        if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
+            return False
+        return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+
+
+def _path(probe: Probe, model: keras.Model, layer):
+    """A layer as the user names it -> its path, or a list of paths; None where the model has no spatial layer."""
+    names = probe.layers
+    if layer is None:
+        return names[-1] if names else None
+    if isinstance(layer, (list, tuple)):
+        return [_path(probe, model, one) for one in layer]
+    if not isinstance(layer, str):
+        try:
+            layer = model.layers[operator.index(layer)].name
+        except (IndexError, TypeError):
+            raise ValueError(f"no layer {layer!r} in {model.name!r}; it has {len(model.layers)} layers") from None
+    if layer in probe.graph.places and layer not in names:  # a nested model stands for its last layer
+        layer = getattr(probe.graph.writer(probe.graph.places[layer]), "path", layer)
+    found = [path for path in names if path == layer] or [p for p in names if p.rsplit("/", 1)[-1] == layer]
+    if len(found) == 1:
+        return found[0]
+    if probe.graph.is_opaque:
+        raise ValueError(_unseen(model.name))
+    choices = ", ".join(found or names) or "none"
+    raise ValueError(f"{'more than one' if found else 'no spatial'} layer {layer!r} in {model.name!r}; "
+                     f"there are: {choices}")  # fmt: skip
+
+
+def _unseen(name: str) -> str:
+    return (f"the layers of {name!r} cannot be seen, since its call() uses operations outside Keras; "
+            "methods that need no layer work")  # fmt: skip
+
+
+def _float32(tensor):
+    return ops.cast(tensor, "float32")

@@ -1,0 +1,211 @@
+"""Training by each data set's protocol, into a run folder."""
+
+import csv
+import io
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+
+import keras
+import numpy as np
+
+from keras_actmaps import data as datasets
+from keras_actmaps import models
+from keras_actmaps.runs import Run, RunFolder
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a model is trained: Adam and cross-entropy, at a constant or a one-cycle learning rate."""
+
+    model: str
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    one_cycle: bool = False
+
+
+PROTOCOLS = {
+    "grid": Protocol("grid_cnn", epochs=10),
+    "drawn-grid": Protocol("grid_cnn", epochs=5),
+    "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
+    "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
+    "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
+}
+HEAD = Protocol("backbone", epochs=100)  # one linear layer on frozen, pooled features
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C; the message says what is kept."""
+
+
+def train(
+    dataset: str,
+    *,
+    backbone: str | None = None,
+    weights: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    limit: int | None = None,
+    data_dir: str | None = None,
+    seed: int = 0,
+    runs: str | os.PathLike = "runs",
+    resume: bool = False,
+    say=print,
+) -> Run:
+    """Train on a data set and write `runs/<dataset>/`; a backbone with weights is frozen and gets a linear head.
+
+    Raises ValueError, FileNotFoundError or DataUnavailable for what the caller can mend, Interrupted on Ctrl-C.
+    """
+    frozen = backbone is not None and weights not in (None, "none")
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "model": backbone}
+    protocol = _protocol(dataset, frozen, given)
+    keras.utils.set_random_seed(seed)
+    arguments = {"data_dir": data_dir, "batch_size": protocol.batch_size, "seed": seed, "limit": limit}
+    if backbone and (dataset == "pets" or dataset.startswith("folder:")):
+        arguments["size"] = models.side(backbone)
+    data = datasets.load(dataset, **arguments)
+    folder = RunFolder(runs, dataset)
+    model, history = folder.resume() if resume else (_model(protocol, weights, data), [])
+    summary = _summary(model)
+    say(f"{data.info.source}: {data.info.counts}\n{summary}")
+    if not resume:
+        record = {"dataset": dataset, "data": arguments, "protocol": asdict(protocol), "weights": weights, "seed": seed}
+        folder.begin(record | _facts(data.info), summary)
+    started = time.monotonic()
+    keep = KeepBest(folder, history)
+    try:
+        (_fit_head if frozen else _fit)(model, data, protocol, keep)
+    except KeyboardInterrupt:
+        raise Interrupted(_interrupted(folder, keep)) from None
+    return _finish(folder, keep, data, time.monotonic() - started, say)
+
+
+def _protocol(dataset: str, frozen: bool, given: dict) -> Protocol:
+    protocol = HEAD if frozen else PROTOCOLS.get(dataset, PROTOCOLS["folder"])
+    protocol = replace(protocol, **{name: value for name, value in given.items() if value is not None})
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if getattr(protocol, name) <= 0:
+            raise ValueError(f"{name}={getattr(protocol, name)} trains nothing; give a number above 0")
+    return protocol
+
+
+def _model(protocol: Protocol, weights, data: datasets.Data) -> keras.Model:
+    info = data.info
+    if protocol.model in models.MODELS:
+        model = models.MODELS[protocol.model](info.image_shape, len(info.classes))
+    elif info.image_shape[-1] != 3:
+        raise ValueError(f"backbone {protocol.model!r} needs colour images; those of {info.name!r} are grey")
+    else:
+        white = 255.0 / info.scale
+        model = models.backbone(protocol.model, weights, len(info.classes), info.image_shape, white)
+    _compile(model, protocol, info.counts["train"])
+    return model
+
+
+def _compile(model: keras.Model, protocol: Protocol, images: int) -> None:
+    rate = protocol.learning_rate
+    if protocol.one_cycle:
+        steps = protocol.epochs * -(-images // protocol.batch_size)
+        warmup = max(1, steps // 5)
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10, max(1, steps - warmup), alpha=1e-3, warmup_target=rate, warmup_steps=warmup
+        )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # XLA, which "auto" picks, is slower than a graph on a CPU.
+    jit = "auto" if keras.distribution.list_devices("gpu") else False
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=jit)
+
+
+class KeepBest(keras.callbacks.Callback):
+    """After each epoch: the history, a checkpoint to resume from, and the model if it is the best so far."""
+
+    def __init__(self, folder: RunFolder, history: list[dict]):
+        super().__init__()
+        self.folder, self.history = folder, history
+
+    def best(self) -> dict:
+        return max(self.history, key=lambda row: row["val_accuracy"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})
+        if self.best() is self.history[-1]:
+            self.folder.save("model.keras", self.model)
+        self.folder.save("checkpoint.keras", self.model)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, self.history[0].keys(), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(self.history)
+        self.folder.write("history.csv", table.getvalue())
+
+
+def _fit(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: KeepBest) -> None:
+    model.fit(
+        data.train,
+        validation_data=data.validation,
+        initial_epoch=len(keep.history),
+        epochs=protocol.epochs,
+        callbacks=[keep],
+        shuffle=False,  # the pipeline has done it
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+
+
+def _fit_head(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: KeepBest) -> None:
+    """The linear layer alone, on features computed once and standardised; the scale is folded into its weights."""
+    pooled = keras.Model(model.inputs, model.get_layer("pool").output)
+    features, labels = {}, {}
+    for split in ("train", "validation"):
+        batches = data.truth(split).map(lambda images, label, truth: (images, label))
+        features[split] = pooled.predict(batches, verbose="auto" if sys.stdout.isatty() else 0)
+        labels[split] = np.concatenate([label.numpy() for _, label in batches])
+    mean, deviation = features["train"].mean(0), features["train"].std(0) + 1e-6
+    scaled = {split: (value - mean) / deviation for split, value in features.items()}
+    head = keras.Sequential([keras.Input(mean.shape), keras.layers.Dense(len(data.info.classes), name="logits")])
+    _compile(head, replace(protocol, one_cycle=True), len(mean))
+    stop = keras.callbacks.EarlyStopping("val_accuracy", patience=20, restore_best_weights=True)
+    fitted = head.fit(
+        scaled["train"], labels["train"], protocol.batch_size, protocol.epochs, verbose=0,
+        validation_data=(scaled["validation"], labels["validation"]), callbacks=[stop],
+    )  # fmt: skip
+    kernel, bias = head.layers[-1].get_weights()
+    kernel = kernel / deviation[:, None]
+    model.get_layer("logits").set_weights([kernel, bias - mean @ kernel])
+    keep.set_model(model)
+    keep.on_epoch_end(stop.best_epoch, {key: values[stop.best_epoch] for key, values in fitted.history.items()})
+
+
+def _finish(folder: RunFolder, keep: KeepBest, data: datasets.Data, seconds: float, say) -> Run:
+    best = keras.saving.load_model(folder.partial / "model.keras", compile=False)
+    _compile(best, HEAD, 1)
+    loss, accuracy = best.evaluate(data.test, verbose=0)
+    metrics = {"test_accuracy": accuracy, "test_loss": loss, "epoch": keep.best()["epoch"],
+               "val_accuracy": keep.best()["val_accuracy"], "seconds": round(seconds, 1)}  # fmt: skip
+    folder.write("metrics.json", json.dumps(metrics, indent=2))
+    run = folder.publish()
+    say(f"test accuracy {accuracy:.2%} on {data.info.counts['test']} images (epoch {metrics['epoch']:.0f}, "
+        f"{seconds:.0f} s); wrote {run.path}")  # fmt: skip
+    return run
+
+
+def _interrupted(folder: RunFolder, keep: KeepBest) -> str:
+    if not folder.has_model():
+        return "interrupted before the first epoch was over; nothing new is kept"
+    best, run = keep.best(), folder.publish()
+    return (f"interrupted; the best model so far (epoch {best['epoch']:.0f}, validation accuracy "
+            f"{best['val_accuracy']:.2%}) is kept in {run.path}; go on with --resume")  # fmt: skip
+
+
+def _facts(info: datasets.Info) -> dict:
+    """What explaining needs to know about the data."""
+    return {"classes": info.classes, "image_shape": info.image_shape, "scale": info.scale, "counts": info.counts,
+            "source": info.source, "notice": info.notice}  # fmt: skip
+
+
+def _summary(model: keras.Model) -> str:
+    lines = []
+    model.summary(print_fn=lambda line, **_: lines.append(line))
+    return "\n".join(lines)
