@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_actmaps import engine, methods
 from keras_actmaps.explanation import Explanation
+from keras_actmaps.methods import kinds
 from keras_actmaps.probe import Probe
 from keras_actmaps.resize import resize
 
@@ -30,7 +31,7 @@ def explain(model, images, method: str = "gradcam", targets=None, layer=None, ba
     """
     probe = _as_probe(model, layer)
     images = probe.images(images)
-    return _explain(probe, images, method, targets, _size(batch_size, len(images)), settings)
+    return _explain(probe, images, method, targets, batch_size, _size(batch_size, len(images)), settings)
 
 
 def explain_dataset(
@@ -50,49 +51,74 @@ def explain_dataset(
         if isinstance(targets, str) and targets == "labels" and labels is None:
             raise ValueError("targets='labels', but the dataset holds images only")
         asked = labels if isinstance(targets, str) and targets == "labels" else targets
-        yield _explain(probe, images, method, asked, size, settings)
+        yield _explain(probe, images, method, asked, batch_size, size, settings)
     if size is None:
         raise ValueError("the dataset holds no images")
 
 
-def _explain(probe: Probe, images, method: str, targets, size: int, settings: dict) -> Explanation:
+def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: int, settings: dict) -> Explanation:
     function = methods.named(method)
-    settings = _settings(function, method, settings)
+    settings = _settings(method, settings)
     targets = probe.targets(targets, len(images))
+    probe = probe.sized(batch_size, size)
     columns = [targets]
-    if not callable(targets) and targets.ndim == 2 and not function.takes_many:
+    if not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False):
         columns = list(targets.T)
-    answers = [_one_pass(probe, function, images, column, size, settings) for column in columns]
-    maps, targets, scores = answers[0] if len(answers) == 1 else (np.stack(part, axis=1) for part in zip(*answers))
+    answers = [_in_batches(probe, function, images, column, settings) for column in columns]
+    maps, targets, scores, residual = answers[0]
+    if len(columns) > 1:
+        maps, targets, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
     return Explanation(
-        maps=resize(maps, images.shape[1:-1] or images.shape[1:]),
+        maps=maps,
         targets=targets.astype("int64"),
         scores=scores,
         method=method,
         layer=probe.layer,
+        residual=residual,
         settings=settings,
         versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
     )
 
 
-def _one_pass(probe: Probe, function, images, targets, size: int, settings: dict):
-    """Maps, resolved targets and scores of all images, `size` at a time."""
+def _in_batches(probe: Probe, function, images, targets, settings: dict):
+    """Maps at image size, resolved targets, scores and residuals (or None) of all images, a batch at a time."""
     arrays = [images] if callable(targets) else [images, targets]
     parts = []
-    for batch, real in engine.batches(arrays, size):
-        answer = probe.ask(function.program, batch[0], targets if callable(targets) else batch[1], **settings)
-        parts.append([np.asarray(tensor)[:real] for tensor in answer])
-    return [np.concatenate(part) for part in zip(*parts)]
+    for batch, real in engine.batches(arrays, probe.size):
+        asked = targets if callable(targets) else batch[1]
+        maps, resolved, scores = (np.asarray(part) for part in _ask(probe, function, batch[0], asked, settings))
+        residual = None
+        if hasattr(function, "sums_to"):
+            question = targets if callable(targets) else resolved
+            expected = function.sums_to(probe, batch[0], question, scores, settings)
+            residual = maps.reshape(len(maps), -1).sum(1, dtype="float64").astype("float32") - expected
+        if settings.get("channels") != "keep":
+            maps = resize(maps, images.shape[1:-1] or images.shape[1:])
+        parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
+    return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
 
-def _settings(function, method: str, given: dict) -> dict:
-    """All settings of a method: those given and the defaults of the others."""
-    parameters = inspect.signature(function).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+def _ask(probe: Probe, function, images, targets, settings: dict):
+    """Maps, resolved targets and scores of one batch."""
+    if hasattr(function, "program"):
+        return probe.ask(function.program, images, targets, **settings)
+    _, resolved, scores = probe.ask(kinds.scores_only, images, targets)
+    question = targets if callable(targets) else np.asarray(resolved)
+    return function(probe, images, question, **settings), resolved, scores
+
+
+def defaults(method: str) -> dict:
+    """The settings of a method and their defaults."""
+    parameters = inspect.signature(methods.named(method)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _settings(method: str, given: dict) -> dict:
+    known = defaults(method)
     for name in given:
-        if name not in defaults:
-            raise ValueError(f"{method} has no setting {name!r}; it has: {', '.join(defaults) or 'none'}")
-    return {**defaults, **given}
+        if name not in known:
+            raise ValueError(f"{method} has no setting {name!r}; it has: {', '.join(known) or 'none'}")
+    return {**known, **given}
 
 
 def _size(batch_size: int, count: int) -> int:

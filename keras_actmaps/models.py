@@ -97,6 +97,12 @@ def backbone(
     return keras.Model(images, _pooled_logits(features, classes), name=network.name)
 
 
+def imagenet_classes() -> tuple[str, ...]:
+    """The names of the 1000 classes, which Keras downloads."""
+    ranked = keras.applications.imagenet_utils.decode_predictions(np.arange(1000.0)[None], top=1000)[0]
+    return tuple(name for _, name, _ in reversed(ranked))
+
+
 def squeezenet(input_tensor, weights=None, include_top: bool = True, classifier_activation=None) -> keras.Model:
     """SqueezeNet v1.1 (Iandola et al. 2016): eight fire modules; the head is a 1x1 convolution, ReLU and GAP."""
     if weights == "imagenet":

@@ -1,5 +1,6 @@
 """Probe: a Keras model made ready to be asked. Compiled once for each method and shape."""
 
+import copy
 import operator
 from collections.abc import Callable
 from types import MappingProxyType
@@ -21,6 +22,9 @@ class Probe:
 
     Raises ValueError for a model without weights, with several inputs, or a layer that it has not. The model's
     weights may change afterwards, its layers may not.
+
+    For methods of many passes: `batch_size` is the most images in memory, `size` the number of images in a batch, and
+    `report(done, total)` is called as images go by; all three are set by `explain`, the last by who wants to show it.
     """
 
     def __init__(self, model: keras.Model, layer=None):
@@ -33,6 +37,14 @@ class Probe:
         self._model = model  # keeps an opaque model alive
         self._compiled: dict = {}
         self._answer = None
+        self.batch_size = self.size = 32
+        self.report: Callable[[int, int], None] = lambda done, total: None
+
+    def sized(self, batch_size: int, size: int) -> "Probe":
+        """The same probe, sharing what is compiled, with the most images in memory and those of one batch."""
+        view = copy.copy(self)
+        view.batch_size, view.size = batch_size, size
+        return view
 
     @property
     def layers(self) -> list[str]:

@@ -106,13 +106,14 @@ def class_panels(
     for number, (image, maps) in enumerate(zip(drawn, explanation.maps)):
         panels = axes[number * rows : (number + 1) * rows].ravel()
         _show(panels[0], image, titles[number])
-        scale = _scale(maps)
+        scale = _scale(maps, clip=True)
         for panel, one, name in zip(panels[1:], maps, names[number]):
             panel.imshow(one, cmap=_colours(scale, colormap), norm=scale)
             panel.set_title(name, **FONT)
         for panel in panels[count:]:
             panel.set_visible(False)
-        _bar(figure, list(panels[:count]), scale, _colours(scale, colormap), panel=False)
+        beyond = "min" if maps.min() < scale.vmin else "neither"
+        _bar(figure, list(panels[:count]), scale, _colours(scale, colormap), 0.015, beyond)
     return figure
 
 
@@ -199,9 +200,11 @@ def _map(figure: Figure, panel, values: np.ndarray, title: str, colormap: str) -
     _bar(figure, panel, scale, _colours(scale, colormap))
 
 
-def _scale(values: np.ndarray) -> Normalize:
-    """0 to the maximum; with negative values, from minus to plus the largest magnitude."""
+def _scale(values: np.ndarray, clip: bool = False) -> Normalize:
+    """0 to the maximum; with negative values, from minus to plus the largest magnitude (with `clip`: the maximum)."""
     largest = float(np.abs(values).max()) or 1.0
+    if clip and values.max() > 0:
+        largest = float(values.max())
     return Normalize(-largest if values.min() < 0 else 0.0, largest)
 
 
@@ -209,6 +212,6 @@ def _colours(scale: Normalize, colormap: str):
     return palette(SIGNED if scale.vmin < 0 else colormap)
 
 
-def _bar(figure: Figure, panels, scale: Normalize, colours, panel: bool = True) -> None:
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=panels, fraction=0.046 if panel else 0.015, pad=0.02)
+def _bar(figure: Figure, panels, scale: Normalize, colours, share: float = 0.046, beyond: str = "neither") -> None:
+    bar = figure.colorbar(ScalarMappable(scale, colours), ax=panels, fraction=share, pad=0.02, extend=beyond)
     bar.ax.tick_params(labelsize=7)

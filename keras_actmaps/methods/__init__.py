@@ -10,8 +10,9 @@ A method is a function `(probe, images, targets, *, setting=default, ...) -> map
 
 from keras_actmaps.methods.cam import cam
 from keras_actmaps.methods.gradcam import gradcam
+from keras_actmaps.methods.saliency import saliency
 
-METHODS = {"cam": cam, "gradcam": gradcam}
+METHODS = {"cam": cam, "gradcam": gradcam, "saliency": saliency}
 
 
 def named(method: str):

@@ -4,13 +4,14 @@ import keras
 from keras import layers, ops
 
 from keras_actmaps import rewire
-from keras_actmaps.methods.kinds import compiled, space
+from keras_actmaps.methods.kinds import compiled, space, takes_many
 
 POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 AFFINE = (layers.Flatten, layers.Reshape, layers.BatchNormalization, layers.Rescaling)
 
 
+@takes_many
 @compiled
 def cam(probe, images, targets):
     """The class map whose mean over space is the logit (Zhou et al. 2016, eq. 2, with the bias).
@@ -27,9 +28,6 @@ def cam(probe, images, targets):
     outputs = probe.finish(head, values)
     probe.note(outputs, targets)
     return _chosen(class_maps, probe.resolve(outputs, targets))
-
-
-cam.takes_many = True
 
 
 def check_head(probe, head) -> None:
