@@ -21,7 +21,9 @@ def parse(arguments=None) -> argparse.Namespace:
     add("--colormap", default="turbo")
     add("--alpha", type=float, default=0.5, help="of the map over the image, 0 to 1 (default: 0.5)")
     add("--data-dir", help="where TFDS data is, if it is not where the run found it")
-    add("-s", "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method")
+    add(
+        "-s", "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="a setting of the method"
+    )
     return parser.parse_args(arguments)
 
 

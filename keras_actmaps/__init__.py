@@ -15,7 +15,7 @@ _HOME = {
     "render": None,
     "training": None,
 }
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str):

@@ -224,7 +224,9 @@ def _draw(subject, images, titles, explanation: Explanation, folder: Path, look:
         shown = replace(shown, maps=shown.maps[:, 0], targets=shown.targets[:, 0], scores=shown.scores[:, 0])
     titles = [f"{title}\nmap for {subject.name(int(target))}, logit {score:.1f}"
               for title, target, score in zip(titles, shown.targets, shown.scores)]  # fmt: skip
-    figure = render.picture(shown, _pixels(subject, images), titles, _caption(subject, shown), look.alpha, look.colormap)
+    figure = render.picture(
+        shown, _pixels(subject, images), titles, _caption(subject, shown), look.alpha, look.colormap
+    )
     return [*written, render.save(figure, folder / f"{explanation.method}.png")]
 
 

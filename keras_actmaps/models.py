@@ -191,7 +191,7 @@ def to_convolutional(model: keras.Model) -> keras.Model:
     pool, tensor = _walk_up(tensor, passed[1:3]) if isinstance(dense, layers.Dense) else (None, None)
     if not isinstance(pool, layers.GlobalAveragePooling2D):
         raise ValueError(
-            f"{model.name!r} does not end in GlobalAveragePooling2D and Dense, so there is nothing to make convolutional"
+            f"{model.name!r} does not end in GlobalAveragePooling2D and Dense, so it cannot become convolutional"
         )
     classes = layers.Conv2D(dense.units, 1, use_bias=dense.use_bias, name="class_maps")
     maps = classes(tensor)

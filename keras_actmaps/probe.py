@@ -126,8 +126,8 @@ class Probe:
             return targets
         classes = self.classes
         if classes is None and not self.graph.is_opaque:
-            raise ValueError(f"the outputs of {self.name!r} are no class scores (N, classes); give targets as a function "
-                             "outputs -> (N,)")  # fmt: skip
+            raise ValueError(f"the outputs of {self.name!r} are no class scores (N, classes); give a function "
+                             "outputs -> (N,) as targets")  # fmt: skip
         if targets is None:
             return np.full(count, PREDICTED, "int32")
         if isinstance(targets, str):

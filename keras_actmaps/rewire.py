@@ -173,7 +173,9 @@ def is_identity(operation) -> bool:
 
 def _nodes(function):
     """The nodes of a Keras function in the order in which Keras runs them."""
-    return [node for depth in sorted(function._nodes_by_depth, reverse=True) for node in function._nodes_by_depth[depth]]
+    return [
+        node for depth in sorted(function._nodes_by_depth, reverse=True) for node in function._nodes_by_depth[depth]
+    ]
 
 
 def _function(model: keras.Model) -> keras.Function | None:

@@ -18,9 +18,7 @@ SHARES = {"train": 0.8, "validation": 0.1}
 Files = list[tuple[Path, int]]
 
 
-def folder(
-    directory, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int | None = None
-) -> Data:
+def folder(directory, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int | None = None) -> Data:
     """Images (N,size,size,1 or 3) in 0..1 of the classes DIR/CLASS/*.png|jpg|jpeg.
 
     With DIR/train and DIR/test the test images are those of test/ and a tenth of train/ is held out for

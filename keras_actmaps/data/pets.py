@@ -10,9 +10,7 @@ ZOOM = 1.25  # training crops are taken from an image this much larger than the 
 PET = 1  # the trimap's value for the animal; 2 is background, 3 the undecided border
 
 
-def pets(
-    data_dir=None, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int = 128
-) -> Data:
+def pets(data_dir=None, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int = 128) -> Data:
     """Images (N,size,size,3) in 0..1: the short side resized to `size`, the middle cropped; nothing distorted.
 
     Truth: `mask` (N,size,size) uint8 with 1 pet, 2 background, 3 border; `head_box` (N,4) float32 as

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
-class compiled:  # noqa: N801 - used like a function
+class compiled:
     """`function` of tensors as a graph, traced once for each shape; `traces` counts.
 
     xla: None takes XLA on a GPU and a plain graph on a CPU, where XLA can be ten times slower.
