@@ -60,6 +60,8 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
     function = methods.named(method)
     settings = _settings(method, settings)
     targets = probe.targets(targets, len(images))
+    if hasattr(function, "check"):
+        function.check(probe, images, **settings)
     probe = probe.sized(batch_size, size)
     columns = [targets]
     if not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False):
@@ -88,7 +90,7 @@ def _in_batches(probe: Probe, function, images, targets, settings: dict):
         asked = targets if callable(targets) else batch[1]
         maps, resolved, scores = (np.asarray(part) for part in _ask(probe, function, batch[0], asked, settings))
         residual = None
-        if hasattr(function, "sums_to"):
+        if hasattr(function, "sums_to") and settings.get("channels") != "max":
             question = targets if callable(targets) else resolved
             expected = function.sums_to(probe, batch[0], question, scores, settings)
             residual = maps.reshape(len(maps), -1).sum(1, dtype="float64").astype("float32") - expected

@@ -1,4 +1,4 @@
-"""What train.py and explain.py share: a quiet start of TensorFlow, and one line for what the user can mend."""
+"""What train.py and explain.py share: a quiet start, and one line for what the user can mend."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ def run(command: Callable[[], None], name: str) -> int:
     """The exit status of a command: 0; 2 with one line on stderr for what the user can mend; 130 for Ctrl-C."""
     try:
         with _quiet_start():
-            import tensorflow  # noqa: F401
+            import keras  # noqa: F401
         command()
     except KeyboardInterrupt as interruption:
         print(f"{name}: {interruption or 'interrupted'}", file=sys.stderr)
@@ -25,7 +25,7 @@ def run(command: Callable[[], None], name: str) -> int:
 
 @contextmanager
 def _quiet_start():
-    """Nothing on stderr while TensorFlow loads: its C++ part greets there whatever the log level is."""
+    """Nothing on stderr while Keras loads TensorFlow, whose C++ part greets there whatever the log level is."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)

@@ -181,21 +181,22 @@ class Probe:
         predicted = ops.cast(ops.argmax(outputs, axis=-1), targets.dtype)
         return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
 
-    def ask(self, function: Callable, images, targets, **settings):
-        """`function(probe, images, targets, **settings) -> maps`, compiled: (maps, resolved targets, scores)."""
+    def ask(self, function: Callable, images, targets, *tensors, **settings):
+        """`function(probe, images, targets, *tensors, **settings) -> maps`, compiled: (maps, resolved targets, scores)."""
         question = targets if callable(targets) else None
         key = (function, question, tuple(sorted((name, repr(value)) for name, value in settings.items())))
         if key not in self._compiled:
 
-            def program(images, *numbers):
+            def program(images, *given):
+                asked, *tensors = [question, *given] if question else given
                 self._answer = None
-                maps = function(self, images, question or numbers[0], **settings)
-                outputs, targets = self._answer or (self.outputs(images), question or numbers[0])
+                maps = function(self, images, asked, *tensors, **settings)
+                outputs, targets = self._answer or (self.outputs(images), asked)
                 self._answer = None
                 return _float32(maps), self.resolve(outputs, targets), self.score(outputs, targets)
 
             self._compiled[key] = engine.compiled(program)
-        return self._compiled[key](images, *([] if question else [targets]))
+        return self._compiled[key](images, *([] if question else [targets]), *tensors)
 
     def need_layers(self) -> list[str]:
         """The layer or layers as a list; ValueError where there is none."""

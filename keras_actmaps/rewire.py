@@ -129,7 +129,17 @@ def linear_top(graph: Graph) -> Graph:
         return slot
 
     outputs = tree.map_structure(strip, graph.outputs)
-    return replace(graph, steps=tuple(steps.values()), outputs=outputs)
+    return replace(graph, steps=_above(steps.values(), tree.flatten(outputs)), outputs=outputs)
+
+
+def _above(steps, slots) -> tuple[Step, ...]:
+    """The steps on which `slots` depend."""
+    needed, kept = set(slots), []
+    for step in reversed(list(steps)):
+        if needed.intersection(step.writes):
+            needed.update(step.reads.values())
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:

@@ -28,8 +28,8 @@ class Protocol:
 
 
 PROTOCOLS = {
-    "grid": Protocol("grid_cnn", epochs=10),
-    "drawn-grid": Protocol("grid_cnn", epochs=5),
+    "grid": Protocol("grid_cnn", epochs=10, one_cycle=True),
+    "drawn-grid": Protocol("grid_cnn", epochs=5, one_cycle=True),
     "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
     "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
@@ -62,38 +62,39 @@ def train(
     """
     frozen = backbone is not None and weights not in (None, "none")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "model": backbone}
-    protocol = _protocol(dataset, frozen, given)
+    chosen = protocol(dataset, frozen, **{name: value for name, value in given.items() if value is not None})
     keras.utils.set_random_seed(seed)
-    arguments = {"data_dir": data_dir, "batch_size": protocol.batch_size, "seed": seed, "limit": limit}
+    arguments = {"data_dir": data_dir, "batch_size": chosen.batch_size, "seed": seed, "limit": limit}
     if backbone and (dataset == "pets" or dataset.startswith("folder:")):
         arguments["size"] = models.side(backbone)
     data = datasets.load(dataset, **arguments)
     folder = RunFolder(runs, dataset)
-    model, history = folder.resume() if resume else (_model(protocol, weights, data), [])
+    model, history = folder.resume() if resume else (new_model(chosen, weights, data), [])
     summary = _summary(model)
     say(f"{data.info.source}: {data.info.counts}\n{summary}")
     if not resume:
-        record = {"dataset": dataset, "data": arguments, "protocol": asdict(protocol), "weights": weights, "seed": seed}
+        record = {"dataset": dataset, "data": arguments, "protocol": asdict(chosen), "weights": weights, "seed": seed}
         folder.begin(record | _facts(data.info), summary)
     started = time.monotonic()
     keep = KeepBest(folder, history)
     try:
-        (_fit_head if frozen else _fit)(model, data, protocol, keep)
+        (_fit_head if frozen else _fit)(model, data, chosen, keep)
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(folder, keep)) from None
     return _finish(folder, keep, data, time.monotonic() - started, say)
 
 
-def _protocol(dataset: str, frozen: bool, given: dict) -> Protocol:
-    protocol = HEAD if frozen else PROTOCOLS.get(dataset, PROTOCOLS["folder"])
-    protocol = replace(protocol, **{name: value for name, value in given.items() if value is not None})
+def protocol(dataset: str, frozen: bool = False, **given) -> Protocol:
+    """The protocol of a data set, or of a linear head on a frozen backbone, with what is given instead."""
+    chosen = replace(HEAD if frozen else PROTOCOLS.get(dataset, PROTOCOLS["folder"]), **given)
     for name in ("epochs", "batch_size", "learning_rate"):
-        if getattr(protocol, name) <= 0:
-            raise ValueError(f"{name}={getattr(protocol, name)} trains nothing; give a number above 0")
-    return protocol
+        if getattr(chosen, name) <= 0:
+            raise ValueError(f"{name}={getattr(chosen, name)} trains nothing; give a number above 0")
+    return chosen
 
 
-def _model(protocol: Protocol, weights, data: datasets.Data) -> keras.Model:
+def new_model(protocol: Protocol, weights, data: datasets.Data) -> keras.Model:
+    """The compiled model of a protocol; `weights` are those of a backbone."""
     info = data.info
     if protocol.model in models.MODELS:
         model = models.MODELS[protocol.model](info.image_shape, len(info.classes))
@@ -166,7 +167,7 @@ def _fit_head(model: keras.Model, data: datasets.Data, protocol: Protocol, keep:
     scaled = {split: (value - mean) / deviation for split, value in features.items()}
     head = keras.Sequential([keras.Input(mean.shape), keras.layers.Dense(len(data.info.classes), name="logits")])
     _compile(head, replace(protocol, one_cycle=True), len(mean))
-    stop = keras.callbacks.EarlyStopping("val_accuracy", patience=20, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=20, restore_best_weights=True)
     fitted = head.fit(
         scaled["train"], labels["train"], protocol.batch_size, protocol.epochs, verbose=0,
         validation_data=(scaled["validation"], labels["validation"]), callbacks=[stop],

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -30,8 +29,8 @@ def folder(directory, batch_size: int = 32, seed: int = 0, limit: int | None = N
     """
     root = Path(directory).expanduser()
     classes, files = divide(root, seed)
-    shapes = [_picture(path).shape for path, _ in _sample(files["train"], LOOKED_AT)]
-    channels = 3 if any(len(shape) == 3 for shape in shapes) else 1
+    shapes = [_shape(path) for path, _ in _sample(files["train"], LOOKED_AT)]
+    channels = 3 if any(shape[2] >= 3 for shape in shapes) else 1
     size = size or min(LARGEST, min(min(shape[:2]) for shape in shapes))
     counts = limited({split: len(part) for split, part in files.items()}, limit)
     info = Info(f"folder:{root}", classes, (size, size, channels), counts, str(root.resolve()))
@@ -102,11 +101,12 @@ def _sample(files: Files, count: int) -> Files:
     return files[:: max(1, len(files) // count)][:count]
 
 
-def _picture(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise ValueError(f"{str(path)!r} cannot be read as an image")
-    return picture
+def _shape(path: Path) -> tuple[int, int, int]:
+    """Height, width and channels; ValueError for a file that cannot be read as an image."""
+    try:
+        return tuple(tf.io.decode_image(path.read_bytes(), expand_animations=False).shape)
+    except tf.errors.InvalidArgumentError:
+        raise ValueError(f"{str(path)!r} cannot be read as an image") from None
 
 
 def _read(path: tf.Tensor, size: int, channels: int) -> tf.Tensor:

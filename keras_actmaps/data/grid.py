@@ -9,7 +9,7 @@ from keras_actmaps.data import drawn, sources
 from keras_actmaps.data.records import Data, Info, limited
 
 TILE = 28
-VALIDATION = 0.05  # the share of the training images held out
+VALIDATION = 0.02  # the share of the training images held out
 FIXED_SEEDS = {"train": 0, "validation": 1, "test": 2}  # of the grids that stay the same in every run
 DRAWN = {"train": 12_000, "test": 2_000}
 

@@ -18,14 +18,12 @@ compiled = _framework.compiled
 gradients = _framework.gradients
 
 
-def batches(arrays, batch_size: int):
-    """(arrays of `batch_size` rows, how many of them are real): the last batch is padded with its last row.
+def batches(arrays, size: int):
+    """(arrays of `size` rows, how many of them are real): the last batch is padded with its last row.
 
     One shape only, so that one program is compiled.
     """
-    count = len(arrays[0])
-    size = min(batch_size, count)
-    for start in range(0, count, size):
+    for start in range(0, len(arrays[0]), size):
         part = [np.asarray(array[start : start + size]) for array in arrays]
         real = len(part[0])
         if real < size:

@@ -1,0 +1,62 @@
+"""Images a second of a data pipeline alone, of the training step alone, and of both.
+
+python benchmarks/pipeline.py [--dataset grid ...]
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import itertools
+
+from keras_actmaps import data, training
+
+
+def rate(run, images: int) -> float:
+    """Images a second of `run()`, which goes through `images`; once before, to warm up."""
+    run()
+    started = time.perf_counter()
+    run()
+    return images / (time.perf_counter() - started)
+
+
+def measure(name: str, batches: int) -> str:
+    protocol = training.protocol(name)
+    loaded = data.load(name, batch_size=protocol.batch_size)
+    model = training.new_model(protocol, None, loaded)
+    images = batches * protocol.batch_size
+    one = next(iter(loaded.train.take(1)))
+    stream = loaded.train.repeat()
+
+    def alone():
+        for _ in stream.take(batches):
+            pass
+
+    def step():
+        for _ in range(batches):
+            model.train_on_batch(*one)
+
+    def both():
+        for batch in stream.take(batches):
+            model.train_on_batch(*batch)
+
+    if loaded.info.counts["train"] < 20_000:  # fill the cache first
+        for _ in itertools.islice(loaded.train, None):
+            pass
+    figures = [rate(run, images) for run in (alone, step, both)]
+    return f"{name:12} pipeline {figures[0]:8.0f}   step {figures[1]:6.0f}   both {figures[2]:6.0f} images/s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", nargs="+", default=["drawn-grid", "grid", "cifar10", "pets"])
+    parser.add_argument("--batches", type=int, default=50)
+    arguments = parser.parse_args()
+    for name in arguments.dataset:
+        print(measure(name, arguments.batches), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Small networks with random weights, and the real data where $TFDS_DATA_DIR names it."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+
+@pytest.fixture(scope="session")
+def tfds_data_dir():
+    folder = os.environ.get("TFDS_DATA_DIR")
+    if not folder:
+        pytest.skip("TFDS_DATA_DIR is not set, so there is no real data to test on")
+    return folder
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).random((5, 12, 16, 3), "float32")
+
+
+def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
+    """The model with random biases and batch-normalisation statistics, which Keras starts at 0 and 1."""
+    random = np.random.default_rng(seed)
+    for variable in model.variables:
+        if variable.name in ("bias", "beta", "moving_mean"):
+            variable.assign(random.normal(0, 0.3, variable.shape))
+        elif variable.name in ("gamma", "moving_variance"):
+            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+def gap_network(shape=(12, 16, 3), classes=4, activation=None, softmax_layer=False) -> keras.Model:
+    """Two convolutions, GAP and a linear layer, with a softmax inside, behind it or not at all."""
+    inputs = keras.Input(shape)
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(inputs)
+    x = layers.MaxPooling2D(name="pool1")(x)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="features")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    x = layers.Dense(classes, activation=activation, name="logits")(x)
+    outputs = layers.Softmax(name="softmax")(x) if softmax_layer else x
+    return randomised(keras.Model(inputs, outputs, name="gap_network"))
+
+
+def captum_network() -> keras.Model:
+    """Captum's one-convolution network: 4x4 -> conv of ones, biases -50 and -75 -> ReLU -> 4 sums with signs.
+
+    Captum flattens channels first, so its weights (five ones, three minus ones) are put in channels-last order.
+    """
+    inputs = keras.Input((4, 4, 1))
+    x = layers.Conv2D(2, 3, name="conv")(inputs)
+    x = layers.ReLU(name="relu")(x)
+    outputs = layers.Dense(4, activation="relu", name="outputs")(layers.Flatten()(x))
+    model = keras.Model(inputs, outputs, name="captum")
+    signs = np.array([1, 1, 1, 1, 1, -1, -1, -1], "float32").reshape(2, 4).T.ravel()
+    model.get_layer("conv").set_weights([np.ones((3, 3, 1, 2)), np.array([-50, -75])])
+    model.get_layer("outputs").set_weights([np.repeat(signs[:, None], 4, axis=1), np.zeros(4)])
+    return model

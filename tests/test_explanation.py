@@ -1,0 +1,56 @@
+"""Explanation: what is saved is what is loaded, whole or not at all."""
+
+import numpy as np
+import pytest
+
+from keras_actmaps import Explanation
+
+
+def explanation(**changes):
+    arrays = {
+        "maps": np.arange(24, dtype="float32").reshape(2, 3, 4),
+        "targets": np.array([1, 2]),
+        "scores": np.array([0.5, 1.5], "float32"),
+    }
+    words = {"method": "lrp", "layer": "a/b", "settings": {"steps": 8, "box": np.array([0, 1]), "of": len}}
+    return Explanation(**{**arrays, **words, "versions": {"keras": "3"}, **changes})
+
+
+@pytest.mark.parametrize("residual", [None, np.array([0.1, -0.1], "float32")])
+def test_load_gives_back_what_was_saved(tmp_path, residual):
+    saved = explanation(residual=residual)
+    saved.save(tmp_path / "maps.npz")
+    loaded = Explanation.load(tmp_path / "maps.npz")
+    for name in ("maps", "targets", "scores"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
+        assert getattr(loaded, name).dtype == getattr(saved, name).dtype
+    assert (loaded.residual is None) == (residual is None)
+    assert (loaded.method, loaded.layer) == ("lrp", "a/b")
+    assert loaded.settings == {"steps": 8, "box": [0, 1], "of": "len"}
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.npz"]
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    explanation().save(tmp_path / "maps.npz")
+    before = (tmp_path / "maps.npz").read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space left"):
+        explanation().save(tmp_path / "maps.npz")
+    assert (tmp_path / "maps.npz").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.npz"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", "other"])
+def test_other_files_are_named_in_the_error(tmp_path, content):
+    path = tmp_path / "other.npz"
+    if content == "other":
+        np.savez(path, a=np.ones(2))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"other.npz' holds no explanation"):
+        Explanation.load(path)

@@ -1,0 +1,119 @@
+"""Pictures: where the colour lies, that zero is nothing in every panel, and that files are whole."""
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+
+from keras_actmaps import Explanation, render
+
+
+def explanation(maps):
+    maps = np.asarray(maps, "float32")
+    return Explanation(maps, np.zeros(maps.shape[:-2], int), np.zeros(maps.shape[:-2]), "gradcam", "features")
+
+
+def test_overlay_blends_image_and_map_in_rgb():
+    maps = np.zeros((1, 2, 2))
+    maps[0, 0, 0] = 5
+    image = np.full((1, 2, 2, 3), 100, "uint8")
+    red = np.array(matplotlib.colormaps["jet"](1.0)[:3]) * 255
+    blue = np.array(matplotlib.colormaps["jet"](0.0)[:3]) * 255
+    over = render.overlay(explanation(maps), image, alpha=0.25, colormap="jet")
+    assert over.dtype == np.uint8
+    np.testing.assert_allclose(over[0, 0, 0], 75 + 0.25 * red, atol=1)
+    np.testing.assert_allclose(over[0, 1, 1], 75 + 0.25 * blue, atol=1)
+    assert over[0, 0, 0, 0] > over[0, 0, 0, 2]
+    np.testing.assert_array_equal(render.overlay(explanation(maps), image, alpha=0), image)
+
+
+@pytest.mark.parametrize("value", [0, 3, -2])
+def test_constant_maps_are_drawn(value):
+    values = render.normalise(np.full((2, 3, 3), value))
+    assert (values == (value > 0)).all()
+    assert render.heatmap(explanation(np.full((2, 3, 3), value))).shape == (2, 3, 3, 3)
+
+
+def test_each_image_has_its_own_scale_and_negative_values_are_nothing():
+    maps = np.array([[[1, 2], [-4, 0]], [[10, 20], [-40, 0]]])
+    np.testing.assert_allclose(render.normalise(maps)[0], [[0.5, 1], [0, 0]])
+    np.testing.assert_array_equal(*render.normalise(maps))
+
+
+def test_pixels_of_every_usual_range():
+    ramp = np.linspace(0, 1, 12).reshape(1, 3, 4, 1)
+    expected = np.repeat(np.rint(ramp * 255).astype("uint8"), 3, axis=-1)
+    for images in (ramp, ramp * 255, np.rint(ramp * 255).astype("uint8"), ramp * 4 - 2):
+        np.testing.assert_array_equal(render.pixels(images), expected)
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        render.pixels(np.ones((2, 3, 4)))
+
+
+def test_many_targets_are_drawn_over_the_same_image():
+    maps = np.random.default_rng(0).random((2, 3, 4, 5))
+    images = np.random.default_rng(1).random((2, 4, 5, 1))
+    together = render.overlay(explanation(maps), images)
+    for target in range(3):
+        np.testing.assert_array_equal(together[:, target], render.overlay(explanation(maps[:, target]), images))
+
+
+def test_bad_looks_get_one_line():
+    e, images = explanation(np.ones((1, 4, 4))), np.ones((1, 4, 4, 3))
+    with pytest.raises(ValueError, match="no colour map 'rainbowish'; there are: turbo"):
+        render.overlay(e, images, colormap="rainbowish")
+    with pytest.raises(ValueError, match="alpha=2 is outside 0 to 1"):
+        render.overlay(e, images, alpha=2)
+    with pytest.raises(ValueError, match="do not fit maps of shape"):
+        render.overlay(e, np.ones((1, 8, 8, 3)))
+
+
+def test_files_are_read_as_rgb_or_grey(tmp_path):
+    pixels = np.zeros((3, 4, 3), "uint8")
+    pixels[..., 0] = 250
+    cv2.imwrite(str(tmp_path / "red.png"), pixels[..., ::-1])
+    cv2.imwrite(str(tmp_path / "grey.png"), pixels[..., 0])
+    cv2.imwrite(str(tmp_path / "deep.png"), pixels[..., 0].astype("uint16") * 257)
+    np.testing.assert_array_equal(render.read(tmp_path / "red.png"), pixels)
+    np.testing.assert_array_equal(render.read(tmp_path / "grey.png"), pixels[..., :1])
+    np.testing.assert_array_equal(render.read(tmp_path / "deep.png"), pixels[..., :1])
+    (tmp_path / "text.png").write_text("not an image")
+    with pytest.raises(ValueError, match="text.png' is no image that can be read"):
+        render.read(tmp_path / "text.png")
+    with pytest.raises(FileNotFoundError, match="no image file"):
+        render.read(tmp_path / "absent.png")
+
+
+def test_fitting_changes_size_and_channels():
+    grey = np.full((4, 6, 1), 90, "uint8")
+    assert (render.fit(grey, (8, 5, 3)) == 90).all() and render.fit(grey, (8, 5, 3)).shape == (8, 5, 3)
+    assert render.fit(np.full((4, 6, 3), 90, "uint8"), (4, 6, 1)).shape == (4, 6, 1)
+    with pytest.raises(ValueError, match="an image of 1 channels cannot be turned into 4"):
+        render.fit(grey, (4, 6, 4))
+
+
+@pytest.mark.parametrize("count, targets", [(1, 10), (3, 4)])
+def test_one_panel_a_class_at_one_scale(count, targets):
+    maps = np.random.default_rng(0).normal(size=(count, targets, 6, 6)).astype("float32")
+    names = [[f"class {k}" for k in range(targets)]] * count
+    figure = render.class_panels(explanation(maps), np.ones((count, 6, 6, 1)), ["image"] * count, names)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert titles.count("image") == count and titles.count("class 1") == count
+    for row in range(count):
+        drawn = [a.images[0] for a in figure.axes if a.get_title().startswith("class")][row * targets :][:targets]
+        assert {image.norm.vmax for image in drawn} == {float(maps[row].max())}
+
+
+def test_a_failed_save_leaves_no_file(tmp_path):
+    figure = render.originals(np.ones((1, 4, 4, 1)), ["title"])
+    render.save(figure, tmp_path / "good.png")
+    assert cv2.imread(str(tmp_path / "good.png")) is not None
+
+    def failing(file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    figure.savefig = failing
+    with pytest.raises(OSError, match="No space left"):
+        render.save(figure, tmp_path / "good.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["good.png"]
+    assert cv2.imread(str(tmp_path / "good.png")) is not None

@@ -1,0 +1,125 @@
+"""Training: the run folder, the best model kept, resuming, interrupting, and a linear head on a frozen backbone."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_actmaps import models, runs, training
+
+
+def quiet(*_):
+    pass
+
+
+def train(tmp_path, **settings):
+    given = {"epochs": 2, "limit": 64, "runs": tmp_path, "say": quiet, **settings}
+    return training.train("drawn-grid", **given)
+
+
+def history(run):
+    with (run.path / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_what_the_design_says(tmp_path):
+    said = []
+    run = train(tmp_path, say=said.append, seed=3)
+    assert {path.name for path in run.path.iterdir()} == {
+        "model.keras", "run.json", "history.csv", "metrics.json", "summary.txt", "checkpoint.keras"}  # fmt: skip
+    assert run.path == tmp_path / "drawn-grid" and not list(tmp_path.glob("*.partial"))
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["dataset"] == "drawn-grid" and record["seed"] == 3 and len(record["classes"]) == 10
+    assert record["protocol"]["epochs"] == 2 and record["versions"]["keras"] == keras.__version__
+    assert "stand-in" in record["notice"] and record["scale"] == 255.0
+    assert "features (Conv2D)" in (run.path / "summary.txt").read_text() and "features (Conv2D)" in said[0]
+    model, test = run.model(), run.data().test
+    labels = np.concatenate([label for _, label in test.as_numpy_iterator()])
+    accuracy = np.mean(model.predict(test, verbose=0).argmax(1) == labels)
+    assert run.metrics["test_accuracy"] == pytest.approx(accuracy)
+    assert f"test accuracy {accuracy:.2%} on 64 images" in said[-1]
+
+
+def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(runs.RunFolder, "save", lambda self, name, model: saved.append(name))
+    keep = training.KeepBest(runs.RunFolder(tmp_path, "d"), [])
+    (tmp_path / "d.partial").mkdir()
+    for accuracy in (0.5, 0.7, 0.6, 0.7):
+        keep.on_epoch_end(len(keep.history), {"val_accuracy": accuracy})
+    assert saved.count("checkpoint.keras") == 4 and saved.count("model.keras") == 2
+    assert keep.best()["epoch"] == 2
+
+
+def test_resuming_goes_on_where_it_stopped(tmp_path):
+    first = history(train(tmp_path, epochs=1))
+    both = history(train(tmp_path, epochs=3, resume=True))
+    assert [float(row["epoch"]) for row in both] == [1, 2, 3]
+    assert float(both[0]["loss"]) == float(first[0]["loss"])
+    iterations = keras.saving.load_model(tmp_path / "drawn-grid" / "checkpoint.keras").optimizer.iterations
+    assert int(iterations) == 3
+    with pytest.raises(FileNotFoundError, match="nothing to resume in"):
+        train(tmp_path / "other", resume=True)
+
+
+def test_an_interrupt_keeps_the_best_model_and_says_so(tmp_path, monkeypatch):
+    class Stop(training.KeepBest):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "KeepBest", Stop)
+    with pytest.raises(training.Interrupted, match=r"the best model so far \(epoch [12], .* is kept in .*; go on with"):
+        train(tmp_path, epochs=5)
+    run = runs.newest_run(tmp_path)
+    assert len(history(run)) == 2 and run.model().count_params() == 93_962
+    monkeypatch.undo()
+    assert len(history(train(tmp_path, epochs=3, resume=True))) == 3
+
+
+def test_an_early_interrupt_leaves_the_run_before_it(tmp_path, monkeypatch):
+    kept = (train(tmp_path, epochs=1).path / "model.keras").read_bytes()
+
+    class Stop(training.KeepBest):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "KeepBest", Stop)
+    with pytest.raises(training.Interrupted, match="before the first epoch was over; nothing new is kept"):
+        train(tmp_path, epochs=1)
+    assert (tmp_path / "drawn-grid" / "model.keras").read_bytes() == kept
+
+
+def test_the_frozen_head_is_the_classifier_that_was_fitted(tmp_path):
+    random = np.random.default_rng(0)
+    for name, level in (("bright", 200), ("dark", 60)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.clip(random.normal(level, 20, (32, 32, 3)), 0, 255)
+            keras.utils.save_img(tmp_path / "images" / name / f"{number}.png", pixels, scale=False)
+    network = models.backbone("squeezenet")
+    weights = {f"{layer.name}/{v.name}": v.numpy() for layer in network.layers for v in layer.weights}
+    np.savez(tmp_path / "weights.npz", **weights)
+    run = training.train(f"folder:{tmp_path / 'images'}", backbone="squeezenet", weights=str(tmp_path / "weights.npz"),
+                         runs=tmp_path / "runs", say=quiet)  # fmt: skip
+    model = run.model()
+    np.testing.assert_array_equal(model.get_layer("fire9_expand3x3").kernel, weights["fire9_expand3x3/kernel"])
+    assert run.metrics["test_accuracy"] == 1.0
+    assert model.input_shape == (None, 227, 227, 3)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"epochs": 0}, "epochs=0 trains nothing"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0 trains nothing"),
+        ({"backbone": "ResNet50"}, "backbone 'ResNet50' needs colour images; those of 'drawn-grid' are grey"),
+        ({"limit": 0}, "limit=0 leaves no image"),
+    ],
+)
+def test_bad_settings_get_one_line(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path, **settings)
+    assert not list(tmp_path.iterdir())
