@@ -10,6 +10,7 @@ def parse(arguments=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--method", default="gradcam", help="one method or several, separated by commas, or all (default: gradcam)")
+    add("--list", action="store_true", help="print the methods, their papers and settings, and stop")
     add("--run", help="a run folder, as runs/grid (default: the newest run)")
     add("--model", help="a .keras file, or a keras.applications name with ImageNet weights, instead of a run")
     add("--image", nargs="+", help="image files")
@@ -29,8 +30,13 @@ def parse(arguments=None) -> argparse.Namespace:
 
 def main() -> None:
     from keras_actmaps import asking
+    from keras_actmaps.methods import catalogue
 
-    asking.answer(**vars(arguments))
+    wanted = vars(arguments)
+    if wanted.pop("list"):
+        print(catalogue.listing())
+    else:
+        asking.answer(**wanted)
 
 
 if __name__ == "__main__":

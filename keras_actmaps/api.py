@@ -66,6 +66,8 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
     columns = [targets]
     if not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False):
         columns = list(targets.T)
+    rounds, report = len(columns) * -(-len(images) // size), probe.report
+    probe.report = lambda done, total: report(done, rounds * total)
     answers = [_in_batches(probe, function, images, column, settings) for column in columns]
     maps, targets, scores, residual = answers[0]
     if len(columns) > 1:
@@ -124,9 +126,10 @@ def _settings(method: str, given: dict) -> dict:
 
 
 def _size(batch_size: int, count: int) -> int:
+    """The images of a batch: at most `batch_size`, and evenly shared out, so that the last needs little padding."""
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} holds no image; give 1 or more")
-    return min(batch_size, count)
+    return -(-count // -(-count // batch_size))
 
 
 def _as_probe(model, layer) -> Probe:

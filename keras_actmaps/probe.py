@@ -77,11 +77,14 @@ class Probe:
         """images (N, ...) -> the model's outputs without a softmax or sigmoid, in float32."""
         return self.finish(self.graph.steps, {self.graph.inputs[0]: images})
 
-    def gradients(self, images, targets):
-        """The gradients of the targets' scores at the images: (N,H,W,C) -> (N,H,W,C)."""
+    def gradients(self, images, targets, steps=None):
+        """The gradients of the targets' scores at the images: (N,H,W,C) -> (N,H,W,C).
+
+        steps: those to run instead of the graph's, with another backward pass.
+        """
 
         def function(x):
-            outputs = self.outputs(x)
+            outputs = self.finish(steps or self.graph.steps, {self.graph.inputs[0]: x})
             return self.score(outputs, targets), outputs
 
         (gradients,), outputs = engine.gradients(function, [images])
@@ -200,11 +203,16 @@ class Probe:
 
     def need_layers(self) -> list[str]:
         """The layer or layers as a list; ValueError where there is none."""
-        if self.graph.is_opaque:
-            raise ValueError(_unseen(self.name))
+        self.need_graph()
         if self.layer is None:
             raise ValueError(f"{self.name!r} has no layer with a spatial output")
         return self.layer if isinstance(self.layer, list) else [self.layer]
+
+    def need_graph(self) -> rewire.Graph:
+        """The graph; ValueError where it is a single step."""
+        if self.graph.is_opaque:
+            raise ValueError(_unseen(self.name))
+        return self.graph
 
     def note(self, outputs, targets) -> None:
         """Keep what a pass has found anyway, so that `ask` need not run the model again for the scores."""

@@ -117,6 +117,26 @@ def class_panels(
     return figure
 
 
+def contact_sheet(
+    explanations: Sequence[Explanation], images, titles: Sequence[str], caption: str = "", colormap: str = "turbo"
+) -> Figure:
+    """Each image beside its maps by every method, (N,H,W) each, at its own scale, signed maps in two colours."""
+    drawn = pixels(images)
+    columns = min(len(explanations) + 1, 7)
+    rows = -(-(len(explanations) + 1) // columns)
+    figure, axes = _panels(len(drawn) * rows, columns, caption)
+    for number, image in enumerate(drawn):
+        panels = axes[number * rows : (number + 1) * rows].ravel()
+        _show(panels[0], image, titles[number])
+        for panel, explanation in zip(panels[1:], explanations):
+            scale = _scale(explanation.maps[number])
+            panel.imshow(explanation.maps[number], cmap=_colours(scale, colormap), norm=scale)
+            panel.set_title(explanation.method, **FONT)
+        for panel in panels[len(explanations) + 1 :]:
+            panel.set_visible(False)
+    return figure
+
+
 def originals(images, titles: Sequence[str], caption: str = "") -> Figure:
     """The images alone, side by side."""
     drawn = pixels(images)

@@ -8,11 +8,11 @@ def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
     first = maps.ndim - len(space)
     for axis, side in enumerate(space, start=first):
         if maps.shape[axis] != side:
-            maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ _weights(maps.shape[axis], side).T, -1, axis)
+            maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ interpolation(maps.shape[axis], side).T, -1, axis)
     return np.ascontiguousarray(maps, dtype="float32")
 
 
-def _weights(small: int, large: int) -> np.ndarray:
+def interpolation(small: int, large: int) -> np.ndarray:
     """The matrix (large, small) of linear interpolation at half-pixel centres."""
     places = np.clip((np.arange(large) + 0.5) * small / large - 0.5, 0, small - 1)
     below = np.minimum(places.astype(int), max(small - 2, 0))

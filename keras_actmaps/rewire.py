@@ -17,9 +17,15 @@ from keras.src.models.functional import Functional
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 Slot = int  # the number of a tensor in the graph
+KERNELS = (
+    *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
+    *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
+)  # the layers that are a kernel, a bias and an activation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One call of a layer or an operation: which tensors it reads and which it writes."""
 
@@ -75,6 +81,21 @@ def run(steps, values: Mapping[Slot, object], shifts: Mapping[Slot, object] = Ma
         for slot, value in zip(step.writes, outputs, strict=True):
             values[slot] = value + shifts[slot] if slot in shifts else value
     return values
+
+
+def run_back(steps, arrived: Mapping[Slot, object], back: Callable) -> dict:
+    """Run `steps` backwards: what has arrived at slots is handed on by `back(step, list) -> list` and added up.
+
+    back gets what arrived at the slots that the step writes (None at some of several where nothing did) and returns
+    as much for those it reads. A step at which nothing arrived is left out.
+    """
+    arrived = dict(arrived)
+    for step in reversed(steps):
+        here = [arrived.get(slot) for slot in step.writes]
+        if any(part is not None for part in here):
+            for slot, part in zip(step.reads.values(), back(step, here), strict=True):
+                arrived[slot] = arrived[slot] + part if slot in arrived else part
+    return arrived
 
 
 def flatten(model: keras.Model) -> Graph:
@@ -142,23 +163,52 @@ def _above(steps, slots) -> tuple[Step, ...]:
     return tuple(reversed(kept))
 
 
+def split_activations(graph: Graph) -> Graph:
+    """The graph with each `activation=` of a layer with a kernel as a step of its own."""
+    slots = itertools.count(1 + max(graph.shapes))
+    steps, shapes = [], dict(graph.shapes)
+    for step in graph.steps:
+        activation = getattr(step.operation, "activation", None)
+        if not is_plain(step.operation, KERNELS) or activation in (None, keras.activations.linear):
+            steps.append(step)
+            continue
+        between = next(slots)
+        shapes[between] = shapes[step.writes[0]]
+        layer = with_activation(step.operation, keras.activations.linear)
+        steps.append(replace(step, operation=layer, writes=(between,)))
+        path = f"{step.path}.{getattr(activation, '__name__', 'activation')}"
+        steps.append(step_of(path, activation, between, step.writes, shapes))
+    return replace(graph, steps=tuple(steps), shapes=shapes)
+
+
+def step_of(path: str, operation: Callable, read: Slot, writes: tuple[Slot, ...], shapes: Mapping) -> Step:
+    """The step that calls `operation` on one tensor."""
+    symbol = keras.KerasTensor(shapes[read])
+    return Step(path, operation, SymbolicArguments(symbol), {id(symbol): read}, writes)
+
+
+def is_plain(operation, classes: tuple) -> bool:
+    """One of Keras' own layers of these classes, or a subclass that leaves its `call` alone."""
+    return isinstance(operation, classes) and type(operation).call.__module__.startswith("keras.")
+
+
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:
     """The layer on the same variables with another activation; the layer itself stays as it is."""
-    return _twin(layer, activation=activation)
+    return twin(layer, activation=activation)
 
 
 def in_float32(operation):
     """A mixed-precision layer on the same variables that computes in float32; anything else as it is."""
     if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16"):
         return operation
-    return _twin(operation, _dtype_policy=keras.dtype_policies.DTypePolicy("float32"))
+    return twin(operation, _dtype_policy=keras.dtype_policies.DTypePolicy("float32"))
 
 
-def _twin(layer, **attributes):
-    """A shallow copy, made without the copy protocol, which Keras turns into a save and a load."""
-    twin = object.__new__(type(layer))
-    twin.__dict__.update(layer.__dict__, **attributes)
-    return twin
+def twin(layer, **attributes):
+    """A shallow copy of a layer with other attributes, without the copy protocol, which Keras turns into a save."""
+    copy = object.__new__(type(layer))
+    copy.__dict__.update(layer.__dict__, **attributes)
+    return copy
 
 
 def _squashes(activation) -> bool:

@@ -34,7 +34,10 @@ PROTOCOLS = {
     "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
 }
-HEAD = Protocol("backbone", epochs=100)  # one linear layer on frozen, pooled features
+HEAD = Protocol(
+    "backbone", epochs=60, batch_size=256, learning_rate=1e-2, one_cycle=True
+)  # one linear layer on pooled features
+PENALTY = 1e-2  # L2, of that layer
 
 
 class Interrupted(KeyboardInterrupt):
@@ -156,27 +159,38 @@ def _fit(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: Keep
 
 
 def _fit_head(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: KeepBest) -> None:
-    """The linear layer alone, on features computed once and standardised; the scale is folded into its weights."""
+    """The linear layer alone, on the pooled features of the images and of their mirror images, computed once.
+
+    It is fitted to standardised features, with a penalty chosen on the pets' validation split; the standardisation is
+    then folded into its weights.
+    """
     pooled = keras.Model(model.inputs, model.get_layer("pool").output)
-    features, labels = {}, {}
-    for split in ("train", "validation"):
-        batches = data.truth(split).map(lambda images, label, truth: (images, label))
-        features[split] = pooled.predict(batches, verbose="auto" if sys.stdout.isatty() else 0)
-        labels[split] = np.concatenate([label.numpy() for _, label in batches])
-    mean, deviation = features["train"].mean(0), features["train"].std(0) + 1e-6
-    scaled = {split: (value - mean) / deviation for split, value in features.items()}
-    head = keras.Sequential([keras.Input(mean.shape), keras.layers.Dense(len(data.info.classes), name="logits")])
-    _compile(head, replace(protocol, one_cycle=True), len(mean))
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=20, restore_best_weights=True)
+    train = _features(pooled, data.truth("train")), _features(pooled, data.truth("train"), mirrored=True)
+    features, labels = (np.concatenate(part) for part in zip(*train))
+    held_out, held_out_labels = _features(pooled, data.truth("validation"))
+    mean, deviation = features.mean(0), features.std(0) + 1e-6
+    penalty = keras.regularizers.L2(PENALTY)
+    head = keras.Sequential(
+        [keras.Input(mean.shape), keras.layers.Dense(len(data.info.classes), kernel_regularizer=penalty)]
+    )
+    _compile(head, protocol, len(features))
     fitted = head.fit(
-        scaled["train"], labels["train"], protocol.batch_size, protocol.epochs, verbose=0,
-        validation_data=(scaled["validation"], labels["validation"]), callbacks=[stop],
+        (features - mean) / deviation, labels, protocol.batch_size, protocol.epochs, verbose=0,
+        validation_data=((held_out - mean) / deviation, held_out_labels),
     )  # fmt: skip
     kernel, bias = head.layers[-1].get_weights()
     kernel = kernel / deviation[:, None]
     model.get_layer("logits").set_weights([kernel, bias - mean @ kernel])
     keep.set_model(model)
-    keep.on_epoch_end(stop.best_epoch, {key: values[stop.best_epoch] for key, values in fitted.history.items()})
+    keep.on_epoch_end(protocol.epochs - 1, {name: values[-1] for name, values in fitted.history.items()})
+
+
+def _features(pooled: keras.Model, batches, mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Pooled features (N,C) and labels (N,) of batches of (images, labels, truth)."""
+    found = []
+    for images, labels, _ in batches.prefetch(2).as_numpy_iterator():
+        found.append((pooled.predict_on_batch(images[:, :, ::-1] if mirrored else images), labels))
+    return tuple(np.concatenate(part) for part in zip(*found))
 
 
 def _finish(folder: RunFolder, keep: KeepBest, data: datasets.Data, seconds: float, say) -> Run:

@@ -24,13 +24,16 @@ def images():
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
-    """The model with random biases and batch-normalisation statistics, which Keras starts at 0 and 1."""
+    """The model with seeded weights, and with biases and batch-normalisation statistics other than 0 and 1."""
     random = np.random.default_rng(seed)
     for variable in model.variables:
         if variable.name in ("bias", "beta", "moving_mean"):
             variable.assign(random.normal(0, 0.3, variable.shape))
         elif variable.name in ("gamma", "moving_variance"):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
+        elif "kernel" in variable.name:
+            inputs = np.prod(variable.shape[:-1])
+            variable.assign(random.normal(0, np.sqrt(2 / inputs), variable.shape))
     return model
 
 
@@ -60,3 +63,12 @@ def captum_network() -> keras.Model:
     model.get_layer("conv").set_weights([np.ones((3, 3, 1, 2)), np.array([-50, -75])])
     model.get_layer("outputs").set_weights([np.repeat(signs[:, None], 4, axis=1), np.zeros(4)])
     return model
+
+
+def linear_network(shape, classes=2, seed=0) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """Scores that are sums of weights (..., classes) times pixels, and biases: the model, the weights and the biases."""
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(classes)])
+    random = np.random.default_rng(seed)
+    weights, biases = random.normal(size=(*shape, classes)).astype("float32"), random.normal(size=classes)
+    model.layers[-1].set_weights([weights.reshape(-1, classes), biases])
+    return model, weights, biases

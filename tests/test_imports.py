@@ -13,6 +13,7 @@ LAYERS = [  # from the ground up; a room may import from lower layers and from i
     {"rules", "runs"},
     {"methods", "training"},
     {"api"},
+    {"subjects"},
     {"asking", "commands"},
     {"__init__"},
 ]

@@ -77,7 +77,7 @@ def test_files_are_read_as_rgb_or_grey(tmp_path):
     np.testing.assert_array_equal(render.read(tmp_path / "grey.png"), pixels[..., :1])
     np.testing.assert_array_equal(render.read(tmp_path / "deep.png"), pixels[..., :1])
     (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(ValueError, match="text.png' is no image that can be read"):
+    with pytest.raises(ValueError, match=r"text\.png' is no image that can be read"):
         render.read(tmp_path / "text.png")
     with pytest.raises(FileNotFoundError, match="no image file"):
         render.read(tmp_path / "absent.png")

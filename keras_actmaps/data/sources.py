@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,10 +14,10 @@ import tensorflow_datasets as tfds
 logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS reports every split it reads
 
 DOWNLOADS = {
-    "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist",
+    "mnist": "https://storage.googleapis.com:443/cvdf-datasets/mnist",
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-    "cifar10": "https://www.cs.toronto.edu",
-    "oxford_iiit_pet": "https://www.robots.ox.ac.uk",
+    "cifar10": "https://www.cs.toronto.edu:443",
+    "oxford_iiit_pet": "https://www.robots.ox.ac.uk:443",
 }
 SECONDS_TO_ANSWER = 3.0
 
@@ -81,10 +82,18 @@ def _prepared(name: str, data_dir):
 
 
 def _reachable(name: str) -> bool:
+    """Whether the server of a data set takes a connection. Looked up in a thread: name servers can stall for long."""
     address = urlsplit(DOWNLOADS[name])
-    port = {"http": 80, "https": 443}[address.scheme]
-    try:
-        socket.create_connection((address.hostname, port), SECONDS_TO_ANSWER).close()
-    except OSError:
-        return False
-    return True
+    answered = threading.Event()
+
+    def connect():
+        try:
+            socket.create_connection((address.hostname, address.port or 80), SECONDS_TO_ANSWER).close()
+        except OSError:
+            return
+        answered.set()
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(SECONDS_TO_ANSWER)
+    return answered.is_set()

@@ -16,6 +16,8 @@ _framework = importlib.import_module(f"keras_actmaps.engine.{keras.backend.backe
 
 compiled = _framework.compiled
 gradients = _framework.gradients
+pullback = _framework.pullback
+with_backward = _framework.with_backward
 
 
 def batches(arrays, size: int):

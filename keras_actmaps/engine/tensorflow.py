@@ -13,6 +13,7 @@ class compiled:
 
     def __init__(self, function: Callable, xla: bool | None = None):
         self.traces = 0
+        self._programs: dict = {}
 
         def traced(*tensors):
             self.traces += 1
@@ -22,7 +23,11 @@ class compiled:
         self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
 
     def __call__(self, *tensors):
-        return self._function(*(tf.convert_to_tensor(tensor) for tensor in tensors))
+        tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+        shapes = tuple((tuple(tensor.shape), tensor.dtype) for tensor in tensors)
+        if shapes not in self._programs:
+            self._programs[shapes] = self._function.get_concrete_function(*tensors)
+        return self._programs[shapes](*tensors)
 
 
 def gradients(function: Callable, tensors: list) -> tuple[list, object]:
@@ -37,3 +42,28 @@ def gradients(function: Callable, tensors: list) -> tuple[list, object]:
     if any(gradient is None for gradient in found):
         raise ValueError("the score does not depend on the input through operations that have a gradient")
     return [tf.convert_to_tensor(gradient) for gradient in found], anything
+
+
+def pullback(function: Callable, tensors: list) -> tuple[list, Callable]:
+    """`function(*tensors) -> list`: its outputs, and what turns cotangents at these into cotangents at the tensors.
+
+    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        outputs = function(*tensors)
+
+    def back(cotangents: list) -> list:
+        return tape.gradient(outputs, tensors, cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return outputs, back
+
+
+def with_backward(function: Callable, backward: Callable) -> Callable:
+    """`function` of one tensor, whose gradient is `backward(inputs, gradients at the outputs)` instead of its own."""
+
+    @tf.custom_gradient
+    def replaced(inputs):
+        return function(inputs), lambda gradients: backward(inputs, gradients)
+
+    return replaced

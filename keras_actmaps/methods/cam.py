@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from keras_actmaps import rewire
-from keras_actmaps.methods.kinds import compiled, space, takes_many
+from keras_actmaps.methods.kinds import compiled, one_layer, space, takes_many
 
 POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -18,7 +18,10 @@ def cam(probe, images, targets):
 
     M_c(x, y) = sum_k w_k^c f_k(x, y) + b_c, the head as a 1x1 convolution. images (N,H,W,C) -> (N,h,w).
     Raises ValueError where more than global average pooling and linear layers follows the layer.
+    Cost: one forward pass.
+    Fails: fits networks of global average pooling only, and is as coarse as their last layer.
     """
+    one_layer(probe, "cam")
     values, (slot,), head = probe.split(images)
     check_head(probe, head)
     features = values[slot]

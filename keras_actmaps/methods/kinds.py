@@ -34,9 +34,33 @@ def at_layer(equation: Callable) -> Callable:
 
     @functools.wraps(equation)
     def method(probe, images, targets, **settings):
+        one_layer(probe, equation.__name__)
         return probe.at_layer(images, targets, functools.partial(equation, **settings))
 
     return takes_many(compiled(method))
+
+
+def many_passes(check: Callable) -> Callable:
+    """A method `(probe, images, targets, *, setting=default) -> maps` of numpy images that asks `probe` many times.
+
+    `check(probe, images, **settings)` raises ValueError, before any work, for settings that do not fit. The method
+    gets its targets resolved: the class predicted for the images, not for what is made of them.
+    """
+
+    def mark(method: Callable) -> Callable:
+        @functools.wraps(method)
+        def run(probe, images, targets=None, **given):
+            settings = {**(method.__kwdefaults__ or {}), **given}
+            check(probe, images, **settings)
+            targets = probe.targets(targets, len(images))
+            if not callable(targets) and (targets < 0).any():
+                targets = np.asarray(probe.ask(scores_only, images, targets)[1])
+            return method(probe, images, targets, **settings)
+
+        run.check = check
+        return run
+
+    return mark
 
 
 def takes_many(method: Callable) -> Callable:
@@ -80,10 +104,47 @@ def scores_only(probe, images, targets):
     return probe.score(outputs, targets)
 
 
-def reduced(attributions, channels: str):
-    """attributions (N,...,C) -> maps (N,...): their sum, the maximum of their absolute values, or all of them."""
+def features_only(probe, images, targets):
+    """A program that asks for the features of the probe's one layer; its maps are the features."""
+    values, (slot,), head = probe.split(images)
+    probe.note(probe.finish(head, values), targets)
+    return values[slot]
+
+
+def accumulate(total: np.ndarray, image_of: np.ndarray, rows: np.ndarray) -> None:
+    """Add to total[i] all rows that belong to image i."""
+    share = np.arange(len(total))[:, None] == image_of
+    total += np.tensordot(share.astype(total.dtype), rows, axes=1)
+
+
+def one_layer(probe, method: str) -> None:
+    """ValueError where the probe has no layer, or a list of layers, which `method` cannot fuse."""
+    layers = probe.need_layers()
+    if isinstance(probe.layer, list):
+        raise ValueError(f"{method} takes one layer and cannot fuse {', '.join(layers)}; layercam can")
+
+
+def check_count(name: str, value) -> None:
+    """ValueError for anything but a whole number above 0."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} is no number of {name}; give 1 or more")
+
+
+def check_seed(seed) -> None:
+    """ValueError for anything but a whole number of 0 or more."""
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed={seed!r} is no seed; give a whole number of 0 or more")
+
+
+def check_channels(channels) -> None:
+    """ValueError for a reduction that there is not."""
     if channels not in REDUCTIONS:
         raise ValueError(f"no reduction channels={channels!r}; there are: {', '.join(REDUCTIONS)}")
+
+
+def reduced(attributions, channels: str):
+    """attributions (N,...,C) -> maps (N,...): their sum, the maximum of their absolute values, or all of them."""
+    check_channels(channels)
     if channels == "keep" or len(attributions.shape) == 2:  # a table has no channels
         return attributions if channels != "max" else ops.abs(attributions)
     return ops.sum(attributions, axis=-1) if channels == "sum" else ops.max(ops.abs(attributions), axis=-1)

@@ -1,0 +1,115 @@
+"""Who is asked and what about: the model of a run or a file, its classes, and images from a split or from files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_actmaps import data as datasets
+from keras_actmaps import models, render, runs
+from keras_actmaps.probe import Probe
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked: a model, and what is known of its classes and of its images, which are `pixel / scale`."""
+
+    model: keras.Model
+    classes: tuple[str, ...] = ()
+    scale: float = 255.0
+    notice: str = ""
+    run: runs.Run | None = None
+
+    def name(self, target: int) -> str:
+        """A class by its name, where it has one."""
+        return self.classes[target] if target < len(self.classes) else f"class {target}"
+
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """Images as the model takes them -> uint8."""
+        return np.clip(np.rint(images * self.scale), 0, 255).astype("uint8")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as the model takes them, where each comes from, and its class where that is known."""
+
+    arrays: np.ndarray
+    sources: list[str]
+    labels: list[int] | None = None
+
+
+def find_subject(run: str | None, model: str | None, say) -> Subject:
+    """The model to ask: of a run, from a file, or a keras.applications network with ImageNet weights."""
+    if run and model:
+        raise ValueError("give --run or --model, not both")
+    if model is None:
+        found = runs.open_run(run) if run else runs.newest_run()
+        record = found.record
+        say(f"run {found.path}: {record['source']}")
+        return Subject(found.model(), tuple(record["classes"]), record["scale"], record["notice"], found)
+    if model.endswith((".keras", ".h5")) or Path(model).exists():
+        loaded = runs.load_model(model)
+        rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in loaded.layers[:3])
+        say(f"{model}: classes have no names; images are given in 0..{255 if rescales else 1}")
+        return Subject(loaded, scale=1.0 if rescales else 255.0)
+    return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
+
+
+def find_target(subject: Subject, probe: Probe, target: str | None):
+    """A class by name or number, "all" or None, as `explain` takes it."""
+    if target is None or target == "all":
+        return target
+    if target.lstrip("-").isdigit():
+        return int(probe.targets(int(target), 1)[0])
+    named = {name.lower(): number for number, name in enumerate(subject.classes)}
+    if target.lower() not in named:
+        choices = ", ".join(subject.classes) or f"0 to {(probe.classes or 1) - 1}"
+        raise ValueError(f"no class {target!r}; there are: {choices}")
+    return named[target.lower()]
+
+
+def find_images(subject: Subject, files, index, split: str, data_dir, say) -> Images:
+    """Images from files, by their places in a split of the run's data, or the first that is classified correctly."""
+    if files and index:
+        raise ValueError("give --image or --index, not both")
+    shape = subject.model.input_shape
+    if files:
+        return Images(np.stack([_from_file(subject, file, shape, say) for file in files]), list(files))
+    if subject.run is None:
+        raise ValueError("a --model without a run has no data of its own; give --image FILE")
+    record = subject.run.record
+    settings = record["data"] | ({"data_dir": data_dir} if data_dir else {})
+    batches = datasets.load(record["dataset"], **settings).truth(split)
+    places = sorted(index) if index else None
+    if places and places[0] < 0:
+        raise ValueError(f"--index {places[0]} is below 0")
+    found, first = {}, 0
+    for images, labels, _ in batches.as_numpy_iterator():
+        if places is None:
+            predicted = subject.model.predict(images, verbose=0).argmax(-1)
+            wanted = list(first + np.flatnonzero(predicted == labels))[:1]
+        else:
+            wanted = [place for place in places if first <= place < first + len(images)]
+        found |= {place: (images[place - first], int(labels[place - first])) for place in wanted}
+        first += len(images)
+        if found and (places is None or len(found) == len(set(places))):
+            break
+    else:
+        if places is None:
+            raise ValueError(f"no image of the {split} split is classified correctly; give --index or --image")
+        raise ValueError(f"--index {places[-1]} is outside the {split} split, which has {first} images")
+    order = index or list(found)
+    arrays, labels = zip(*(found[place] for place in order))
+    return Images(np.stack(arrays), [f"{split} image {place}" for place in order], list(labels))
+
+
+def _from_file(subject: Subject, file: str, shape: tuple, say) -> np.ndarray:
+    """A file's image as the model takes it; what is changed about it is said."""
+    image = render.read(file)
+    wanted = tuple(want or side for want, side in zip(shape[1:], (*image.shape[:2], 3)))
+    if image.shape[:2] != wanted[:2]:
+        say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {wanted[1]}x{wanted[0]} pixels")
+    if image.shape[-1] != wanted[-1]:
+        say(f"{file}: turned from {'grey to colour' if wanted[-1] == 3 else 'colour to grey'}")
+    return render.fit(image, wanted).astype("float32") / np.float32(subject.scale)

@@ -1,0 +1,88 @@
+"""No method holds more than batch_size images, compiles a second time for a last batch, or hangs on the batch."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import randomised
+from keras import layers
+
+import keras_actmaps as kam
+from keras_actmaps import api
+
+MANY = {  # more passes than a batch holds
+    "samples": 11,
+    "steps": 11,
+    "cells": 3,
+    "patch": 4,
+    "stride": 4,
+}
+
+
+class Recorder(layers.Identity):
+    """Notes the number of images in every batch for which the model is compiled."""
+
+    def __init__(self, seen, **settings):
+        super().__init__(**settings)
+        self.seen = seen
+
+    def call(self, inputs):
+        self.seen.append(inputs.shape[0])
+        return inputs
+
+
+@pytest.fixture
+def recorded():
+    """A network that notes its batches at the input and behind the first convolution, and what it noted."""
+    keras.utils.set_random_seed(0)
+    seen = []
+    network = [
+        keras.Input((10, 12, 3)),
+        Recorder(seen),
+        layers.Conv2D(6, 3, padding="same", activation="relu"),
+        Recorder(seen),
+        layers.Conv2D(6, 3, padding="same", activation="relu"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3, activation="softmax"),
+    ]
+    model = randomised(keras.Sequential(network))
+    seen.clear()
+    return model, seen
+
+
+@pytest.fixture
+def pictures():
+    return np.random.default_rng(0).random((7, 10, 12, 3), "float32")
+
+
+def settings(method: str) -> dict:
+    """Of the settings in MANY, those that a method has."""
+    return {name: value for name, value in MANY.items() if name in api.defaults(method)}
+
+
+@pytest.mark.parametrize("method", kam.METHODS)
+def test_batch_size_bounds_the_images_that_the_model_sees(method, recorded, pictures):
+    model, seen = recorded
+    kam.explain(model, pictures, method, batch_size=3, **settings(method))
+    sizes = {size for size in seen if size is not None}
+    assert sizes and max(sizes) <= 3
+
+
+@pytest.mark.parametrize("method", kam.METHODS)
+def test_a_ragged_last_batch_compiles_nothing_anew(method, recorded, pictures):
+    probe = kam.Probe(recorded[0])
+    stream = [pictures[:3], pictures[3:6], pictures[6:]]
+    traces = []
+    for _ in kam.explain_dataset(probe, stream, method, batch_size=3, **settings(method)):
+        traces.append(probe.traces)
+    assert traces[0] > 0 and set(traces) == {traces[0]}
+
+
+@pytest.mark.parametrize("method", kam.METHODS)
+def test_maps_do_not_hang_on_the_batch_size_or_on_neighbours(method, recorded, pictures):
+    model, _ = recorded
+    whole = kam.explain(model, pictures, method, batch_size=64, **settings(method)).maps
+    scale = np.abs(whole).max(axis=(1, 2), keepdims=True)
+    assert scale.min() > 0
+    for order in (np.arange(7), np.arange(7)[::-1]):
+        maps = kam.explain(model, pictures[order], method, batch_size=2, **settings(method)).maps
+        assert (np.abs(maps - whole[order]) <= 1e-4 * scale[order]).all()

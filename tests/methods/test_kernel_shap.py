@@ -1,0 +1,124 @@
+"""Kernel SHAP against Shapley's definition, by enumerating every coalition of a network with interactions."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import pytest
+from conftest import gap_network, linear_network
+from keras import layers
+
+import keras_actmaps as kam
+from keras_actmaps.methods.kernel_shap import coalitions
+
+FIVE = np.arange(12)[:, None] // 6 * 2 + np.arange(16) // 8
+FIVE[5:7, 6:10] = 4
+EIGHT = np.arange(12)[:, None] // 6 * 4 + np.arange(16) // 4
+
+
+def network():
+    """Strong interactions: products of what is seen in different places."""
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((12, 16, 3))
+    x = layers.Dense(8, activation="tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=0.15))
+    return keras.Model(inputs, layers.Dense(3)(layers.Dense(8, activation="tanh")(x(layers.Flatten()(inputs)))))
+
+
+def game(model, image, labels, target, fill=0.0) -> dict:
+    """The score of every coalition of segments."""
+    players = range(labels.max() + 1)
+    all_coalitions = [c for size in range(len(players) + 1) for c in itertools.combinations(players, size)]
+    seen = np.stack([np.isin(labels, coalition) for coalition in all_coalitions])[..., None]
+    scores = model.predict(np.where(seen, image, np.float32(fill)), verbose=0)[:, target].astype("float64")
+    return dict(zip(all_coalitions, scores))
+
+
+def shapley(worth: dict, count: int) -> np.ndarray:
+    """Shapley's definition: the mean gain of a player over all coalitions without it."""
+    values = np.zeros(count)
+    for player, coalition in itertools.product(range(count), worth):
+        if player not in coalition:
+            share = math.factorial(len(coalition)) * math.factorial(count - len(coalition) - 1) / math.factorial(count)
+            values[player] += share * (worth[tuple(sorted((*coalition, player)))] - worth[coalition])
+    return values
+
+
+def per_segment(maps, labels):
+    return np.stack([maps[:, labels == one].sum(1) for one in range(labels.max() + 1)], axis=1)
+
+
+@pytest.mark.parametrize("fill", [0.0, 0.7])
+def test_is_exact_where_all_coalitions_fit(fill, images):
+    model = network()
+    settings = {"segments": FIVE, "samples": 32, "fill": fill}
+    e = kam.explain(model, images, "kernel_shap", targets=1, batch_size=4, **settings)
+    exact = np.stack([shapley(game(model, image, FIVE, 1, fill), 5) for image in images])
+    np.testing.assert_allclose(per_segment(e.maps, FIVE), exact, atol=2e-5 * np.abs(exact).max(), rtol=1e-4)
+    worth = game(model, images[0], FIVE, 1, fill)
+    alone = [worth[(one,)] - worth[()] for one in range(5)]
+    assert np.abs(exact[0] - alone).max() > 0.1 * np.abs(exact[0]).max()  # the segments do interact
+
+
+def test_draws_come_close_where_not_all_fit_and_closer_the_more_there_are(images):
+    model = network()
+    exact = np.stack([shapley(game(model, image, EIGHT, 1), 8) for image in images])
+
+    def error(samples):
+        e = kam.explain(model, images, "kernel_shap", targets=1, segments=EIGHT, samples=samples)
+        return np.abs(per_segment(e.maps, EIGHT) - exact).max() / np.abs(exact).max()
+
+    few, many = error(30), error(255)
+    assert many < 0.1 and many < few / 2
+
+
+@pytest.mark.parametrize("samples", [16, 70, 300])
+def test_the_map_sums_to_the_scores_gain_over_the_baseline(samples, images):
+    model = gap_network(activation="softmax")
+    e = kam.explain(model, images, "kernel_shap", segments="superpixels", cells=3, samples=samples, fill="blur")
+    assert np.abs(e.maps.sum((1, 2))).min() > 1e-3
+    assert np.abs(e.residual).max() < 1e-5 * np.abs(e.scores).max()
+
+
+def test_is_exact_on_a_linear_model_however_few_are_drawn(images):
+    model, weights, _ = linear_network(images.shape[1:])
+    e = kam.explain(model, images, "kernel_shap", targets=0, segments=EIGHT, samples=40)
+    exact = per_segment((weights[..., 0] * images).sum(-1), EIGHT)
+    np.testing.assert_allclose(per_segment(e.maps, EIGHT), exact, rtol=1e-3, atol=1e-3)
+
+
+def test_a_table_and_a_single_segment():
+    images = np.random.default_rng(2).random((3, 4), "float32")
+    model, weights, _ = linear_network((4,))
+    e = kam.explain(model, images, "kernel_shap", targets=0)
+    np.testing.assert_allclose(e.maps, weights[:, 0] * images, atol=1e-5)
+    one = kam.explain(model, images, "kernel_shap", targets=0, segments=np.zeros(4, int))
+    np.testing.assert_allclose(one.maps.sum(1), (weights[:, 0] * images).sum(1), atol=1e-5)
+
+
+def test_coalitions_are_drawn_by_the_kernel_and_with_their_complement():
+    kept, _ = coalitions(6, 20, seed=0)
+    assert kept[:2].tolist() == [[0] * 6, [1] * 6] and len(kept) == 20
+    np.testing.assert_array_equal(kept[2::2] + kept[3::2], 1)
+    kept, _ = coalitions(30, 40_000, seed=0)
+    sizes = np.arange(1, 30)
+    chances = 1 / (sizes * (30 - sizes))
+    chances /= chances.sum()
+    found = np.bincount(kept[2:].sum(1), minlength=31)[1:30] / 39_998
+    assert (np.abs(found - chances) < 5 * np.sqrt(2 * chances / 39_998)).all()
+    np.testing.assert_allclose(kept[2:].mean(0), 0.5, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "settings, error",
+    [
+        ({"samples": 0}, "samples=0"),
+        ({"samples": 31, "segments": "grid", "cells": 6}, "samples=31 are too few for 36 segments; give 38 or more"),
+        ({"segments": FIVE[:-1]}, r"segments of shape \(11, 16\)"),
+        ({"seed": "a"}, "seed='a'"),
+    ],
+)
+def test_bad_settings_are_refused_before_any_work(settings, error, images, monkeypatch):
+    monkeypatch.setattr(kam.Probe, "ask", lambda *_, **__: pytest.fail("the model was asked"))
+    with pytest.raises(ValueError, match=error):
+        kam.explain(gap_network(), images, "kernel_shap", **settings)

@@ -1,0 +1,192 @@
+"""Integrated, expected and blur integrated gradients against published values, closed forms and completeness."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import gap_network
+from keras import layers, ops
+
+import keras_actmaps as kam
+from keras_actmaps.methods.blur_ig import blurred
+
+PATHS = ["integrated_gradients", "expected_gradients", "blur_ig"]
+
+
+@pytest.fixture
+def network():
+    keras.utils.set_random_seed(1)
+    return gap_network()
+
+
+def table(function, features):
+    """A model of a table whose only output is `function` of its columns."""
+    inputs = keras.Input((features,))
+    return keras.Model(inputs, ops.expand_dims(function(*ops.unstack(inputs, features, axis=1)), 1))
+
+
+def linear(weights):
+    """An image model whose score is sum w x."""
+    inputs = keras.Input(weights.shape)
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False)(layers.Flatten()(inputs)))
+    model.set_weights([weights.reshape(-1, 1)])
+    return model
+
+
+def test_integrated_gradients_published_toy_values():
+    """Sundararajan et al. 2017, appendix: f = relu(relu(x1) - 1 - relu(x2)) at (3, 1) gives 1.5 and -0.5."""
+    model = table(lambda a, b: ops.relu(ops.relu(a) - 1 - ops.relu(b)), 2)
+    e = kam.explain(model, np.array([[3, 1]], "float32"), "integrated_gradients", targets=0, tolerance=1e-3)
+    np.testing.assert_allclose(e.maps, [[1.5, -0.5]], rtol=1e-3)
+    np.testing.assert_allclose(e.scores, [1])
+    assert abs(e.residual[0]) <= 1e-3
+
+
+def test_two_gauss_legendre_nodes_are_exact_where_the_gradient_is_quadratic():
+    """f = x1^2 x2 from 0: 2/3 of the score to x1 and 1/3 to x2, whose gradient along the path is of second degree."""
+    model, x = table(lambda a, b: a * a * b, 2), np.array([[2, 3], [-1, 5]], "float32")
+    e = kam.explain(model, x, "integrated_gradients", targets=0, steps=2)
+    np.testing.assert_allclose(e.maps, e.scores[:, None] * [[2 / 3, 1 / 3]], rtol=1e-5)
+    np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+    shifted = kam.explain(model, x, "integrated_gradients", targets=0, steps=2, baseline=1.0)
+    np.testing.assert_allclose(shifted.maps.sum(1), e.scores - 1, rtol=1e-5)
+
+
+def test_integrated_gradients_of_a_linear_score_for_every_baseline():
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(4, 6, 3)).astype("float32")
+    images = random.random((2, 4, 6, 3), "float32")
+    own = random.random((4, 6, 3), "float32")
+    starts = {"zero": 0 * images, "mean": np.broadcast_to(images.mean((1, 2), keepdims=True), images.shape)}
+    for baseline, start in [*starts.items(), (own, own), (0.5, 0.5)]:
+        e = kam.explain(linear(weights), images, "integrated_gradients", targets=0, steps=1, baseline=baseline)
+        np.testing.assert_allclose(e.maps, ((images - start) * weights).sum(-1), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+    kept = kam.explain(linear(weights), images, "integrated_gradients", targets=0, steps=1, channels="keep")
+    np.testing.assert_allclose(kept.maps, images * weights, rtol=1e-4, atol=1e-6)
+    highest = kam.explain(linear(weights), images, "integrated_gradients", targets=0, steps=1, channels="max")
+    np.testing.assert_allclose(highest.maps, np.abs(images * weights).max(-1), rtol=1e-4)
+    assert highest.residual is None and kept.residual is not None
+
+
+@pytest.mark.parametrize("baseline", ["zero", "mean", "blur"])
+def test_steps_are_raised_until_the_tolerance_is_reached(network, images, baseline):
+    def largest(**settings):
+        e = kam.explain(network, images, "integrated_gradients", baseline=baseline, **settings)
+        totals = e.maps.sum((1, 2))
+        return np.max(np.abs(e.residual) / np.abs(totals - e.residual)), e
+
+    few, _ = largest(steps=2)
+    refined, e = largest(steps=2, tolerance=3e-3)
+    assert refined <= 3e-3 * 1.01 < few
+    starts = {"zero": 0 * images, "mean": images.mean((1, 2), keepdims=True) + 0 * images}
+    if baseline in starts:
+        begins = network.predict(starts[baseline], verbose=0)[np.arange(5), e.targets]
+        np.testing.assert_allclose(e.maps.sum((1, 2)) - e.residual, e.scores - begins, atol=1e-5)
+
+
+def test_a_tolerance_that_is_not_reached_is_said(images):
+    def cliff(x, _):
+        return ops.relu(1e6 * (x - 0.3)) - ops.relu(1e6 * (x - 0.3) - 1)  # from 0 to 1 within a millionth
+
+    with pytest.warns(UserWarning, match="tolerance=0.01 is not reached; after 4096 steps the residual is .* of a score"):
+        kam.explain(table(cliff, 2), np.ones((1, 2)), "integrated_gradients", targets=0, steps=1024, tolerance=0.01)
+
+
+def test_expected_gradients_of_a_linear_score_is_the_image_less_the_mean_baseline():
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(4, 6, 3)).astype("float32")
+    images, baselines = random.random((2, 4, 6, 3), "float32"), random.random((8, 4, 6, 3), "float32")
+    e = kam.explain(linear(weights), images, "expected_gradients", targets=0, baselines=baselines, samples=24)
+    np.testing.assert_allclose(e.maps, ((images - baselines.mean(0)) * weights).sum(-1), atol=1e-5)
+    np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+
+
+def test_expected_gradients_of_one_baseline_is_integrated_gradients(network, images):
+    start = np.full((12, 16, 3), 0.4, "float32")
+    expected = kam.explain(network, images, "integrated_gradients", baseline=start, steps=256).maps
+    maps = kam.explain(network, images, "expected_gradients", baselines=start[None], samples=256).maps
+    np.testing.assert_allclose(maps, expected, atol=0.03 * np.abs(expected).max())
+
+
+def test_expected_gradients_of_a_quadratic_score():
+    """Y = x^2 from a baseline b: (x - b) 2 (b + a (x - b)), in the mean over a x^2 - b^2."""
+    x, baselines = np.array([[2.0]], "float32"), np.random.default_rng(1).normal(size=(50, 1)).astype("float32")
+    model = table(lambda a: a * a, 1)
+    e = kam.explain(model, x, "expected_gradients", targets=0, baselines=baselines, samples=4000)
+    np.testing.assert_allclose(e.maps, [[4 - np.mean(baselines**2)]], rtol=0.02)
+    np.testing.assert_allclose(e.residual, e.maps[:, 0] - (4 - np.mean(baselines**2)), atol=1e-4)
+
+
+def test_expected_gradients_draws_the_images_own_pixels():
+    """Y = sum of the first channel: baselines of the image's own pixels have the same sum, so that the map sums to 0."""
+    weights = np.zeros((4, 6, 3), "float32")
+    weights[..., 0] = 1
+    images = np.random.default_rng(0).random((2, 4, 6, 3), "float32")
+    e = kam.explain(linear(weights), images, "expected_gradients", targets=0, samples=400)
+    np.testing.assert_allclose(e.maps.sum((1, 2)), 0, atol=1e-4)
+    first = images[..., 0]
+    np.testing.assert_allclose(e.maps, first - first.mean((1, 2), keepdims=True), atol=0.06)
+
+
+def test_the_blur_is_a_gaussian_that_keeps_the_mean_and_adds_up():
+    impulse = np.zeros((1, 41, 31, 1), "float32")
+    impulse[0, 20, 15] = 1
+    down, across = np.mgrid[-20:21, -15:16]
+    for deviation in (0.3, 1, 2.5):
+        spread = blurred(impulse, deviation)[0, ..., 0]
+        assert spread.min() > -1e-6
+        np.testing.assert_allclose([spread.sum(), (spread * down**2).sum(), (spread * across**2).sum()],
+                                   [1, deviation**2, deviation**2], rtol=2e-3)  # fmt: skip
+    gaussian, spread = np.exp(-(down**2 + across**2) / (2 * 4**2)), blurred(impulse, 4)[0, ..., 0]
+    np.testing.assert_allclose(spread, gaussian / gaussian.sum(), atol=0.02 * spread.max())
+    image = np.random.default_rng(0).random((2, 9, 7, 3), "float32")
+    np.testing.assert_allclose(blurred(image, 0), image, atol=1e-6)
+    np.testing.assert_allclose(blurred(blurred(image, 1.2), 0.9), blurred(image, 1.5), atol=1e-5)
+    np.testing.assert_allclose(blurred(image, 3).mean((1, 2)), image.mean((1, 2)), rtol=1e-5)
+
+
+def test_blur_ig_of_a_linear_score_is_what_the_blur_took_away():
+    random = np.random.default_rng(0)
+    weights = random.normal(size=(8, 10, 3)).astype("float32")
+    images = random.random((2, 8, 10, 3), "float32")
+    e = kam.explain(linear(weights), images, "blur_ig", targets=0, steps=3, sigma=0.4)
+    np.testing.assert_allclose(e.maps, ((images - blurred(images, 4)) * weights).sum(-1), atol=1e-5)
+    np.testing.assert_allclose(e.residual, 0, atol=1e-5)
+
+
+def test_blur_ig_is_complete(network, images):
+    e = kam.explain(network, images, "blur_ig", steps=512)
+    total = e.scores - network.predict(blurred(images, 0.2 * 16), verbose=0)[np.arange(5), e.targets]
+    np.testing.assert_allclose(e.maps.sum((1, 2)) - e.residual, total, atol=1e-5)
+    assert (np.abs(e.residual) < 1e-2 * np.abs(total)).all()
+
+
+@pytest.mark.parametrize("name, settings, message", [
+    ("integrated_gradients", {"steps": 0}, "steps=0 is no number of steps; give 1 or more"),
+    ("integrated_gradients", {"steps": "many"}, "steps='many' is no number"),
+    ("integrated_gradients", {"tolerance": 0}, "tolerance=0 cannot be reached"),
+    ("integrated_gradients", {"baseline": "white"}, "no baseline 'white'; there are: zero, mean, blur"),
+    ("integrated_gradients", {"baseline": np.zeros((5, 12, 16, 3))}, "a baseline of shape (5, 12, 16, 3)"),
+    ("integrated_gradients", {"channels": "mean"}, "no reduction channels='mean'"),
+    ("expected_gradients", {"samples": 0}, "samples=0 is no number of samples"),
+    ("expected_gradients", {"seed": "a"}, "seed='a' is no seed"),
+    ("expected_gradients", {"baselines": np.zeros((3, 12, 15, 3))}, "are no images (B, 12, 16, 3)"),
+    ("expected_gradients", {"baselines": np.zeros((0, 12, 16, 3))}, "are no images (B, 12, 16, 3)"),
+    ("expected_gradients", {"baselines": np.full((1, 12, 16, 3), np.nan)}, "hold NaN or Inf"),
+    ("blur_ig", {"sigma": 0}, "sigma=0 blurs nothing"),
+    ("blur_ig", {"steps": -3}, "steps=-3 is no number of steps"),
+])  # fmt: skip
+def test_settings_that_do_not_fit_are_one_line_before_any_work(network, images, name, settings, message):
+    probe = kam.Probe(network)
+    with pytest.raises(ValueError) as error:
+        kam.explain(probe, images, name, **settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert probe.traces == 0
+
+
+def test_tables_say_what_they_need():
+    model, rows = table(lambda a, b: a * b, 2), np.ones((3, 2), "float32")
+    with pytest.raises(ValueError, match="cannot be put in another order; give baselines"):
+        kam.explain(model, rows, "expected_gradients", targets=0)
+    with pytest.raises(ValueError, match="no neighbours to blur; integrated_gradients works there"):
+        kam.explain(model, rows, "blur_ig", targets=0)
