@@ -5,6 +5,7 @@ Every model is a functional Keras model that ends in linear `logits`; its last s
 
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -14,12 +15,14 @@ from keras import layers
 
 def grid_cnn(image_shape=(56, 56, 1), classes: int = 10) -> keras.Model:
     """Conv 32, pool, Conv 64, pool, Conv 128, GAP, Dense: 3x3, same padding, ReLU."""
+    # He's initialisation: Keras' default makes the first of one input channel so small that training starts late.
+    settings = {"padding": "same", "activation": "relu", "kernel_initializer": "he_uniform"}
     images = keras.Input(image_shape, name="images")
-    x = layers.Conv2D(32, 3, padding="same", activation="relu", name="conv1")(images)
+    x = layers.Conv2D(32, 3, **settings, name="conv1")(images)
     x = layers.MaxPooling2D(name="pool1")(x)
-    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="conv2")(x)
+    x = layers.Conv2D(64, 3, **settings, name="conv2")(x)
     x = layers.MaxPooling2D(name="pool2")(x)
-    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="features")(x)
+    x = layers.Conv2D(128, 3, **settings, name="features")(x)
     return keras.Model(images, _pooled_logits(x, classes), name="grid_cnn")
 
 
@@ -86,9 +89,9 @@ def backbone(
     unknown = sorted(set(settings) - set(inspect.signature(build).parameters))
     if unknown:
         raise ValueError(f"{name} has no setting {unknown[0]!r}")
-    downloaded = "imagenet" if weights == "imagenet" else None
     top = {"classifier_activation": None} if classes is None else {}
-    network = build(input_tensor=x, weights=downloaded, include_top=classes is None, **top, **settings)
+    make = partial(build, input_tensor=x, include_top=classes is None, **top, **settings)
+    network = _fetched(make, name) if weights == "imagenet" else make(weights=None)
     if weights not in (None, "none", "imagenet"):
         load_weights(network, weights)
     if classes is None:
@@ -97,9 +100,22 @@ def backbone(
     return keras.Model(images, _pooled_logits(features, classes), name=network.name)
 
 
+def _fetched(make, name: str) -> keras.Model:
+    """A network with ImageNet weights, which Keras downloads; OSError where they are not to be had."""
+    try:
+        return make(weights="imagenet")
+    except ValueError:
+        raise
+    except Exception as error:  # what Keras raises when a download fails
+        raise OSError(f"the ImageNet weights of {name} could not be fetched ({error}); give a file") from error
+
+
 def imagenet_classes() -> tuple[str, ...]:
-    """The names of the 1000 classes, which Keras downloads."""
-    ranked = keras.applications.imagenet_utils.decode_predictions(np.arange(1000.0)[None], top=1000)[0]
+    """The names of the 1000 classes, which Keras downloads; empty where they are not to be had."""
+    try:
+        ranked = keras.applications.imagenet_utils.decode_predictions(np.arange(1000.0)[None], top=1000)[0]
+    except Exception:  # what Keras raises when a download fails
+        return ()
     return tuple(name for _, name, _ in reversed(ranked))
 
 

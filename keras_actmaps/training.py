@@ -28,8 +28,8 @@ class Protocol:
 
 
 PROTOCOLS = {
-    "grid": Protocol("grid_cnn", epochs=10, one_cycle=True),
-    "drawn-grid": Protocol("grid_cnn", epochs=5, one_cycle=True),
+    "grid": Protocol("grid_cnn", epochs=10),
+    "drawn-grid": Protocol("grid_cnn", epochs=5),
     "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
     "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),

@@ -66,7 +66,7 @@ def captum_network() -> keras.Model:
 
 
 def linear_network(shape, classes=2, seed=0) -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    """Scores that are sums of weights (..., classes) times pixels, and biases: the model, the weights and the biases."""
+    """Scores that are sums of weights (..., classes) times pixels, and biases: the model and both."""
     model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(classes)])
     random = np.random.default_rng(seed)
     weights, biases = random.normal(size=(*shape, classes)).astype("float32"), random.normal(size=classes)

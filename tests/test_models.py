@@ -81,6 +81,17 @@ def test_weights_are_read_by_layer_and_variable(tmp_path):
         models.load_weights(target, tmp_path / "text.npz")
 
 
+def test_imagenet_weights_that_cannot_be_fetched_are_one_line(monkeypatch):
+    def offline(*_, **__):
+        raise Exception("URL fetch failure on https://...: None -- refused")
+
+    monkeypatch.setattr(keras.applications, "MobileNet", lambda weights=None, **_: offline())
+    monkeypatch.setattr(keras.applications.imagenet_utils, "decode_predictions", offline)
+    with pytest.raises(OSError, match=r"weights of MobileNet could not be fetched \(URL fetch failure .*give a file"):
+        models.backbone("MobileNet", "imagenet")
+    assert models.imagenet_classes() == ()
+
+
 @pytest.mark.parametrize(
     "name, weights, error, message",
     [

@@ -89,8 +89,8 @@ def _refine(probe, images, start, targets, steps, tolerance, attributions) -> No
             return
         if 2 * pieces * steps > MOST_STEPS:
             worst = rest[np.argmax(residual[rest] / allowed[rest])]
-            warnings.warn(f"integrated_gradients: tolerance={tolerance} is not reached; after {pieces * steps} steps the "
-                          f"residual is {residual[worst]:.2g} of a score difference of {expected[worst]:.2g}",
+            warnings.warn(f"integrated_gradients: tolerance={tolerance} is not reached; the residual after "
+                          f"{pieces * steps} steps is {residual[worst]:.2g} of a difference of {expected[worst]:.2g}",
                           stacklevel=2)  # fmt: skip
             return
         pieces *= 2

@@ -46,7 +46,8 @@ def lrp(
         (layer, inputs, outputs, relevance) -> relevance of the inputs.
     epsilon, gamma, alpha, beta: the numbers in the rules; alpha - beta = 1. low, high: the least and greatest value of
         the images for zB, a number or one a channel; None takes those of each image.
-    bias: True gives biases their share, and the map sums to the score less that; False shares it among the inputs.
+    bias: True gives biases their share, and the map sums to the score less that; False shares it among the inputs, and
+        only what nothing but a bias speaks for is lost.
     channels: "sum", "max" of the absolute values, or "keep".
 
     Batch normalisation is folded into the layer with a kernel beside it; one that has none passes relevance through,

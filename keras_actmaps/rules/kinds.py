@@ -52,7 +52,7 @@ def kind_of(step: rewire.Step) -> str | None:
         return "activation" if given == 1 else "max"
     if name in ("Divide", "TrueDivide"):
         return "activation" if given == 1 else None
-    is_function = not isinstance(step.operation, keras.Operation)
+    is_function = isinstance(step.operation, keras.layers.Activation) or not isinstance(step.operation, keras.Operation)
     return "activation" if is_function and name not in NOT_ELEMENTWISE else None
 
 

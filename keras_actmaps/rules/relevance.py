@@ -12,6 +12,9 @@ from keras_actmaps.rules.terms import KERNEL_RULES, At, Numbers, ratio, shared
 
 ANY_LAYER = ("0", "epsilon", "pass", "route")  # the rules that need no kernel
 RULES = (*KERNEL_RULES, "pass", "route")
+WITHOUT_KERNEL = {
+    "affine": "pass", "activation": "pass", "moves": "route", "max": "route", "sums": "0", "product": "gate",
+}  # fmt: skip
 COMPOSITES = {  # the rule of convolutions, of Dense, and of the first layers where theirs is another
     "epsilon_plus": ("z+", "epsilon", {}),
     "epsilon_alpha2_beta1": ("alpha-beta", "epsilon", {}),
@@ -79,9 +82,7 @@ class Propagation:
             return self.rule or self._of_composite(step.operation, is_before, is_first)
         if kind == "affine" and self.rule in ("0", "epsilon") and self.numbers.bias:
             return self.rule
-        if kind == "sums":
-            return "0" if self.rule == "0" else "stabilised"
-        return {"affine": "pass", "activation": "pass", "moves": "route", "max": "route", "product": "gate"}[kind]
+        return WITHOUT_KERNEL[kind]
 
     def _of_composite(self, linear: Linear, is_before: bool, is_first: bool) -> str:
         convolution, dense, first = COMPOSITES[self.composite]
@@ -97,7 +98,8 @@ class Propagation:
         back = engine.pullback(_called(step), inputs)[1]
         if rule == "route":
             return back(relevance)
-        parts = back([ratio(part, y, self.numbers.stabiliser(rule)) for part, y in zip(relevance, outputs)])
+        epsilon = self.numbers.epsilon if rule == "epsilon" else 0.0
+        parts = back([ratio(part, y, epsilon) for part, y in zip(relevance, outputs)])
         return [x * part for x, part in zip(inputs, parts)]
 
     def _boxes(self, images, before) -> Mapping:

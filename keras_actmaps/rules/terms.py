@@ -10,8 +10,6 @@ from keras import ops
 
 from keras_actmaps import engine
 
-STABILISER = 1e-6  # of the rules without an epsilon
-
 
 @dataclass(frozen=True)
 class Numbers:
@@ -22,10 +20,6 @@ class Numbers:
     alpha: float = 2.0
     beta: float = 1.0
     bias: bool = True
-
-    def stabiliser(self, rule: str) -> float:
-        """What is added to the size of a denominator."""
-        return {"0": 0.0, "epsilon": self.epsilon}.get(rule, STABILISER)
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ def shared(linear, at: At, relevance, rule: str, numbers: Numbers):
 
         (z,), back = engine.pullback(meet, inputs)
         z = z + terms.bias if numbers.bias else z
-        parts = back([terms.share * ratio(relevance, z, numbers.stabiliser(rule))])
+        parts = back([terms.share * ratio(relevance, z, numbers.epsilon if rule == "epsilon" else 0.0)])
         total = total + sum(x * part for x, part in zip(inputs, parts))
     return total
 

@@ -37,8 +37,7 @@ def test_the_mask_lies_on_what_the_score_rests_on_at_the_area_asked_for(scale, p
     e = kam.explain(model, pictures, "extremal_perturbation", targets=0, area=SHARE)
     inside = e.maps[(slice(None), *PATCH)].sum((1, 2)) / e.maps.sum((1, 2))
     area = e.maps.mean((1, 2))
-    assert 0 <= e.maps.min() and e.maps.max() <= 1
-    print(inside, area)
+    assert e.maps.min() >= 0 and e.maps.max() <= 1
     assert inside.min() > 0.6  # 1 would be a mask with edges as sharp as the patch's; SHARE, one at random
     assert np.abs(area / SHARE - 1).max() < 0.2
 
@@ -48,7 +47,6 @@ def test_what_the_mask_keeps_keeps_most_of_the_score(pictures):
     e = kam.explain(model, pictures, "extremal_perturbation", targets=0, area=0.15, fill=0.5)
     kept, moved = e.maps[..., None], np.roll(e.maps, 12, axis=1)[..., None]
     scores, elsewhere = (model(m * pictures + (1 - m) * 0.5).numpy()[:, 0] for m in (kept, moved))
-    print(scores / e.scores, elsewhere / e.scores)
     assert (scores > 0.85 * e.scores).all() and (elsewhere < 0.2 * e.scores).all()
 
 
@@ -59,7 +57,6 @@ def test_the_area_is_kept_on_any_network(area, pictures):
     e = kam.explain(model, pictures, "extremal_perturbation", area=area)
     assert np.abs(e.maps.mean((1, 2)) / area - 1).max() < 0.15
     goal = np.arange(24 * 32) >= (1 - area) * 24 * 32
-    print(np.abs(np.sort(e.maps.reshape(3, -1)) - goal).mean(1))
     assert np.abs(np.sort(e.maps.reshape(3, -1)) - goal).mean() < 0.15
 
 
@@ -78,7 +75,6 @@ def test_finds_nearly_the_best_features_of_a_linear_table(seed):
     images = np.ones((2, 20), "float32")
     e = kam.explain(model, images, "extremal_perturbation", targets=0, area=0.25, fill="zero")
     chosen, best = weights[e.maps[0] > 0.5, 0], np.sort(weights[:, 0])[-5:]
-    print(chosen.sum() / best.sum())
     assert len(chosen) == 5 and chosen.sum() > 0.9 * best.sum()
     assert np.abs(e.maps[0] - e.maps[1]).max() < 1e-3
 

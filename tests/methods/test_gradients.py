@@ -114,9 +114,7 @@ def test_closed_forms_where_the_score_is_quadratic(name):
 
 
 def test_seeds_give_the_same_map_again_and_others_another(network, images):
-    first, again, other = (
-        kam.explain(network, images, "smoothgrad", samples=4, seed=seed).maps for seed in (3, 3, 4)
-    )
+    first, again, other = (kam.explain(network, images, "smoothgrad", samples=4, seed=seed).maps for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01 * first.max()
 

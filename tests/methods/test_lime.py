@@ -14,7 +14,7 @@ def test_recovers_the_weights_of_a_linear_model(images):
     e = kam.explain(model, images, "lime", targets=1, segments=OWN, samples=40, ridge=0, batch_size=4)
     worth = (weights[..., 1] * images).sum(-1)
     for number in range(6):
-        inside = OWN == number
+        inside = number == OWN
         exact = worth[:, inside].sum(1, keepdims=True)
         np.testing.assert_allclose(e.maps[:, inside], np.broadcast_to(exact, (5, inside.sum())), rtol=1e-4, atol=1e-4)
 

@@ -84,11 +84,24 @@ def test_steps_are_raised_until_the_tolerance_is_reached(network, images, baseli
         np.testing.assert_allclose(e.maps.sum((1, 2)) - e.residual, e.scores - begins, atol=1e-5)
 
 
+def test_images_that_need_more_steps_keep_their_own_target_and_compile_nothing(network, images):
+    probe, targets, settings = kam.Probe(network), np.array([0, 1, 2, 3, 1]), {"steps": 8, "tolerance": 0.011}
+    one_piece = kam.explain(probe, images, "integrated_gradients", targets, steps=8).maps
+    traces = probe.traces
+    together = kam.explain(probe, images, "integrated_gradients", targets, **settings).maps
+    assert probe.traces == traces
+    refined = (together != one_piece).any((1, 2))
+    assert refined.any() and not refined.all()
+    for number in np.flatnonzero(refined):
+        alone = kam.explain(network, images[[number]], "integrated_gradients", targets[[number]], **settings).maps[0]
+        np.testing.assert_allclose(together[number], alone, atol=1e-4 * np.abs(alone).max())
+
+
 def test_a_tolerance_that_is_not_reached_is_said(images):
     def cliff(x, _):
         return ops.relu(1e6 * (x - 0.3)) - ops.relu(1e6 * (x - 0.3) - 1)  # from 0 to 1 within a millionth
 
-    with pytest.warns(UserWarning, match="tolerance=0.01 is not reached; after 4096 steps the residual is .* of a score"):
+    with pytest.warns(UserWarning, match="tolerance=0.01 is not reached; the residual after 4096 steps is"):
         kam.explain(table(cliff, 2), np.ones((1, 2)), "integrated_gradients", targets=0, steps=1024, tolerance=0.01)
 
 
@@ -118,7 +131,7 @@ def test_expected_gradients_of_a_quadratic_score():
 
 
 def test_expected_gradients_draws_the_images_own_pixels():
-    """Y = sum of the first channel: baselines of the image's own pixels have the same sum, so that the map sums to 0."""
+    """Y = sum of the first channel: baselines of the image's own pixels have the same sum, so the map sums to 0."""
     weights = np.zeros((4, 6, 3), "float32")
     weights[..., 0] = 1
     images = np.random.default_rng(0).random((2, 4, 6, 3), "float32")

@@ -14,11 +14,13 @@ is not needed. PyTorch computes in float64, xplique in float32 on the Keras netw
 Keys are `peer.Class(settings)/network`. Maps are float32, channels last and in the peer's own scale; those at a layer
 (N,h,w). What a peer does that is not in its name:
 
-- zennit divides by z + sign(z) `stabilizer` in every rule: 1e-12 here, but in Epsilon (1e-6 where no `epsilon` is
-  named), average pooling and sums (1e-6, its default). It passes relevance through activations unchanged and lets max
-  pooling route it as the gradient does. `no bias` is zero_params="bias": the bias has no part in a denominator.
+- zennit divides by z + sign(z) 1e-6 in every rule where no epsilon is named, takes average pooling and sums by the
+  epsilon rule, passes relevance through activations unchanged and lets max pooling route it as the gradient does.
+  `no bias` is zero_params="bias": the bias has no part in a denominator.
 - zennit's SequentialMergeBatchNorm leaves the merged layer its eps, so that it still divides by sqrt(1 + eps), 5e-4 a
   layer; Merged mends that. captum's LRP does not fold and is run on networks that are merged likewise.
+- captum's DeepLift is left out behind max pooling where the baseline is not constant: there its attributions do not
+  sum to the difference of the scores, as its own convergence delta says. It has no rule for ReLU6, nor has its LRP.
 - pytorch-grad-cam's maps are what get_cam_image returned: before its ReLU, its scaling to 0..1 and its resizing. Its
   Eigen-CAM centres the features, which the paper does not; `mirrored` is its projection of the features beside their
   negatives, whose mean is 0, so that there is nothing to centre. Its Score-CAM resizes with aligned corners.
@@ -90,11 +92,11 @@ def captum_gradients():
             maps = integrated.attribute(x, 0 * x, targets, n_steps=steps, method="gausslegendre")
             yield f"captum.IntegratedGradients(n_steps={steps})/{network}", maps
         names = ("Saliency", "InputXGradient", "GuidedBackprop", "Deconvolution", "DeepLift")
-        for name in names[:2] if network == "mixed" else names:  # captum has no rule for ReLU6
+        for name in names[:2] if network == "mixed" else names:
             settings = {"abs": False} if name == "Saliency" else {}
             maps = getattr(captum, name)(torch_model(network)).attribute(x, target=targets, **settings)
             yield f"captum.{name}/{network}", maps
-        if network != "mixed":
+        if network in ("residual", "table"):
             start = torch.tensor(np.stack([np.moveaxis(baseline(network), -1, 0)] * 2)).double()
             maps = captum.DeepLift(torch_model(network)).attribute(x, start, target=targets)
             yield f"captum.DeepLift(baseline)/{network}", maps
@@ -170,32 +172,30 @@ class Stacked(torch.nn.Module):
 
 
 def zennit_composites(low: float, high: float, **bias):
-    base = zennit.composites.layer_map_base(stabilizer=1e-6)
-    exact = {"stabilizer": 1e-12, **bias}
+    base = zennit.composites.layer_map_base()
     everywhere = {
-        "Epsilon": rules.Epsilon(epsilon=1e-6, **bias),
+        "Epsilon": rules.Epsilon(**bias),
         "Epsilon(epsilon=0.25)": rules.Epsilon(epsilon=0.25, **bias),
-        "Gamma(gamma=0.25)": rules.Gamma(gamma=0.25, **exact),
-        "ZPlus": rules.ZPlus(**exact),
-        "AlphaBeta(alpha=2, beta=1)": rules.AlphaBeta(alpha=2, beta=1, **exact),
-        "Flat": rules.Flat(**exact),
-        "WSquare": rules.WSquare(**exact),
+        "Gamma(gamma=0.25)": rules.Gamma(gamma=0.25, **bias),
+        "ZPlus": rules.ZPlus(**bias),
+        "AlphaBeta(alpha=2, beta=1)": rules.AlphaBeta(alpha=2, beta=1, **bias),
+        "Flat": rules.Flat(**bias),
+        "WSquare": rules.WSquare(**bias),
     }
     for name, rule in everywhere.items():
         yield name, zennit.composites.LayerMapComposite([*base, (Linear, rule)])
-    rest = [*base, (Linear, rules.Epsilon(epsilon=1e-6, **bias))]
+    rest = [*base, (Linear, rules.Epsilon(**bias))]
     first = {
-        "ZBox": rules.ZBox(low=low, high=high, **exact),
-        "Flat": rules.Flat(**exact),
-        "WSquare": rules.WSquare(**exact),
+        "ZBox": rules.ZBox(low=low, high=high, **bias),
+        "Flat": rules.Flat(**bias),
+        "WSquare": rules.WSquare(**bias),
     }
     for name, rule in first.items():
         composite = zennit.composites.SpecialFirstLayerMapComposite(rest, [(Linear, rule)])
         yield f"{name} first, then Epsilon", composite
     for name in ("EpsilonPlus", "EpsilonAlpha2Beta1", "EpsilonPlusFlat"):
-        yield name, getattr(zennit.composites, name)(epsilon=1e-6, layer_map=base, **exact)
-    box = zennit.composites.EpsilonGammaBox(low=low, high=high, epsilon=1e-6, gamma=0.25, layer_map=base, **exact)
-    yield "EpsilonGammaBox", box
+        yield name, getattr(zennit.composites, name)(**bias)
+    yield "EpsilonGammaBox", zennit.composites.EpsilonGammaBox(low=low, high=high, **bias)
 
 
 def zennit_lrp():

@@ -63,7 +63,7 @@ GRADIENTS = [
     Row("captum.GuidedBackprop", "guided_backprop", KEEP, RELUS),
     Row("captum.Deconvolution", "deconvnet", KEEP, RELUS),
     Row("captum.DeepLift", "deeplift", KEEP, RELUS),
-    *(Row("captum.DeepLift(baseline)", "deeplift", {"baseline": networks.baseline(n), **KEEP}, (n,)) for n in RELUS),
+    *(Row("captum.DeepLift(baseline)", "deeplift", {"baseline": networks.baseline(n), **KEEP}, (n,)) for n in RELUS[1:]),
     Row("zennit.GuidedBackprop", "guided_backprop", KEEP),
     Row("zennit.DeconvNet", "deconvnet", KEEP),
     Row("xplique.Saliency", "saliency"),
