@@ -63,14 +63,13 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
     if hasattr(function, "check"):
         function.check(probe, images, **settings)
     probe = probe.sized(batch_size, size)
-    columns = [targets]
-    if not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False):
-        columns = list(targets.T)
+    in_turn = not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False)
+    columns = list(targets.T) if in_turn else [targets]
     rounds, report = len(columns) * -(-len(images) // size), probe.report
     probe.report = lambda done, total: report(done, rounds * total)
     answers = [_in_batches(probe, function, images, column, settings) for column in columns]
     maps, targets, scores, residual = answers[0]
-    if len(columns) > 1:
+    if in_turn:
         maps, targets, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
     return Explanation(
         maps=maps,

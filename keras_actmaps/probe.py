@@ -185,9 +185,12 @@ class Probe:
         return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
 
     def ask(self, function: Callable, images, targets, *tensors, **settings):
-        """`function(probe, images, targets, *tensors, **settings) -> maps`, compiled: (maps, resolved targets, scores)."""
+        """`function(probe, images, targets, *tensors, **settings) -> maps`, compiled.
+
+        Returns the maps, the resolved targets and the scores.
+        """
         question = targets if callable(targets) else None
-        key = (function, question, tuple(sorted((name, repr(value)) for name, value in settings.items())))
+        key = (function, question, tuple(sorted((name, _words(value)) for name, value in settings.items())))
         if key not in self._compiled:
 
             def program(images, *given):
@@ -262,6 +265,11 @@ def _path(probe: Probe, model: keras.Model, layer):
     choices = ", ".join(found or names) or "none"
     raise ValueError(f"{'more than one' if found else 'no spatial'} layer {layer!r} in {model.name!r}; "
                      f"there are: {choices}")  # fmt: skip
+
+
+def _words(value) -> str:
+    """A setting as words that differ wherever the settings do; `repr` shortens arrays."""
+    return repr((value.shape, value.tobytes())) if isinstance(value, np.ndarray) else repr(value)
 
 
 def _unseen(name: str) -> str:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -66,7 +65,8 @@ class RunFolder:
     """
 
     def __init__(self, runs, dataset: str):
-        self.path = Path(runs) / dataset.replace("folder:", "folder-").replace(os.sep, "_")
+        kind, _, directory = dataset.partition(":")
+        self.path = Path(runs) / (f"{kind}-{Path(directory).resolve().name}" if directory else kind)
         self.partial = self.path.with_name(self.path.name + ".partial")
 
     def begin(self, record: dict, summary: str) -> None:

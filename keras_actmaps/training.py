@@ -29,7 +29,7 @@ class Protocol:
 
 PROTOCOLS = {
     "grid": Protocol("grid_cnn", epochs=10),
-    "drawn-grid": Protocol("grid_cnn", epochs=5),
+    "drawn-grid": Protocol("grid_cnn", epochs=6, batch_size=32, learning_rate=6e-3, one_cycle=True),
     "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
     "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
@@ -63,7 +63,9 @@ def train(
 
     Raises ValueError, FileNotFoundError or DataUnavailable for what the caller can mend, Interrupted on Ctrl-C.
     """
-    frozen = backbone is not None and weights not in (None, "none")
+    frozen = weights not in (None, "none")
+    if frozen and backbone is None:
+        raise ValueError(f"weights={weights!r} are those of a backbone, and none is named")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "model": backbone}
     chosen = protocol(dataset, frozen, **{name: value for name, value in given.items() if value is not None})
     keras.utils.set_random_seed(seed)

@@ -106,6 +106,7 @@ def test_the_frozen_head_is_the_classifier_that_was_fitted(tmp_path):
                          runs=tmp_path / "runs", say=quiet)  # fmt: skip
     model = run.model()
     np.testing.assert_array_equal(model.get_layer("fire9_expand3x3").kernel, weights["fire9_expand3x3/kernel"])
+    assert run.path == tmp_path / "runs" / "folder-images"
     assert run.metrics["test_accuracy"] == 1.0
     assert model.input_shape == (None, 227, 227, 3)
 
@@ -117,6 +118,7 @@ def test_the_frozen_head_is_the_classifier_that_was_fitted(tmp_path):
         ({"learning_rate": -1.0}, "learning_rate=-1.0 trains nothing"),
         ({"backbone": "ResNet50"}, "backbone 'ResNet50' needs colour images; those of 'drawn-grid' are grey"),
         ({"limit": 0}, "limit=0 leaves no image"),
+        ({"weights": "x.npz"}, "weights='x.npz' are those of a backbone, and none is named"),
     ],
 )
 def test_bad_settings_get_one_line(tmp_path, settings, message):

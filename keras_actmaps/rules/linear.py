@@ -110,10 +110,12 @@ def _with_kernels(step: rewire.Step, shapes: dict) -> list[rewire.Step]:
         return [replace(step, operation=_linear(layer))]
     depthwise, pointwise = _separated(layer)
     between = 1 + max(shapes)
-    shapes[between] = None
+    shape = list(shapes[step.writes[0]])
+    shape[depthwise.channel_axis] = layer.pointwise_kernel.shape[-2]
+    shapes[between] = tuple(shape)
     return [
         replace(step, operation=depthwise, writes=(between,)),
-        rewire.step_of(step.path, pointwise, between, step.writes, {between: shapes[step.writes[0]]}),
+        rewire.step_of(step.path, pointwise, between, step.writes, shapes),
     ]
 
 

@@ -14,16 +14,20 @@ is not needed. PyTorch computes in float64, xplique in float32 on the Keras netw
 Keys are `peer.Class(settings)/network`. Maps are float32, channels last and in the peer's own scale; those at a layer
 (N,h,w). What a peer does that is not in its name:
 
-- zennit divides by z + sign(z) 1e-6 in every rule where no epsilon is named, takes average pooling and sums by the
-  epsilon rule, passes relevance through activations unchanged and lets max pooling route it as the gradient does.
-  `no bias` is zero_params="bias": the bias has no part in a denominator.
+- zennit divides by z + sign(z) `stabilizer` in every rule: 1e-12 here instead of 1e-6, since ours divide by z. Epsilon
+  has an epsilon of its own, 1e-6 where none is named. zennit takes average pooling and sums by the epsilon rule, passes
+  relevance through activations unchanged and lets max pooling route it as the gradient does. `no bias` is
+  zero_params="bias": the bias has no part in a denominator.
 - zennit's SequentialMergeBatchNorm leaves the merged layer its eps, so that it still divides by sqrt(1 + eps), 5e-4 a
-  layer; Merged mends that. captum's LRP does not fold and is run on networks that are merged likewise.
+  layer; Merged mends that. captum's LRP does not fold and is run on networks that are merged likewise. Its gamma and
+  alpha-beta rules change the weights but leave the bias as it is, and are for inputs that are not negative: they are
+  compared without biases and on `pooled` only.
 - captum's DeepLift is left out behind max pooling where the baseline is not constant: there its attributions do not
   sum to the difference of the scores, as its own convergence delta says. It has no rule for ReLU6, nor has its LRP.
 - pytorch-grad-cam's maps are what get_cam_image returned: before its ReLU, its scaling to 0..1 and its resizing. Its
   Eigen-CAM centres the features, which the paper does not; `mirrored` is its projection of the features beside their
-  negatives, whose mean is 0, so that there is nothing to centre. Its Score-CAM resizes with aligned corners.
+  negatives, whose mean is 0, so that there is nothing to centre. Its Score-CAM resizes with aligned corners,
+  so it is compared where there is nothing to resize, on `residual`.
 - xplique's Grad-CAM++ (a mean where eq. 19 sums) and integrated gradients (trapezoids) are left out.
 """
 
@@ -132,9 +136,7 @@ def captum_lrp():
     chosen = {
         "EpsilonRule(1e-9)": lambda: lrp_rules.EpsilonRule(),
         "EpsilonRule(0.25)": lambda: lrp_rules.EpsilonRule(0.25),
-        "GammaRule(0.25)": lambda: lrp_rules.GammaRule(0.25),
         "GammaRule(0.25, no bias)": lambda: lrp_rules.GammaRule(0.25, set_bias_to_zero=True),
-        "Alpha1_Beta0_Rule": lambda: lrp_rules.Alpha1_Beta0_Rule(),
         "Alpha1_Beta0_Rule(no bias)": lambda: lrp_rules.Alpha1_Beta0_Rule(set_bias_to_zero=True),
     }
     for network in ("pooled", "residual", "table"):
@@ -172,30 +174,31 @@ class Stacked(torch.nn.Module):
 
 
 def zennit_composites(low: float, high: float, **bias):
-    base = zennit.composites.layer_map_base()
+    base = zennit.composites.layer_map_base(stabilizer=1e-12)
+    exact = {"stabilizer": 1e-12, **bias}
     everywhere = {
         "Epsilon": rules.Epsilon(**bias),
         "Epsilon(epsilon=0.25)": rules.Epsilon(epsilon=0.25, **bias),
-        "Gamma(gamma=0.25)": rules.Gamma(gamma=0.25, **bias),
-        "ZPlus": rules.ZPlus(**bias),
-        "AlphaBeta(alpha=2, beta=1)": rules.AlphaBeta(alpha=2, beta=1, **bias),
-        "Flat": rules.Flat(**bias),
-        "WSquare": rules.WSquare(**bias),
+        "Gamma(gamma=0.25)": rules.Gamma(gamma=0.25, **exact),
+        "ZPlus": rules.ZPlus(**exact),
+        "AlphaBeta(alpha=2, beta=1)": rules.AlphaBeta(alpha=2, beta=1, **exact),
+        "Flat": rules.Flat(**exact),
+        "WSquare": rules.WSquare(**exact),
     }
     for name, rule in everywhere.items():
         yield name, zennit.composites.LayerMapComposite([*base, (Linear, rule)])
     rest = [*base, (Linear, rules.Epsilon(**bias))]
     first = {
-        "ZBox": rules.ZBox(low=low, high=high, **bias),
-        "Flat": rules.Flat(**bias),
-        "WSquare": rules.WSquare(**bias),
+        "ZBox": rules.ZBox(low=low, high=high, **exact),
+        "Flat": rules.Flat(**exact),
+        "WSquare": rules.WSquare(**exact),
     }
     for name, rule in first.items():
         composite = zennit.composites.SpecialFirstLayerMapComposite(rest, [(Linear, rule)])
         yield f"{name} first, then Epsilon", composite
     for name in ("EpsilonPlus", "EpsilonAlpha2Beta1", "EpsilonPlusFlat"):
-        yield name, getattr(zennit.composites, name)(**bias)
-    yield "EpsilonGammaBox", zennit.composites.EpsilonGammaBox(low=low, high=high, **bias)
+        yield name, getattr(zennit.composites, name)(**exact)
+    yield "EpsilonGammaBox", zennit.composites.EpsilonGammaBox(low=low, high=high, **exact)
 
 
 def zennit_lrp():
@@ -203,6 +206,8 @@ def zennit_lrp():
         x, targets = inputs(network)
         box = (0.0, 1.0) if network == "pooled" else (-1.0, 1.0)
         for bias, suffix in (({}, ""), ({"zero_params": "bias"}, ", no bias")):
+            if bias and network == "mixed":
+                continue  # ill-conditioned: zennit's own float32 is 6e-4 off its float64
             for name, composite in zennit_composites(*box, **bias):
                 composite.canonizers = [Merged()]
                 with Gradient(torch_model(network, Stacked()), composite) as attributor:
@@ -221,6 +226,8 @@ def grad_cam():
     for network in PICTURES:
         x, targets = inputs(network)
         for name in names:
+            if name == "ScoreCAM" and network == "pooled":
+                continue  # its masks are resized
             model = torch_model(network)
             method = getattr(pytorch_grad_cam, name)(model, [model.relu_2])
             raw, recorded = method.get_cam_image, []
@@ -250,9 +257,10 @@ def xplique_maps():
             "GradientInput": xplique.GradientInput(model, reducer="sum"),
             "DeconvNet": xplique.DeconvNet(model, reducer="sum"),
             "GuidedBackprop": xplique.GuidedBackprop(model, reducer="sum"),
-            "GradCAM": xplique.GradCAM(model, conv_layer=LAYER[network]),
             "Occlusion(2, 2)": xplique.Occlusion(model, patch_size=2, patch_stride=2, occlusion_value=0.0),
         }
+        if network == "residual":  # where the bicubic resizing has nothing to do
+            methods["GradCAM"] = xplique.GradCAM(model, conv_layer=LAYER[network])
         for name, method in methods.items():
             yield f"xplique.{name}/{network}", np.asarray(method(x, one_hot)).reshape(x.shape[:3])
 

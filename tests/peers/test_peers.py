@@ -63,7 +63,10 @@ GRADIENTS = [
     Row("captum.GuidedBackprop", "guided_backprop", KEEP, RELUS),
     Row("captum.Deconvolution", "deconvnet", KEEP, RELUS),
     Row("captum.DeepLift", "deeplift", KEEP, RELUS),
-    *(Row("captum.DeepLift(baseline)", "deeplift", {"baseline": networks.baseline(n), **KEEP}, (n,)) for n in RELUS[1:]),
+    *(
+        Row("captum.DeepLift(baseline)", "deeplift", {"baseline": networks.baseline(n), **KEEP}, (n,))
+        for n in RELUS[1:]
+    ),
     Row("zennit.GuidedBackprop", "guided_backprop", KEEP),
     Row("zennit.DeconvNet", "deconvnet", KEEP),
     Row("xplique.Saliency", "saliency"),
@@ -113,7 +116,6 @@ PERTURBATIONS = [
 ]
 
 
-
 def lrp(peer: str, chosen: tuple[str, ...] = networks.NETWORKS, **settings) -> list[Row]:
     """The rows of an LRP rule or composite; the box is that of a network's images."""
     lows = {name: 0.0 if name == "pooled" else -1.0 for name in chosen}
@@ -138,7 +140,6 @@ ZENNIT = {  # zennit's rule or composite -> our settings
 }
 
 
-
 def zennit() -> list[Row]:
     rows = []
     for name in networks.NETWORKS:
@@ -147,7 +148,8 @@ def zennit() -> list[Row]:
             if "rules" in settings:
                 settings = {**settings, "rules": {first: settings["rules"]}}
             rows += lrp(f"zennit.{peer}", (name,), **settings)
-            rows += lrp(f"zennit.{peer}, no bias", (name,), **settings, bias=False)
+            if name != "mixed":
+                rows += lrp(f"zennit.{peer}, no bias", (name,), **settings, bias=False)
     return rows
 
 
@@ -156,8 +158,6 @@ CAPTUM = [
     *lrp("captum.LRP(EpsilonRule(0.25))", RELUS, rule="epsilon", epsilon=0.25),
     *lrp("captum.LRP(GammaRule(0.25, no bias))", ("pooled",), rule="gamma", bias=False),
     *lrp("captum.LRP(Alpha1_Beta0_Rule(no bias))", ("pooled",), rule="z+", bias=False),
-    *lrp("captum.LRP(GammaRule(0.25))", ("pooled",), rule="gamma"),
-    *lrp("captum.LRP(Alpha1_Beta0_Rule)", ("pooled",), rule="z+"),
 ]
 
 ROWS = [*GRADIENTS, *CAMS, *PERTURBATIONS, *zennit(), *CAPTUM]

@@ -1,0 +1,122 @@
+"""Guided backpropagation, deconvnet and guided Grad-CAM against published and hand-computed numbers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import captum_network, randomised
+from keras import layers, ops
+
+import keras_actmaps as kam
+
+GUIDED = [[0, 1, 1, 1], [1, 3, 3, 2], [1, 3, 3, 2], [1, 2, 2, 1]]
+DECONVNET = [[2, 3, 3, 1], [3, 5, 5, 2], [3, 5, 5, 2], [1, 2, 2, 1]]
+METHODS = ("guided_backprop", "deconvnet")
+
+
+@pytest.mark.parametrize(("method", "published"), [("guided_backprop", GUIDED), ("deconvnet", DECONVNET)])
+def test_the_one_convolution_network_of_captum(method, published):
+    """Captum's tests test_guided_backprop.py and test_deconvolution.py."""
+    images = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(kam.explain(captum_network(), images, method, targets=0).maps[0], published)
+
+
+class Called(keras.layers.Layer):
+    """A ReLU inside a layer of one's own, which the graph does not show."""
+
+    def call(self, x):
+        return ops.relu(x)
+
+
+RELUS = {
+    "layer": lambda x: layers.ReLU()(x),
+    "activation layer": lambda x: layers.Activation("relu")(x),
+    "operation": lambda x: ops.relu(x),
+    "activation operation": lambda x: keras.activations.relu(x),
+    "relu6": lambda x: layers.ReLU(max_value=0.5)(x),
+    "relu6 operation": lambda x: keras.activations.relu(x, max_value=0.5),
+    "leaky": lambda x: layers.LeakyReLU(negative_slope=0.25)(x),
+    "leaky relu": lambda x: layers.ReLU(negative_slope=0.25)(x),
+    "leaky operation": lambda x: ops.leaky_relu(x, negative_slope=0.25),
+    "threshold": lambda x: layers.ReLU(threshold=0.2)(x),
+    "attribute": None,
+    "nested attribute": None,
+}
+
+
+def slope(kind, z):
+    """The derivative of the ReLU, by hand."""
+    if "relu6" in kind:
+        return 1.0 * ((z > 0) & (z < 0.5))
+    if "leaky" in kind:
+        return np.where(z > 0, 1, 0.25)
+    return 1.0 * (z > (0.2 if kind == "threshold" else 0))
+
+
+@pytest.mark.parametrize("kind", RELUS)
+def test_relu_in_any_form(kind):
+    inputs = keras.Input((6,))
+    relu, attribute = RELUS[kind], "relu" if "attribute" in kind else None
+    x = layers.Dense(8, activation=attribute, name="a")(inputs)
+    x = layers.Dense(7, activation=attribute, name="b")(x if attribute else relu(x))
+    x = layers.Dense(5, activation="tanh", name="c")(x if attribute else relu(x))
+    outputs = layers.Dense(3, name="logits")(x)
+    model = randomised(keras.Model(inputs, outputs))
+    by_name = {name: [w.astype("float64") for w in model.get_layer(name).get_weights()] for name in "abc"}
+    head = model.get_layer("logits").get_weights()[0][:, 1]
+    if kind.startswith("nested"):
+        model = keras.Sequential([keras.Input((6,)), model])
+    rows = np.random.default_rng(2).normal(size=(4, 6)).astype("float32")
+
+    def value(z):
+        return np.minimum(np.maximum(z, 0), 0.5) if "relu6" in kind else z * slope(kind, z)
+
+    a = rows @ by_name["a"][0] + by_name["a"][1]
+    b = value(a) @ by_name["b"][0] + by_name["b"][1]
+    c = value(b) @ by_name["c"][0] + by_name["c"][1]
+    for method in METHODS:
+        g = (head * (1 - np.tanh(c) ** 2)) @ by_name["c"][0].T  # other activations keep their gradient
+        g = np.maximum(g, 0) * (slope(kind, b) if method == "guided_backprop" else 1)
+        g = np.maximum(g @ by_name["b"][0].T, 0) * (slope(kind, a) if method == "guided_backprop" else 1)
+        found = kam.explain(model, rows, method, targets=1, channels="keep").maps
+        np.testing.assert_allclose(found, g @ by_name["a"][0].T, rtol=1e-4, atol=1e-5)
+
+
+def test_relu6_of_mobilenet_and_attributes_of_vgg_are_found():
+    """Guided differs from the plain gradient wherever there is a ReLU to be found, and all are replaced."""
+    from keras_actmaps.rules.backward import guided, with_relu
+
+    for build, count in ((keras.applications.MobileNetV2, 35), (keras.applications.VGG16, 13)):
+        model = build(weights=None, include_top=False, input_shape=(32, 32, 3))
+        graph = kam.Probe(model).graph
+        steps = with_relu(graph, guided, model.name, "guided_backprop")
+        layers_of = {step.operation for step in graph.steps}
+        replaced = [step for step in steps if not isinstance(step.operation, keras.Operation)]
+        assert len(replaced) == count and not layers_of & {step.operation for step in replaced}
+
+
+@pytest.mark.parametrize("method", [*METHODS, "guided_gradcam"])
+def test_no_relu_is_an_error_that_names_the_activations(method):
+    model = keras.applications.EfficientNetB0(weights=None, classes=3, input_shape=(32, 32, 3))
+    message = f"{method} changes the gradient of ReLU, and 'efficientnetb0' has none; its activations: silu, sigmoid"
+    with pytest.raises(ValueError, match=message):
+        kam.explain(model, np.zeros((1, 32, 32, 3)), method)
+    inputs = keras.Input((4, 4, 1))
+    hidden = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(Called()(inputs))))
+    with pytest.raises(ValueError, match="its activations: none"):
+        kam.explain(hidden, np.zeros((1, 4, 4, 1)), method)
+
+
+@pytest.mark.parametrize("channels", ["keep", "sum", "max"])
+def test_guided_gradcam_is_the_product(images, channels):
+    inputs = keras.Input(images.shape[1:])
+    x = layers.Conv2D(4, 3, strides=2, activation="relu", name="features")(inputs)
+    model = randomised(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    edges = kam.explain(model, images, "guided_backprop", targets=2, channels="keep").maps
+    region = kam.METHODS["gradcam"](kam.Probe(model), images, [2] * len(images))
+    region = tf.image.resize(region[..., None], images.shape[1:3]).numpy()
+    wanted = {"keep": edges * region, "sum": (edges * region).sum(-1), "max": np.abs(edges * region).max(-1)}[channels]
+    found = kam.explain(model, images, "guided_gradcam", targets=2, channels=channels).maps
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+    with pytest.raises(ValueError, match="no reduction channels='mean'"):
+        kam.explain(model, images, "guided_gradcam", channels="mean")
