@@ -76,7 +76,7 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
         targets=targets.astype("int64"),
         scores=scores,
         method=method,
-        layer=probe.layer,
+        layer=probe.layer if getattr(function, "of_layer", False) else None,
         residual=residual,
         settings=settings,
         versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},

@@ -16,6 +16,7 @@ class Explanation:
     maps: float32 (N, H, W), or (N, K, H, W) for K targets an image; signed, not normalised.
     targets: int64 (N,) or (N, K); -1 where the target was a function of the outputs.
     scores: float32 like targets: the score each map explains (a logit, for a classifier).
+    layer: the layer or layers whose features the maps are made of; None for methods that ask the whole model.
     residual: float32 like targets or None: the sum of the map minus what it should sum to.
     """
 

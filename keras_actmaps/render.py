@@ -1,7 +1,7 @@
 """The only room that draws: maps become colours, overlays and figures. Zero means the same in every panel: nothing.
 
-In a picture a map is divided by its largest magnitude, image by image, or by that of the whole row where the scale is
-shared; only the colour bar knows the raw numbers.
+An overlay divides what speaks for the target by its maximum, image by image. A raw map has a colour bar in its own
+numbers, or shares one scale with the panels that it is compared with.
 """
 
 import os
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from keras_actmaps.explanation import Explanation
 
 SIGNED = "RdBu_r"  # the colours of maps with two signs: red speaks for the target, blue against it
+BRIGHTEST = 99.5  # the percentile of magnitudes at which the colours of a raw map end
 PANEL = 2.6  # inches
 FONT = {"fontsize": 9}
 
@@ -86,7 +87,7 @@ def picture(
     figure, axes = _panels(len(drawn), 3, caption)
     for row, (image, title) in enumerate(zip(drawn, titles)):
         _show(axes[row, 0], image, title)
-        _map(figure, axes[row, 1], explanation.maps[row], f"{explanation.method}, raw", colormap)
+        _map(figure, axes[row, 1], explanation, row, f"{explanation.method}, raw", colormap)
         _show(axes[row, 2], over[row], "over the image")
     return figure
 
@@ -106,14 +107,14 @@ def class_panels(
     for number, (image, maps) in enumerate(zip(drawn, explanation.maps)):
         panels = axes[number * rows : (number + 1) * rows].ravel()
         _show(panels[0], image, titles[number])
-        scale = _scale(maps, clip=True)
+        highest = float(maps.max()) if maps.max() > 0 else float(np.abs(maps).max()) or 1.0
+        scale = Normalize(-highest if maps.min() < 0 else 0.0, highest)
         for panel, one, name in zip(panels[1:], maps, names[number]):
             panel.imshow(one, cmap=_colours(scale, colormap), norm=scale)
             panel.set_title(name, **FONT)
         for panel in panels[count:]:
             panel.set_visible(False)
-        beyond = "min" if maps.min() < scale.vmin else "neither"
-        _bar(figure, list(panels[:count]), scale, _colours(scale, colormap), 0.015, beyond)
+        _bar(figure, list(panels[:count]), scale, maps, colormap, 0.015)
     return figure
 
 
@@ -129,7 +130,7 @@ def contact_sheet(
         panels = axes[number * rows : (number + 1) * rows].ravel()
         _show(panels[0], image, titles[number])
         for panel, explanation in zip(panels[1:], explanations):
-            scale = _scale(explanation.maps[number])
+            scale = _scale(explanation.maps[number], explanation.maps)
             panel.imshow(explanation.maps[number], cmap=_colours(scale, colormap), norm=scale)
             panel.set_title(explanation.method, **FONT)
         for panel in panels[len(explanations) + 1 :]:
@@ -213,25 +214,29 @@ def _show(panel, image: np.ndarray, title: str) -> None:
     panel.set_title(title, **FONT)
 
 
-def _map(figure: Figure, panel, values: np.ndarray, title: str, colormap: str) -> None:
-    scale = _scale(values)
+def _map(figure: Figure, panel, explanation: Explanation, number: int, title: str, colormap: str) -> None:
+    values = explanation.maps[number]
+    scale = _scale(values, explanation.maps)
     panel.imshow(values, cmap=_colours(scale, colormap), norm=scale)
     panel.set_title(title, **FONT)
-    _bar(figure, panel, scale, _colours(scale, colormap))
+    _bar(figure, panel, scale, values, colormap, 0.046)
 
 
-def _scale(values: np.ndarray, clip: bool = False) -> Normalize:
-    """0 to the maximum; with negative values, from minus to plus the largest magnitude (with `clip`: the maximum)."""
-    largest = float(np.abs(values).max()) or 1.0
-    if clip and values.max() > 0:
-        largest = float(values.max())
-    return Normalize(-largest if values.min() < 0 else 0.0, largest)
+def _scale(values: np.ndarray, all_values: np.ndarray) -> Normalize:
+    """0 to nearly the largest magnitude, so that a few bright pixels do not darken all others; from minus that where
+    a method's maps have negative values."""
+    largest = float(np.percentile(np.abs(values), BRIGHTEST)) or float(np.abs(values).max()) or 1.0
+    return Normalize(-largest if all_values.min() < 0 else 0.0, largest)
 
 
 def _colours(scale: Normalize, colormap: str):
     return palette(SIGNED if scale.vmin < 0 else colormap)
 
 
-def _bar(figure: Figure, panels, scale: Normalize, colours, share: float = 0.046, beyond: str = "neither") -> None:
-    bar = figure.colorbar(ScalarMappable(scale, colours), ax=panels, fraction=share, pad=0.02, extend=beyond)
+def _bar(figure: Figure, panels, scale: Normalize, values: np.ndarray, colormap: str, share: float) -> None:
+    """A colour bar in raw numbers, pointed where values go beyond it."""
+    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    ends = beyond[bool(values.min() < scale.vmin), bool(values.max() > scale.vmax)]
+    mappable = ScalarMappable(scale, _colours(scale, colormap))
+    bar = figure.colorbar(mappable, ax=panels, fraction=share, pad=0.02, extend=ends)
     bar.ax.tick_params(labelsize=7)

@@ -134,7 +134,8 @@ class KeepBest(keras.callbacks.Callback):
         self.folder, self.history = folder, history
 
     def best(self) -> dict:
-        return max(self.history, key=lambda row: row["val_accuracy"])
+        """The epoch of the highest validation accuracy, of several that of the lowest loss."""
+        return max(self.history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}})

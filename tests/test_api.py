@@ -97,5 +97,6 @@ def test_integer_images_are_taken_as_they_are(images):
 def test_a_probe_knows_its_layer(images):
     probe = kam.Probe(gap_network(), "conv1")
     assert kam.explain(probe, images).layer == "conv1"
+    assert kam.explain(probe, images, "saliency").layer is None
     with pytest.raises(ValueError, match="the Probe was made for layer 'conv1'"):
         kam.explain(probe, images, layer="features")

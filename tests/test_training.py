@@ -47,10 +47,10 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(runs.RunFolder, "save", lambda self, name, model: saved.append(name))
     keep = training.KeepBest(runs.RunFolder(tmp_path, "d"), [])
     (tmp_path / "d.partial").mkdir()
-    for accuracy in (0.5, 0.7, 0.6, 0.7):
-        keep.on_epoch_end(len(keep.history), {"val_accuracy": accuracy})
-    assert saved.count("checkpoint.keras") == 4 and saved.count("model.keras") == 2
-    assert keep.best()["epoch"] == 2
+    for accuracy, loss in [(0.5, 1.0), (0.7, 0.9), (0.6, 0.1), (0.7, 0.9), (0.7, 0.8)]:
+        keep.on_epoch_end(len(keep.history), {"val_accuracy": accuracy, "val_loss": loss})
+    assert saved.count("checkpoint.keras") == 5 and saved.count("model.keras") == 3
+    assert keep.best()["epoch"] == 5
 
 
 def test_resuming_goes_on_where_it_stopped(tmp_path):

@@ -4,13 +4,14 @@ import keras
 from keras import layers, ops
 
 from keras_actmaps import rewire
-from keras_actmaps.methods.kinds import compiled, one_layer, space, takes_many
+from keras_actmaps.methods.kinds import compiled, of_layer, one_layer, space, takes_many
 
 POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 AFFINE = (layers.Flatten, layers.Reshape, layers.BatchNormalization, layers.Rescaling)
 
 
+@of_layer
 @takes_many
 @compiled
 def cam(probe, images, targets):

@@ -2,9 +2,10 @@
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import compiled, one_layer, takes_many
+from keras_actmaps.methods.kinds import compiled, of_layer, one_layer, takes_many
 
 
+@of_layer
 @takes_many
 @compiled
 def eigencam(probe, images, targets):

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_actmaps.methods.gradcam import gradcam
 from keras_actmaps.methods.guided_backprop import guided_backprop
-from keras_actmaps.methods.kinds import check_channels, many_passes, one_layer, reduced
+from keras_actmaps.methods.kinds import check_channels, many_passes, of_layer, one_layer, reduced
 from keras_actmaps.resize import resize
 from keras_actmaps.rules.backward import guided, with_relu
 
@@ -15,6 +15,7 @@ def _check(probe, images, *, channels):
     with_relu(probe.graph, guided, probe.name, "guided_gradcam")
 
 
+@of_layer
 @many_passes(_check)
 def guided_gradcam(probe, images, targets, *, channels="sum"):
     """Guided backpropagation times Grad-CAM, brought to the size of the image (Selvaraju et al. 2017, section 3.2).

@@ -1,7 +1,8 @@
 """What methods are made of: one compiled pass, an equation at a layer, many passes over perturbed images.
 
-A method is a function with three marks that `explain` reads: `program`, the pure function behind a method that is
-one compiled pass; `takes_many`, whether it takes targets (N,K) at once; `sums_to`, what its map should sum to.
+A method is a function with marks that `explain` reads: `program`, the pure function behind a method that is one
+compiled pass; `check`, what looks at images and settings before any work; `takes_many`, whether it takes targets (N,K)
+at once; `of_layer`, whether its maps are those of the probe's layer; `sums_to`, what its map should sum to.
 """
 
 import functools
@@ -37,7 +38,7 @@ def at_layer(equation: Callable) -> Callable:
         one_layer(probe, equation.__name__)
         return probe.at_layer(images, targets, functools.partial(equation, **settings))
 
-    return takes_many(compiled(method))
+    return of_layer(takes_many(compiled(method)))
 
 
 def many_passes(check: Callable) -> Callable:
@@ -61,6 +62,12 @@ def many_passes(check: Callable) -> Callable:
         return run
 
     return mark
+
+
+def of_layer(method: Callable) -> Callable:
+    """Mark a method whose maps are those of the probe's layer."""
+    method.of_layer = True
+    return method
 
 
 def takes_many(method: Callable) -> Callable:

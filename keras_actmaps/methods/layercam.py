@@ -2,12 +2,13 @@
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import compiled, takes_many
+from keras_actmaps.methods.kinds import compiled, of_layer, takes_many
 from keras_actmaps.resize import interpolation
 
 GAMMA = 2.0  # of the scaling before maps are fused
 
 
+@of_layer
 @takes_many
 @compiled
 def layercam(probe, images, targets):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_actmaps.methods.kinds import features_only, many_passes, one_layer, sampled, scores_only
+from keras_actmaps.methods.kinds import features_only, many_passes, of_layer, one_layer, sampled, scores_only
 from keras_actmaps.resize import resize
 
 
@@ -10,6 +10,7 @@ def _check(probe, images):
     one_layer(probe, "scorecam")
 
 
+@of_layer
 @many_passes(_check)
 def scorecam(probe, images, targets):
     """The features weighted by the score of what they let through of the image (Wang et al. 2020, algorithm 1).

@@ -8,6 +8,7 @@ import pytest
 from conftest import randomised
 
 import keras_actmaps as kam
+from keras_actmaps.rules.linear import linearised
 
 NETWORKS = ["grid_cnn", "cifar_cnn", "ResNet50", "VGG16", "MobileNetV2", "EfficientNetB0"]
 
@@ -40,3 +41,62 @@ def test_integrated_gradients_sum_to_the_difference_in_score(name, baseline):
     missing = np.abs(e.maps.sum((1, 2)) - difference)
     np.testing.assert_array_less(missing, 1e-2 * np.minimum(np.abs(difference), np.abs(e.scores)))
     np.testing.assert_allclose(np.abs(e.residual), missing, atol=1e-5 * np.abs(e.scores).max())
+
+
+@functools.cache
+def calibrated(name: str, biases: bool) -> keras.Model:
+    """The network with random scales and biases, batch normalisation as after training; or without any bias."""
+    model = network.__wrapped__(name)
+    random = np.random.default_rng(1)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.gamma.assign(random.uniform(0.5, 1.5, norm.gamma.shape))
+        norm.beta.assign(random.normal(0, 0.3 * biases, norm.beta.shape))
+    model(pictures(model, 4), training=True)
+    for weight in model.weights:
+        if weight.name == "bias":
+            weight.assign(random.normal(0, 0.1 * biases, weight.shape))
+    for norm in [] if biases else norms:
+        norm.moving_variance.assign_add(norm.moving_mean**2)
+        norm.moving_mean.assign(0 * norm.moving_mean)
+    return model
+
+
+@pytest.mark.parametrize("settings", [{"rule": "0"}, {"composite": "epsilon_plus"}])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_relevance_is_conserved_without_biases(name, settings):
+    model = calibrated(name, biases=False)
+    images = pictures(model)
+    before = [weight.numpy().tobytes() for weight in model.weights]
+    e = kam.explain(model, images, "lrp", **settings)
+    logits = model.predict(images, verbose=0)
+    missing = np.abs(e.maps.sum((1, 2)) - logits[np.arange(len(images)), e.targets])
+    np.testing.assert_array_less(missing, 1e-2 * np.abs(e.scores))
+    np.testing.assert_allclose(np.abs(e.residual), missing, atol=1e-5 * np.abs(e.scores).max())
+    assert [weight.numpy().tobytes() for weight in model.weights] == before
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_deeplift_sums_to_the_difference_in_score(name):
+    model = calibrated(name, biases=True)
+    images = pictures(model)
+    e = kam.explain(model, images, "deeplift")
+    rows = np.arange(len(images))
+    difference = (model.predict(images, verbose=0) - model.predict(0 * images, verbose=0))[rows, e.targets]
+    missing = np.abs(e.maps.sum((1, 2)) - difference)
+    np.testing.assert_array_less(missing, 1e-2 * np.minimum(np.abs(difference), np.abs(e.scores)))
+    np.testing.assert_allclose(np.abs(e.residual), missing, atol=1e-5 * np.abs(e.scores).max())
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "ResNet50V2", "DenseNet121"])
+def test_folding_batch_normalisation_keeps_the_outputs(name):
+    model = randomised(network.__wrapped__(name))
+    images = pictures(model)
+    probe = kam.Probe(model)
+    graph = linearised(probe.graph)
+    outputs = np.asarray(probe.finish(graph.steps, {graph.inputs[0]: images}))
+    wanted = model.predict(images, verbose=0)
+    assert np.abs(outputs - wanted).max() <= 1e-4 * np.abs(wanted).max()
+    kinds = [type(step.operation).__name__ for step in graph.steps]
+    assert (kinds.count("BatchNormalization") == 0) == (name not in ("ResNet50V2", "DenseNet121"))
