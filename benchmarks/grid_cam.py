@@ -1,4 +1,4 @@
-"""How often a map has its maximum in the garment's cell: python benchmarks/grid_cam.py [--run runs/grid]."""
+"""How often a map has its maximum in the garment's cell: python -m benchmarks.grid_cam [--run runs/grid]."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Memory and compilations while a stream of images is explained: python benchmarks/stream.py [--images 10000]."""
+"""Memory and compilations while a stream of images is explained: python -m benchmarks.stream [--images 10000]."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Write the table of methods in docs/methods.md from their docstrings: python docs/make_methods.py."""
+"""Write the table of methods in docs/methods.md from their docstrings: python -m docs.make_methods."""
 
 import os
 import re

@@ -1,6 +1,7 @@
 """explain() and explain_dataset(): a model, images and a method's name give an Explanation."""
 
 import inspect
+import warnings
 import weakref
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
@@ -62,6 +63,7 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
     targets = probe.targets(targets, len(images))
     if hasattr(function, "check"):
         function.check(probe, images, **settings)
+    _warn_of_probabilities(probe, images)
     probe = probe.sized(batch_size, size)
     in_turn = not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False)
     columns = list(targets.T) if in_turn else [targets]
@@ -81,6 +83,18 @@ def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: 
         settings=settings,
         versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
     )
+
+
+def _warn_of_probabilities(probe: Probe, images) -> None:
+    """Say so where a softmax cannot be taken off, because the model is a single step whose inside cannot be seen."""
+    if not probe.graph.is_opaque:
+        return
+    outputs = [np.asarray(output) for output in keras.tree.flatten(probe.outputs(images[:1]))]
+    if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
+        warnings.warn(
+            f"{probe.name!r} gives probabilities, and its softmax cannot be seen; the maps explain these, not logits, "
+            "and vanish where the model is sure", stacklevel=4,
+        )  # fmt: skip
 
 
 def _in_batches(probe: Probe, function, images, targets, settings: dict):

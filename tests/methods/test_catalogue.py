@@ -22,7 +22,7 @@ def test_every_method_has_an_entry(name):
 
 def test_the_page_of_methods_is_current():
     page = runpy.run_path(str(ROOT / "docs" / "make_methods.py"))
-    assert page["current"]() == (ROOT / "docs" / "methods.md").read_text(), "run: python docs/make_methods.py"
+    assert page["current"]() == (ROOT / "docs" / "methods.md").read_text(), "run: python -m docs.make_methods"
 
 
 def test_a_docstring_without_its_parts_is_an_error(monkeypatch):

@@ -119,6 +119,10 @@ def test_a_subclassed_model_outside_keras_says_what_works(images):
     with pytest.raises(ValueError, match="uses operations outside Keras; methods that need no layer work"):
         kam.explain(model, images)
     assert kam.explain(model, images, "saliency").maps.max() > 0
+    sure = Subclassed(gap_network(activation="softmax"), outside_keras=True)
+    sure(images)
+    with pytest.warns(UserWarning, match="gives probabilities, and its softmax cannot be seen"):
+        kam.explain(sure, images, "saliency")
 
 
 def test_all_targets_are_each_target_by_itself(images):
