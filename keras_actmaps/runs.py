@@ -33,7 +33,7 @@ def open_run(path) -> Run:
     """The run in a folder; FileNotFoundError or ValueError names what is missing or broken."""
     path = Path(path)
     if not (path / "run.json").is_file() or not (path / "model.keras").is_file():
-        there = ", ".join(str(run) for run in _runs(path.parent)) or "none"
+        there = ", ".join(map(str, _runs(path.parent) or _runs(Path("runs")))) or "none"
         raise FileNotFoundError(f"no run in {str(path)!r}; there are: {there}")
     return Run(path, _json(path / "run.json"), _json(path / "metrics.json"))
 

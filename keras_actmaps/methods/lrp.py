@@ -40,7 +40,7 @@ def lrp(
 
     composite: "epsilon_plus" (epsilon on Dense, z+ on convolutions), "epsilon_alpha2_beta1" (alpha-beta instead of z+),
         "epsilon_gamma_box" (gamma; zB on the first convolutions) or "epsilon_plus_flat" (flat on the first layers).
-    rule: one for all layers instead: "0", "epsilon", "gamma", "alpha-beta", "z+", "flat", "w^2" or "zB".
+    rule: one for all layers instead: "0", "epsilon", "gamma", "alpha-beta", "z+", "flat", "w²" (also "w^2") or "zB".
     rules: {a layer's path, name or type: rule} before all others; also for layers that have none, for which there are
         "pass" (relevance stays where it is), "route" (it goes where the gradient does), "0", "epsilon" or a function
         (layer, inputs, outputs, relevance) -> relevance of the inputs.
@@ -55,7 +55,7 @@ def lrp(
     pooling share by z_ij = x_i, max pooling gives all to the winner, a gate (squeeze and excitation) leaves all to what
     it gates. Raises ValueError for an unknown rule and for a layer without one.
     Cost: 1 forward pass, and 1 to 4 passes through each layer on the way back.
-    Fails: z+ and alpha-beta depend little on the target; rules 0 and epsilon are noisy in deep networks.
+    Fails: z+ and alpha-beta hang little on the target and lose relevance behind silu; 0 and epsilon are noisy.
     """
     numbers = Numbers(epsilon, gamma, alpha, beta, bias)
     _check(images, composite, rule, numbers, low, high, channels)

@@ -94,7 +94,8 @@ KERNEL_RULES = {
     "alpha-beta": alpha_beta,
     "z+": z_plus,
     "flat": flat,
-    "w^2": w_square,
+    "w²": w_square,
+    "w^2": w_square,  # the same for keyboards without the sign
     "zB": z_box,
 }
 

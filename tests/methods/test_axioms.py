@@ -63,8 +63,14 @@ def calibrated(name: str, biases: bool) -> keras.Model:
     return model
 
 
-@pytest.mark.parametrize("settings", [{"rule": "0"}, {"composite": "epsilon_plus"}])
-@pytest.mark.parametrize("name", NETWORKS)
+CONSERVING = [  # z+ loses what silu lets through of a neuron for which nothing speaks
+    *((name, {"rule": "0"}) for name in NETWORKS),
+    *((name, {"composite": "epsilon_plus"}) for name in NETWORKS if name != "EfficientNetB0"),
+    *((name, {"composite": "epsilon_gamma_box"}) for name in NETWORKS),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), CONSERVING)
 def test_relevance_is_conserved_without_biases(name, settings):
     model = calibrated(name, biases=False)
     images = pictures(model)
