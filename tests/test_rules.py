@@ -203,11 +203,11 @@ def test_what_only_prepares_the_pixels_passes_relevance_through():
     x = layers.Conv2D(2, 1, name="colours")(layers.Rescaling(1 / 127.5, -1)(inputs))  # as preprocessing is made
     x = layers.Conv2D(3, 3, name="first", activation="relu")(x)
     model = randomised(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
-    swap = np.array([[0, 1], [1, 0]], "float32").reshape(1, 1, 2, 2)
+    swap = np.array([[0, -0.5], [1, 0]], "float32").reshape(1, 1, 2, 2)
     model.get_layer("colours").set_weights([swap, np.array([0.3, -0.4])])
     rest = keras.Model(model.get_layer("first").input, model.output)
-    seen = (image / 127.5 - 1)[..., ::-1] + np.array([0.3, -0.4], "float32")
-    low, high = np.array([-0.7, -1.4]), np.array([1.3, 0.6])  # the box of what the first layer sees
+    seen = (image / 127.5 - 1)[..., ::-1] * np.array([1, -0.5], "float32") + np.array([0.3, -0.4], "float32")
+    low, high = np.array([-0.7, -0.9]), np.array([1.3, 0.1])  # the box of what the first layer sees
     for settings, inner in (
         ({}, {}),
         ({"composite": "epsilon_plus_flat"}, {}),
