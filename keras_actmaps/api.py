@@ -1,6 +1,5 @@
 """explain() and explain_dataset(): a model, images and a method's name give an Explanation."""
 
-import inspect
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -126,8 +125,7 @@ def _ask(probe: Probe, function, images, targets, settings: dict):
 
 def defaults(method: str) -> dict:
     """The settings of a method and their defaults."""
-    parameters = inspect.signature(methods.named(method)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return kinds.settings_of(methods.named(method))
 
 
 def _settings(method: str, given: dict) -> dict:

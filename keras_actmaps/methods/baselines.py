@@ -1,9 +1,23 @@
 """What stands where nothing is to be seen: black, the mean colour, a blur, a number or an image of one's own."""
 
+from collections.abc import Callable
+
 import numpy as np
+
+from keras_actmaps.methods.kinds import scores_only
 
 BASELINES = ("zero", "mean", "blur")
 BLUR = 0.1  # the standard deviation of the blur, in sides of the image
+
+
+def gain_over(setting: str) -> Callable:
+    """What maps of a method sum to, for `sums_to`: the score minus that of the baseline which a setting names."""
+
+    def expected(probe, images, targets, scores, settings):
+        start = np.ascontiguousarray(baseline_for(images, settings[setting]))
+        return scores - np.asarray(probe.ask(scores_only, start, targets)[2])
+
+    return expected
 
 
 def baseline_for(images: np.ndarray, baseline="zero") -> np.ndarray:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from keras_actmaps.methods import METHODS
+from keras_actmaps.methods.kinds import settings_of
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,7 @@ def entry(name: str) -> Entry:
     if found is None or None in lines.values():
         raise ValueError(f"the docstring of {name!r} needs 'Sentence (Paper YEAR).', 'Cost: ...' and 'Fails: ...'")
     cost, fails = (" ".join(line.group(1).split()) for line in lines.values())
-    parameters = inspect.signature(method).parameters.values()
-    settings = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-    return Entry(name, found.group(1), found.group(2), settings, cost, fails)
+    return Entry(name, found.group(1), found.group(2), settings_of(method), cost, fails)
 
 
 def listing() -> str:

@@ -4,8 +4,8 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import engine, rewire
-from keras_actmaps.methods.baselines import baseline_for
-from keras_actmaps.methods.kinds import check_channels, many_passes, reduced, scores_only, sums_to
+from keras_actmaps.methods.baselines import baseline_for, gain_over
+from keras_actmaps.methods.kinds import check_channels, many_passes, reduced, sums_to
 from keras_actmaps.rules.kinds import kind_of, label
 
 SMALL = 1e-6  # where a change of an activation's input is nothing, its gradient stands for the quotient
@@ -20,12 +20,7 @@ def _check(probe, images, *, baseline, channels):
             raise ValueError(f"deeplift has no rule for layer {label(step)}; integrated_gradients takes any layer")
 
 
-def _difference(probe, images, targets, scores, settings):
-    """Completeness: the score minus that of the baseline."""
-    return scores - np.asarray(probe.ask(scores_only, baseline_for(images, settings["baseline"]), targets)[2])
-
-
-@sums_to(_difference)
+@sums_to(gain_over("baseline"))
 @many_passes(_check)
 def deeplift(probe, images, targets, *, baseline="zero", channels="sum"):
     """The part of each pixel in the score's change from a baseline (Shrikumar et al. 2017, section 3.5.2: rescale).

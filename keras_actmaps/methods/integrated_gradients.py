@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from keras_actmaps.methods.baselines import baseline_for
+from keras_actmaps.methods.baselines import baseline_for, gain_over
 from keras_actmaps.methods.kinds import (
     accumulate,
     check_channels,
@@ -30,12 +30,7 @@ def _check(probe, images, *, baseline, steps, tolerance, channels):
         raise ValueError(f"tolerance={tolerance!r} cannot be reached; give a share of the score above 0, as 0.01")
 
 
-def _difference(probe, images, targets, scores, settings):
-    """Completeness: the score minus that of the baseline."""
-    return scores - np.asarray(probe.ask(scores_only, baseline_for(images, settings["baseline"]), targets)[2])
-
-
-@sums_to(_difference)
+@sums_to(gain_over("baseline"))
 @many_passes(_check)
 def integrated_gradients(probe, images, targets, *, baseline="zero", steps=64, tolerance=None, channels="sum"):
     """The part of each pixel in the score's rise from a baseline to the image (Sundararajan et al. 2017, eq. 1).

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from keras_actmaps.methods.baselines import baseline_for
-from keras_actmaps.methods.kinds import check_count, check_seed, many_passes, scores_only, sums_to
+from keras_actmaps.methods.baselines import baseline_for, gain_over
+from keras_actmaps.methods.kinds import check_count, check_seed, many_passes, sums_to
 from keras_actmaps.methods.segments import coalition_scores, segmented, spread
 
 
@@ -18,13 +18,7 @@ def _check(probe, images, *, samples, segments, cells, fill, seed):
     baseline_for(images[:1], fill)
 
 
-def _gain(probe, images, targets, scores, settings):
-    """The image's score minus that of what hides it."""
-    hidden = np.ascontiguousarray(baseline_for(images, settings["fill"]))
-    return scores - np.asarray(probe.ask(scores_only, hidden, targets)[2])
-
-
-@sums_to(_gain)
+@sums_to(gain_over("fill"))
 @many_passes(_check)
 def kernel_shap(probe, images, targets, *, samples=1000, segments="superpixels", cells=7, fill="zero", seed=0):
     """The Shapley value of each segment, spread evenly over its pixels (Lundberg & Lee 2017, theorem 2).

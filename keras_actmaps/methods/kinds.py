@@ -6,6 +6,7 @@ at once; `of_layer`, whether its maps are those of the probe's layer; `sums_to`,
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +15,12 @@ from keras import ops
 from keras_actmaps import engine
 
 REDUCTIONS = ("sum", "max", "keep")
+
+
+def settings_of(method: Callable) -> dict:
+    """The settings of a method and their defaults."""
+    parameters = inspect.signature(method).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def compiled(method: Callable) -> Callable:

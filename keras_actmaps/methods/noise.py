@@ -1,12 +1,19 @@
 """Noise around an image: what SmoothGrad, SquareGrad and VarGrad average over."""
 
-import inspect
 from collections.abc import Iterator
 
 import numpy as np
 
 from keras_actmaps import methods
-from keras_actmaps.methods.kinds import accumulate, check_channels, check_count, check_seed, reduced, sampled
+from keras_actmaps.methods.kinds import (
+    accumulate,
+    check_channels,
+    check_count,
+    check_seed,
+    reduced,
+    sampled,
+    settings_of,
+)
 
 
 def check(probe, images, *, of, samples, noise, seed, channels):
@@ -22,7 +29,7 @@ def check(probe, images, *, of, samples, noise, seed, channels):
             raise ValueError(f"channels={channels!r}, but the maps of {of!r} have no channels to reduce")
     inner_check = getattr(inner, "check", None)
     if inner_check:
-        inner_check(probe, images, **_defaults(inner))
+        inner_check(probe, images, **settings_of(inner))
 
 
 def moments(probe, images, targets, of, samples: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,9 +83,4 @@ def _method(of):
 
 def _channels(method) -> str | None:
     """How a method reduces channels by default; None where its maps have none."""
-    return _defaults(method).get("channels")
-
-
-def _defaults(method) -> dict:
-    parameters = inspect.signature(method).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return settings_of(method).get("channels")
