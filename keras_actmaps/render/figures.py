@@ -1,0 +1,135 @@
+"""Figures of explanations: one map, one panel a class, all methods on a sheet; and what other figures are made of."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from keras_actmaps.explanation import Explanation
+from keras_actmaps.render.colours import colours_of, overlay, scale_of
+from keras_actmaps.render.images import pixels
+
+PANEL = 2.6  # inches
+FONT = {"fontsize": 9}
+
+
+def picture(
+    explanation: Explanation, images, titles: Sequence[str], caption: str = "", alpha=0.5, colormap="turbo"
+) -> Figure:
+    """A row an image: the image with its title, the map with a colour bar in raw numbers, the overlay."""
+    drawn, over = pixels(images), overlay(explanation, images, alpha, colormap)
+    figure, axes = grid_of(len(drawn), 3, caption)
+    for row, (image, title) in enumerate(zip(drawn, titles)):
+        show(axes[row, 0], image, title)
+        show_map(figure, axes[row, 1], explanation, row, f"{explanation.method}, raw", colormap)
+        show(axes[row, 2], over[row], "over the image")
+    return figure
+
+
+def class_panels(
+    explanation: Explanation, images, titles: Sequence[str], names, caption="", colormap="turbo"
+) -> Figure:
+    """The maps of K targets an image, one panel a target, at one scale for each image, so that they can be compared.
+
+    titles: one an image. names: (N, K) lists of panel titles.
+    """
+    drawn = pixels(images)
+    count = explanation.maps.shape[1] + 1
+    columns = count if len(drawn) > 1 else min(count, 6)
+    rows = -(-count // columns)
+    figure, axes = grid_of(len(drawn) * rows, columns, caption)
+    for number, (image, maps) in enumerate(zip(drawn, explanation.maps)):
+        panels = axes[number * rows : (number + 1) * rows].ravel()
+        show(panels[0], image, titles[number])
+        highest = float(maps.max()) if maps.max() > 0 else float(np.abs(maps).max()) or 1.0
+        scale = Normalize(-highest if maps.min() < 0 else 0.0, highest)
+        for panel, one, name in zip(panels[1:], maps, names[number]):
+            panel.imshow(one, cmap=colours_of(scale, colormap), norm=scale)
+            panel.set_title(name, **FONT)
+        for panel in panels[count:]:
+            panel.set_visible(False)
+        bar(figure, list(panels[:count]), scale, maps, colormap, 0.015)
+    return figure
+
+
+def contact_sheet(
+    explanations: Sequence[Explanation], images, titles: Sequence[str], caption: str = "", colormap: str = "turbo"
+) -> Figure:
+    """Each image beside its maps by every method, (N,H,W) each, at its own scale, signed maps in two colours."""
+    drawn = pixels(images)
+    columns = min(len(explanations) + 1, 7)
+    rows = -(-(len(explanations) + 1) // columns)
+    figure, axes = grid_of(len(drawn) * rows, columns, caption)
+    for number, image in enumerate(drawn):
+        panels = axes[number * rows : (number + 1) * rows].ravel()
+        show(panels[0], image, titles[number])
+        for panel, explanation in zip(panels[1:], explanations):
+            scale = scale_of(explanation.maps[number], explanation.maps)
+            panel.imshow(explanation.maps[number], cmap=colours_of(scale, colormap), norm=scale)
+            panel.set_title(explanation.method, **FONT)
+        for panel in panels[len(explanations) + 1 :]:
+            panel.set_visible(False)
+    return figure
+
+
+def originals(images, titles: Sequence[str], caption: str = "") -> Figure:
+    """The images alone, side by side."""
+    drawn = pixels(images)
+    columns = min(len(drawn), 6)
+    figure, axes = grid_of(-(-len(drawn) // columns), columns, caption)
+    for panel in axes.ravel()[len(drawn) :]:
+        panel.set_visible(False)
+    for panel, image, title in zip(axes.ravel(), drawn, titles):
+        show(panel, image, title)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike) -> Path:
+    """Write a PNG, whole or not at all; OSError where that cannot be done."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        figure.savefig(temporary, format="png", dpi=120)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def grid_of(rows: int, columns: int, caption: str):
+    """A figure and its (rows, columns) panels without axes."""
+    figure = Figure(figsize=(PANEL * columns + 0.8, PANEL * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    if caption:
+        figure.suptitle(caption, fontsize=10)
+    return figure, axes
+
+
+def show(panel, image: np.ndarray, title: str) -> None:
+    """An image in a panel, pixel by pixel."""
+    panel.imshow(image, interpolation="nearest")
+    panel.set_title(title, **FONT)
+
+
+def show_map(figure: Figure, panel, explanation: Explanation, number: int, title: str, colormap: str) -> None:
+    """The map of one image in a panel, with a colour bar in its own numbers."""
+    values = explanation.maps[number]
+    scale = scale_of(values, explanation.maps)
+    panel.imshow(values, cmap=colours_of(scale, colormap), norm=scale)
+    panel.set_title(title, **FONT)
+    bar(figure, panel, scale, values, colormap, 0.046)
+
+
+def bar(figure: Figure, panels, scale: Normalize, values: np.ndarray, colormap: str, share: float) -> None:
+    """A colour bar in raw numbers, pointed where values go beyond it."""
+    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    ends = beyond[bool(values.min() < scale.vmin), bool(values.max() > scale.vmax)]
+    mappable = ScalarMappable(scale, colours_of(scale, colormap))
+    bar = figure.colorbar(mappable, ax=panels, fraction=share, pad=0.02, extend=ends)
+    bar.ax.tick_params(labelsize=7)
