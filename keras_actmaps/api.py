@@ -13,41 +13,59 @@ from keras_actmaps.explanation import Explanation
 from keras_actmaps.methods import kinds
 from keras_actmaps.probe import Probe
 from keras_actmaps.resize import resize
+from keras_actmaps.streams import even_size, gathered
 
 _probes: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def explain(model, images, method: str = "gradcam", targets=None, layer=None, batch_size: int = 32, **settings):
+def explain(
+    model,
+    images,
+    method: str = "gradcam",
+    targets=None,
+    layer=None,
+    batch_size: int = 32,
+    precision: str | None = None,
+    **settings,
+):
     """Attribute the targets' scores to places in the images.
 
-    model: a Keras model (functional, Sequential, nested or subclassed) or a Probe.
-    images: (N,H,W,C) as `model.predict` takes them; other ranks give maps of the same space.
+    model: a Keras model (functional, Sequential, nested or subclassed), with Keras on PyTorch also a
+        `torch.nn.Module`, or a Probe.
+    images: (N,H,W,C) as `model.predict` takes them, (N,C,H,W) for a module; other ranks give maps of the same space.
     targets: None = the predicted class; a class; (N,) or (N,K) classes; "all"; or a function outputs -> (N,) score.
-    layer: see `Probe`. batch_size: the most images in memory at a time.
+    layer, precision (None = "float32"): see `Probe`. batch_size: the most images in memory at a time.
     settings: those of the method.
 
     Returns an Explanation with float32 maps (N,H,W), or (N,K,H,W) for K targets an image. Raises ValueError, before
     any work, for an unknown method, layer, target or setting and for images that do not fit.
     """
-    probe = _as_probe(model, layer)
+    probe = as_probe(model, layer, precision, images)
     images = probe.images(images)
-    return _explain(probe, images, method, targets, batch_size, _size(batch_size, len(images)), settings)
+    return _explain(probe, images, method, targets, batch_size, even_size(batch_size, len(images)), settings)
 
 
 def explain_dataset(
-    model, dataset: Iterable, method: str = "gradcam", targets=None, layer=None, batch_size: int = 32, **settings
+    model,
+    dataset: Iterable,
+    method: str = "gradcam",
+    targets=None,
+    layer=None,
+    batch_size: int = 32,
+    precision: str | None = None,
+    **settings,
 ) -> Iterator[Explanation]:
     """Explain a stream, one Explanation for each batch of it, in flat memory.
 
-    dataset: a tf.data.Dataset (or any iterable) of images or (images, labels, ...), in batches or one by one. Single
-    images are gathered to `batch_size`. targets: as for `explain`, the same for all images, or "labels" to explain
-    each image's own label. A ragged last batch is padded, so that nothing is compiled twice.
+    dataset: see `streams.gathered`. targets: as for `explain`, the same for all images, or "labels" to explain each
+    image's own label. A ragged last batch is padded, so that nothing is compiled twice.
     """
-    probe = _as_probe(model, layer)
+    probe = None if engine.is_module(model) else as_probe(model, layer, precision, None)
     size = None
-    for images, labels in _gathered(dataset, len(probe.input_shape), batch_size):
+    for images, labels in gathered(dataset, len(probe.input_shape) if probe else None, batch_size):
+        probe = probe or as_probe(model, layer, precision, images)
         images = probe.images(images)
-        size = size or _size(batch_size, len(images))
+        size = size or even_size(batch_size, len(images))
         if isinstance(targets, str) and targets == "labels" and labels is None:
             raise ValueError("targets='labels', but the dataset holds images only")
         asked = labels if isinstance(targets, str) and targets == "labels" else targets
@@ -88,7 +106,7 @@ def _warn_of_probabilities(probe: Probe, images) -> None:
     """Say so where a softmax cannot be taken off, because the model is a single step whose inside cannot be seen."""
     if not probe.graph.is_opaque:
         return
-    outputs = [np.asarray(output) for output in keras.tree.flatten(probe.outputs(images[:1]))]
+    outputs = [engine.to_numpy(output) for output in keras.tree.flatten(probe.outputs(images[:1]))]
     if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
         warnings.warn(
             f"{probe.name!r} gives probabilities, and its softmax cannot be seen; the maps explain these, not logits, "
@@ -102,7 +120,7 @@ def _in_batches(probe: Probe, function, images, targets, settings: dict):
     parts = []
     for batch, real in engine.batches(arrays, probe.size):
         asked = targets if callable(targets) else batch[1]
-        maps, resolved, scores = (np.asarray(part) for part in _ask(probe, function, batch[0], asked, settings))
+        maps, resolved, scores = (engine.to_numpy(part) for part in _ask(probe, function, batch[0], asked, settings))
         residual = None
         if hasattr(function, "sums_to") and settings.get("channels") != "max":
             question = targets if callable(targets) else resolved
@@ -119,7 +137,7 @@ def _ask(probe: Probe, function, images, targets, settings: dict):
     if hasattr(function, "program"):
         return probe.ask(function.program, images, targets, **settings)
     _, resolved, scores = probe.ask(kinds.scores_only, images, targets)
-    question = targets if callable(targets) else np.asarray(resolved)
+    question = targets if callable(targets) else engine.to_numpy(resolved)
     return function(probe, images, question, **settings), resolved, scores
 
 
@@ -136,46 +154,22 @@ def _settings(method: str, given: dict) -> dict:
     return {**known, **given}
 
 
-def _size(batch_size: int, count: int) -> int:
-    """The images of a batch: at most `batch_size`, and evenly shared out, so that the last needs little padding."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} holds no image; give 1 or more")
-    return -(-count // -(-count // batch_size))
+def as_probe(model, layer=None, precision: str | None = None, images=None) -> Probe:
+    """The Probe itself, or one of the model, kept as long as the model lives and has the same layers.
 
-
-def _as_probe(model, layer) -> Probe:
+    images: those that are asked about, whose shape a `torch.nn.Module` does not know.
+    """
     if isinstance(model, Probe):
-        if layer is not None and layer != model.layer:
-            raise ValueError(f"layer={layer!r}, but the Probe was made for layer {model.layer!r}; make another Probe")
+        for name, given in (("layer", layer), ("precision", precision)):
+            if given is not None and given != getattr(model, name):
+                raise ValueError(f"{name}={given!r}, but the Probe was made for {name} {getattr(model, name)!r}; "
+                                 "make another Probe")  # fmt: skip
         return model
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"explain needs a Keras model or a Probe, not {type(model).__name__}")
-    state = tuple((id(part), id(getattr(part, "activation", None))) for part in model._flatten_layers())
-    key = tuple(layer) if isinstance(layer, list) else layer
+    engine.check_model(model)
+    shape = tuple(np.shape(images)[1:]) if engine.is_module(model) else None
+    state = tuple((id(part), id(getattr(part, "activation", None))) for part in engine.parts(model))
+    key = tuple(layer) if isinstance(layer, list) else layer, precision, shape
     known = _probes.setdefault(model, {})
     if key not in known or known[key][0] != state:
-        known[key] = state, Probe(model, layer).release()
+        known[key] = state, Probe(model, layer, shape, precision or "float32").release()
     return known[key][1]
-
-
-def _gathered(dataset, rank: int, batch_size: int):
-    """(images, labels or None) in batches, from a stream of batches or of single images."""
-    waiting = []
-    for element in dataset:
-        images, labels = (element[0], element[1]) if isinstance(element, (tuple, list)) else (element, None)
-        images = np.asarray(images)
-        labels = None if labels is None else np.asarray(labels)
-        if images.ndim != rank - 1:
-            yield images, labels
-            continue
-        waiting.append((images, labels))
-        if len(waiting) == batch_size:
-            yield _stacked(waiting)
-            waiting = []
-    if waiting:
-        yield _stacked(waiting)
-
-
-def _stacked(pairs):
-    images, labels = zip(*pairs)
-    return np.stack(images), None if labels[0] is None else np.stack(labels)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 
-USER_ERRORS = (ValueError, OSError)
+USER_ERRORS = (ValueError, OSError, ImportError)
 
 
 def run(command: Callable[[], None], name: str) -> int:

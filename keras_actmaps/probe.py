@@ -17,22 +17,31 @@ PREDICTED = -1  # the target that stands for the class the model predicts
 class Probe:
     """A model and a layer, to be asked many times.
 
+    model: a Keras model; with Keras on PyTorch also a `torch.nn.Module`, whose images are channels first, (N,C,H,W),
+        and which needs `shape`, that of one image.
     layer: None = the last layer with a spatial output; a name, a path into a nested model
         (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of these for methods that fuse.
+    precision: "float32"; "tf32", float32 products rounded to TensorFloat-32 where the GPU has it; or "bfloat16", layers
+        with a kernel computed in bfloat16. Maps are float32 in any case.
+    xla: None lets the framework decide; TensorFlow takes True and False.
 
-    Raises ValueError for a model without weights, with several inputs, or a layer that it has not. The model's
-    weights may change afterwards, its layers may not.
+    Raises ValueError for a model without weights, with several inputs, or a layer or precision that there is not,
+    TypeError for a model of another framework. The model's weights may change afterwards, its layers may not.
 
     For methods of many passes: `batch_size` is the most images in memory, `size` the number of images in a batch, and
     `report(done, total)` is called as images go by; all three are set by `explain`, the last by who wants to show it.
     """
 
-    def __init__(self, model: keras.Model, layer=None):
-        if not isinstance(model, keras.Model):
-            raise TypeError(f"a Keras model is needed, not {type(model).__name__}")
+    def __init__(self, model, layer=None, shape=None, precision: str = "float32", xla: bool | None = None):
+        engine.check_model(model)
+        self.is_channels_first = engine.is_module(model)
+        if self.is_channels_first:
+            model = engine.adopted(model, shape)
         self.name = model.name
-        self.graph = rewire.linear_top(rewire.flatten(model))
+        self.graph = rewire.with_precision(rewire.linear_top(rewire.flatten(model)), precision, model.name)
         self.input_shape = rewire.input_shape(model)
+        self.precision, self.xla = precision, xla
+        self.variables = tuple(model.weights)
         self.layer = _path(self, model, layer)
         self._model = model  # keeps an opaque model alive
         self._compiled: dict = {}
@@ -137,7 +146,7 @@ class Probe:
             if targets != "all" or classes is None:
                 raise ValueError(f"no targets {targets!r}; give a class, (N,) or (N,K) classes, 'all' or a function")
             return np.tile(np.arange(classes, dtype="int32"), (count, 1))
-        asked = np.asarray(targets)
+        asked = engine.to_numpy(targets)
         if asked.ndim == 0:
             asked = np.full(count, asked)
         if not np.issubdtype(asked.dtype, np.integer) or asked.ndim > 2 or len(asked) != count:
@@ -149,17 +158,16 @@ class Probe:
         return asked.astype("int32")
 
     def images(self, images) -> np.ndarray:
-        """Images as a user gives them -> float32 (N, ...); ValueError where they do not fit the model."""
-        array = np.asarray(images)
+        """Images as a user gives them -> float32 (N, ...), channels last; ValueError where they do not fit."""
+        array = engine.to_numpy(images)
         if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
             raise ValueError(f"images of type {array.dtype} are no numbers; give an array {self.input_shape}")
-        fits = array.ndim == len(self.input_shape) and all(
-            want in (None, side) for side, want in zip(array.shape[1:], self.input_shape[1:])
-        )
-        if not fits:
-            hint = "; for one image give images[None]" if array.ndim == len(self.input_shape) - 1 else ""
+        wanted = (*self.input_shape[:1], *_channels_first(self.input_shape[1:], self.is_channels_first))
+        if not _fits(array.shape, wanted):
             raise ValueError(f"images of shape {array.shape} do not fit {self.name!r}, which takes "
-                             f"{self.input_shape}{hint}")  # fmt: skip
+                             f"{wanted}{_hint(array.shape, wanted)}")  # fmt: skip
+        if self.is_channels_first and array.ndim > 2:
+            array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
         if not array.size:
             raise ValueError(f"no images: shape {array.shape}")
         array = array.astype("float32", copy=False)
@@ -171,6 +179,7 @@ class Probe:
     def score(self, outputs, targets):
         """The scores (N,) of the targets (N,), or (N,K) of (N,K); a callable target is called."""
         if callable(targets):
+            outputs = tree.map_structure(self._as_given, outputs)
             return _float32(ops.convert_to_tensor(targets(outputs)))
         targets = self.resolve(outputs, targets)
         if len(targets.shape) == 1:
@@ -191,18 +200,22 @@ class Probe:
         """
         question = targets if callable(targets) else None
         key = (function, question, tuple(sorted((name, _words(value)) for name, value in settings.items())))
+
+        def program(images, *given):
+            asked, *tensors = [question, *given] if question else given
+            self._answer = None
+            maps = function(self, images, asked, *tensors, **settings)
+            outputs, targets = self._answer or (self.outputs(images), asked)
+            self._answer = None
+            return _float32(maps), self.resolve(outputs, targets), self.score(outputs, targets)
+
+        return self.program(key, program)(images, *([] if question else [targets]), *tensors)
+
+    def program(self, key, function: Callable):
+        """`function` of tensors, which may read the model's weights, compiled once and kept under `key`."""
         if key not in self._compiled:
-
-            def program(images, *given):
-                asked, *tensors = [question, *given] if question else given
-                self._answer = None
-                maps = function(self, images, asked, *tensors, **settings)
-                outputs, targets = self._answer or (self.outputs(images), asked)
-                self._answer = None
-                return _float32(maps), self.resolve(outputs, targets), self.score(outputs, targets)
-
-            self._compiled[key] = engine.compiled(program)
-        return self._compiled[key](images, *([] if question else [targets]), *tensors)
+            self._compiled[key] = engine.compiled(function, self.variables, self.precision, self.xla)
+        return self._compiled[key]
 
     def need_layers(self) -> list[str]:
         """The layer or layers as a list; ValueError where there is none."""
@@ -214,7 +227,7 @@ class Probe:
     def need_graph(self) -> rewire.Graph:
         """The graph; ValueError where it is a single step."""
         if self.graph.is_opaque:
-            raise ValueError(_unseen(self.name))
+            raise ValueError(_unseen(self))
         return self.graph
 
     def note(self, outputs, targets) -> None:
@@ -235,12 +248,37 @@ class Probe:
         values = rewire.run(steps, values, shifts)
         return tree.map_structure(lambda slot: _float32(values[slot]), self.graph.outputs)
 
+    def _as_given(self, output):
+        """An output in the layout of the user's model."""
+        has_channels = len(output.shape) == len(self.input_shape) > 2
+        return ops.moveaxis(output, -1, 1) if self.is_channels_first and has_channels else output
+
     def _is_spatial(self, slot) -> bool:
         shape = self.graph.shapes.get(slot, ())
         space = shape[1:-1]
         if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
             return False
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+
+
+def _channels_first(sides: tuple, yes: bool) -> tuple:
+    """(H,W,C) -> (C,H,W), if so asked."""
+    return (sides[-1], *sides[:-1]) if yes and sides else sides
+
+
+def _fits(shape: tuple, wanted: tuple) -> bool:
+    return len(shape) == len(wanted) and all(want in (None, side) for side, want in zip(shape, wanted))
+
+
+def _hint(shape: tuple, wanted: tuple) -> str:
+    """What to do about images of this shape."""
+    if len(shape) == len(wanted) - 1:
+        return "; for one image give images[None]"
+    if len(shape) > 2 and _fits((shape[0], *shape[2:], shape[1]), wanted):
+        return "; these have their channels first: give numpy.moveaxis(images, 1, -1)"
+    if len(shape) > 2 and _fits((shape[0], shape[-1], *shape[1:-1]), wanted):
+        return "; these have their channels last: give numpy.moveaxis(images, -1, 1)"
+    return ""
 
 
 def _path(probe: Probe, model: keras.Model, layer):
@@ -261,7 +299,7 @@ def _path(probe: Probe, model: keras.Model, layer):
     if len(found) == 1:
         return found[0]
     if probe.graph.is_opaque:
-        raise ValueError(_unseen(model.name))
+        raise ValueError(_unseen(probe))
     choices = ", ".join(found or names) or "none"
     raise ValueError(f"{'more than one' if found else 'no spatial'} layer {layer!r} in {model.name!r}; "
                      f"there are: {choices}")  # fmt: skip
@@ -272,9 +310,9 @@ def _words(value) -> str:
     return repr((value.shape, value.tobytes())) if isinstance(value, np.ndarray) else repr(value)
 
 
-def _unseen(name: str) -> str:
-    return (f"the layers of {name!r} cannot be seen, since its call() uses operations outside Keras; "
-            "methods that need no layer work")  # fmt: skip
+def _unseen(probe: Probe) -> str:
+    reason = "torch.fx cannot trace it" if probe.is_channels_first else "its call() uses operations outside Keras"
+    return f"the layers of {probe.name!r} cannot be seen, since {reason}; methods that need no layer work"
 
 
 def _float32(tensor):

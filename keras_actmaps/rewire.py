@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import keras
-from keras import tree
+from keras import ops, tree
 from keras.src.models.functional import Functional
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 
+from keras_actmaps import engine
+
 Slot = int  # the number of a tensor in the graph
+OWN = ("keras.", "keras_actmaps.engine.")  # where a layer's `call` is known to do what the layer is named for
 KERNELS = (
     *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
     *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
@@ -36,12 +39,15 @@ class Step:
     writes: tuple[Slot, ...]
 
     def __call__(self, values: Mapping[Slot, object], operation: Callable | None = None):
-        """Run on the tensors in `values`; dropout and batch normalisation as at inference."""
+        """Run on the tensors in `values`, as at inference; what a layer computes in bfloat16 is handed on in float32."""
         tensors = {symbol: values[slot] for symbol, slot in self.reads.items()}
         args, kwargs = self.arguments.fill_in(tensors)
         if getattr(self.operation, "_call_has_training_arg", False):
             kwargs = {**kwargs, "training": False}
-        return (operation or self.operation)(*args, **kwargs)
+        outputs = (operation or self.operation)(*args, **kwargs)
+        if getattr(self.operation, "compute_dtype", "float32") != "bfloat16":
+            return outputs
+        return tree.map_structure(lambda output: ops.cast(output, "float32"), outputs)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,10 @@ class Graph:
                 reached.update(step.writes)
                 steps.append(step)
         return tuple(steps)
+
+    def above(self, slots) -> tuple[Step, ...]:
+        """The steps on which any of `slots` depends."""
+        return _above(self.steps, slots)
 
     def writer(self, slot: Slot) -> Step | None:
         """The step that writes `slot`; None for an input."""
@@ -131,7 +141,8 @@ def flatten(model: keras.Model) -> Graph:
     given = [new(tensor) for tensor in function.inputs]
     written = walk(function, given, "")
     outputs = tree.pack_sequence_as(function._outputs_struct, written)
-    return Graph(tuple(steps), tuple(given), outputs, places, shapes)
+    places |= {path: places[step] for path, step in getattr(model, "containers", {}).items()}
+    return Graph(tuple(steps), tuple(given), outputs, places, shapes, getattr(model, "is_opaque", False))
 
 
 def linear_top(graph: Graph) -> Graph:
@@ -188,8 +199,8 @@ def step_of(path: str, operation: Callable, read: Slot, writes: tuple[Slot, ...]
 
 
 def is_plain(operation, classes: tuple) -> bool:
-    """One of Keras' own layers of these classes, or a subclass that leaves its `call` alone."""
-    return isinstance(operation, classes) and type(operation).call.__module__.startswith("keras.")
+    """One of Keras' own layers of these classes, or a subclass that leaves its `call` alone or adopts a torch module."""
+    return isinstance(operation, classes) and type(operation).call.__module__.startswith(OWN)
 
 
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:
@@ -202,6 +213,21 @@ def in_float32(operation):
     if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16"):
         return operation
     return twin(operation, _dtype_policy=keras.dtype_policies.DTypePolicy("float32"))
+
+
+def with_precision(graph: Graph, precision: str, name: str) -> Graph:
+    """The graph with its layers with a kernel in bfloat16 where asked for; ValueError where they cannot be seen."""
+    if precision not in engine.PRECISIONS:
+        raise ValueError(f"no precision {precision!r}; there are: {', '.join(engine.PRECISIONS)}")
+    if precision != "bfloat16":
+        return graph
+    if graph.is_opaque:
+        raise ValueError(f"precision='bfloat16' is set layer by layer, and the layers of {name!r} cannot be seen; "
+                         "float32 and tf32 work")  # fmt: skip
+    policy = keras.dtype_policies.DTypePolicy("mixed_bfloat16")
+    steps = (replace(step, operation=twin(step.operation, _dtype_policy=policy))
+             if is_plain(step.operation, KERNELS) else step for step in graph.steps)  # fmt: skip
+    return replace(graph, steps=tuple(steps))
 
 
 def twin(layer, **attributes):

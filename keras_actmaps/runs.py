@@ -11,7 +11,7 @@ import keras
 
 from keras_actmaps import data as datasets
 
-PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy")
+PACKAGES = tuple(dict.fromkeys(("keras", keras.backend.backend(), "tensorflow", "tensorflow-datasets", "numpy")))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,14 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import cv2
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
+
+BACKEND = keras.backend.backend()
+traced = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs as it goes: nothing is traced")
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +25,51 @@ def tfds_data_dir():
 @pytest.fixture
 def images():
     return np.random.default_rng(0).random((5, 12, 16, 3), "float32")
+
+
+def array(tensor) -> np.ndarray:
+    """A tensor of any framework as an array."""
+    return ops.convert_to_numpy(tensor)
+
+
+def gradient_of(function, x) -> np.ndarray:
+    """The gradient of the sum of `function(x)`, by the framework's own means."""
+    if BACKEND == "jax":
+        import jax
+
+        return array(jax.grad(lambda x: ops.sum(function(x)))(ops.convert_to_tensor(x)))
+    if BACKEND == "torch":
+        import torch
+
+        x = torch.tensor(array(x), requires_grad=True)
+        return array(torch.autograd.grad(function(x).sum(), x)[0])
+    import tensorflow as tf
+
+    x = tf.convert_to_tensor(array(x))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = ops.sum(function(x))
+    return array(tape.gradient(total, x))
+
+
+def outside_keras(x):
+    """x, through an operation of the framework's own, which Keras cannot trace."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.lax.mul(x, np.float32(1))
+    if BACKEND == "torch":
+        import torch
+
+        return torch.clone(x)
+    import tensorflow as tf
+
+    return tf.identity(x)
+
+
+def enlarged(maps, size) -> np.ndarray:
+    """maps (N,h,w) -> (N,H,W), bilinear, by OpenCV."""
+    return np.stack([cv2.resize(array(one), size[::-1], interpolation=cv2.INTER_LINEAR) for one in maps])
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
@@ -72,3 +121,17 @@ def linear_network(shape, classes=2, seed=0) -> tuple[keras.Model, np.ndarray, n
     weights, biases = random.normal(size=(*shape, classes)).astype("float32"), random.normal(size=classes)
     model.layers[-1].set_weights([weights.reshape(-1, classes), biases])
     return model, weights, biases
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A run on a few drawn grids, of a network that has learnt nothing."""
+    from keras_actmaps import data, models, runs
+
+    info = data.load("drawn-grid", limit=16).info
+    record = {name: getattr(info, name) for name in ("classes", "scale", "notice", "source")}
+    folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
+    folder.begin({"dataset": "drawn-grid", "data": {"limit": 16}, **record}, "")
+    keras.utils.set_random_seed(0)
+    folder.save("model.keras", models.grid_cnn())
+    return folder.publish()

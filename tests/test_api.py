@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import gap_network
+from conftest import array, gap_network
 from keras import layers
 
 import keras_actmaps as kam
@@ -19,7 +18,7 @@ def test_saliency_is_the_gradient_by_finite_differences(images):
     for place in [(0, 0, 0), (5, 7, 2), (11, 15, 1)]:
         step = np.zeros_like(images[:1])
         step[(0, *place)] = 1e-2
-        up, down = (linear(images[:1] + sign * step).numpy()[0, 2] for sign in (1, -1))
+        up, down = (array(linear(images[:1] + sign * step))[0, 2] for sign in (1, -1))
         np.testing.assert_allclose(signed[place], (up - down) / 2e-2, rtol=2e-2, atol=1e-4)
 
 
@@ -59,24 +58,54 @@ def test_sequences_volumes_and_tables(shape, layer):
         assert maps.max() > 0
 
 
-@pytest.mark.parametrize("kind", ["batches with labels", "single images", "images only", "arrays"])
+LABELS = np.array([0, 1, 2, 3, 0])
+
+
+class Sequence(keras.utils.PyDataset):
+    """Two images and labels at a time."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return self.images[2 * number :][:2], LABELS[2 * number :][:2]
+
+
+def tf_data(images):
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices((images, LABELS))
+
+
+def loader(images):
+    torch = pytest.importorskip("torch")
+    pairs = torch.utils.data.TensorDataset(torch.from_numpy(images), torch.from_numpy(LABELS))
+    return torch.utils.data.DataLoader(pairs, batch_size=2)
+
+
+STREAMS = {
+    "tf.data, batches with labels": lambda images: tf_data(images).batch(2),
+    "tf.data, single images": tf_data,
+    "tf.data, images only": lambda images: tf_data(images).map(lambda image, label: image).batch(2),
+    "arrays": lambda images: [images[:2], images[2:]],
+    "a PyDataset with labels": Sequence,
+    "a DataLoader with labels": loader,
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
 def test_streams_of_every_kind_give_the_same_maps(images, kind):
-    labels = np.array([0, 1, 2, 3, 0])
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels))
-    streams = {
-        "batches with labels": dataset.batch(2),
-        "single images": dataset,
-        "images only": dataset.map(lambda image, label: image).batch(2),
-        "arrays": [images[:2], images[2:]],
-    }
-    model = gap_network()
-    found = list(kam.explain_dataset(model, streams[kind], batch_size=2))
+    model, stream = gap_network(), STREAMS[kind](images)
+    found = list(kam.explain_dataset(model, stream, batch_size=2))
     np.testing.assert_allclose(
         np.concatenate([e.maps for e in found]), kam.explain(model, images).maps, rtol=1e-4, atol=1e-6
     )
     if "with labels" in kind:
-        own = np.concatenate([e.targets for e in kam.explain_dataset(model, dataset.batch(2), targets="labels")])
-        np.testing.assert_array_equal(own, labels)
+        own = np.concatenate([e.targets for e in kam.explain_dataset(model, stream, targets="labels")])
+        np.testing.assert_array_equal(own, LABELS)
 
 
 def test_empty_streams_and_missing_labels_are_errors(images):

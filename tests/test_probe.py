@@ -7,7 +7,7 @@ import weakref
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network
+from conftest import gap_network, traced
 from keras import layers
 
 import keras_actmaps as kam
@@ -50,6 +50,7 @@ def test_an_activation_swapped_later_shows_through(images):
     np.testing.assert_allclose(after.scores, np.tanh(before.scores), rtol=1e-5)
 
 
+@traced
 def test_a_stream_is_traced_once_ragged_end_included():
     model = gap_network()
     images = np.random.default_rng(0).random((1000, 12, 16, 3), "float32")
@@ -60,12 +61,13 @@ def test_a_stream_is_traced_once_ragged_end_included():
     np.testing.assert_allclose(maps[-5:], kam.explain(model, images[-5:]).maps, rtol=1e-4, atol=1e-6)
 
 
+@traced
 def test_explaining_a_model_again_compiles_nothing(images):
     model = gap_network()
     kam.explain(model, images)
-    probe = api._as_probe(model, None)
+    probe = api.as_probe(model, None, None, images)
     kam.explain(model, images[:, ::-1], targets=1)
-    assert api._as_probe(model, None) is probe
+    assert api.as_probe(model, None, None, images) is probe
     assert probe.traces == 1
 
 
@@ -171,5 +173,5 @@ def test_models_that_cannot_be_asked():
         kam.explain(segmenter, np.ones((1, 8, 8, 3)))
     maps = kam.explain(segmenter, np.ones((1, 8, 8, 3)), "saliency", targets=lambda y: y[:, 4, 5, 1]).maps
     assert np.flatnonzero(maps).tolist() == [4 * 8 + 5]
-    with pytest.raises(TypeError, match="a Keras model is needed, not str"):
+    with pytest.raises(TypeError, match="a Keras model or a Probe is needed, not str"):
         kam.Probe("model")

@@ -3,15 +3,18 @@
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network, randomised
+from conftest import array, gap_network, randomised
 from keras import layers, ops
 
-from keras_actmaps import rewire
+from keras_actmaps import engine, rewire
 
 
 def run(graph, images):
-    values = rewire.run(graph.steps, {graph.inputs[0]: ops.convert_to_tensor(images)})
-    return keras.tree.map_structure(lambda slot: np.asarray(values[slot]), graph.outputs)
+    def outputs(images):
+        values = rewire.run(graph.steps, {graph.inputs[0]: images})
+        return keras.tree.map_structure(lambda slot: values[slot], graph.outputs)
+
+    return keras.tree.map_structure(array, engine.compiled(outputs)(images))
 
 
 def twice_shared():
@@ -82,8 +85,8 @@ def test_a_shift_of_zero_has_the_gradient_of_its_slot_without_a_cut():
     kernel = model.layers[-1].kernel.numpy()[:, 0]
     steps, start = graph.steps, {graph.inputs[0]: ops.convert_to_tensor(values)}
     plain = rewire.run(steps, start)[graph.outputs]
-    moved = rewire.run(steps, start, {graph.places["left"]: shift})[graph.outputs]
-    np.testing.assert_allclose(moved - plain, np.full((2, 1), 0.5 * kernel[1]), rtol=1e-4)
+    moved = rewire.run(steps, start, {graph.places["left"]: ops.convert_to_tensor(shift)})[graph.outputs]
+    np.testing.assert_allclose(array(moved - plain), np.full((2, 1), 0.5 * kernel[1]), rtol=1e-4)
 
 
 class Counting(keras.Sequential):

@@ -1,4 +1,19 @@
-"""Data sets as tf.data pipelines: `load(name)` gives `.train`, `.validation`, `.test` and `.info`."""
+"""Data sets as tf.data pipelines: `load(name)` gives `.train`, `.validation`, `.test` and `.info`.
+
+TensorFlow carries them, whichever framework Keras runs on.
+"""
+
+import keras
+
+try:
+    import tensorflow as tf
+except ImportError as error:
+    raise ImportError(
+        "keras_actmaps.data makes tf.data pipelines, which need TensorFlow beside any Keras backend: pip install "
+        "tensorflow tensorflow-datasets"
+    ) from error
+if keras.backend.backend() != "tensorflow":
+    tf.config.set_visible_devices([], "GPU")  # whose memory TensorFlow would take from the other framework
 
 from keras_actmaps.data import sources
 from keras_actmaps.data.cifar10 import cifar10
@@ -6,11 +21,11 @@ from keras_actmaps.data.folder import folder
 from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
 from keras_actmaps.data.records import Data, Info
-from keras_actmaps.data.sources import DataUnavailable
+from keras_actmaps.data.sources import DataUnavailable, is_prepared
 
 DATASETS = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
 
-__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "default", "load"]
+__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "default", "is_prepared", "load"]
 
 
 def load(name: str, data_dir=None, **settings) -> Data:

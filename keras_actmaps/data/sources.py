@@ -37,6 +37,11 @@ def is_available(names, data_dir=None) -> bool:
     return all(_prepared(name, data_dir) is not None or _reachable(name) for name in names)
 
 
+def is_prepared(name: str, data_dir=None) -> bool:
+    """Whether a TFDS data set lies prepared in one of the usual places."""
+    return _prepared(name, data_dir) is not None
+
+
 def builder(name: str, data_dir=None) -> tfds.core.DatasetBuilder:
     """The prepared TFDS builder of `name`; downloads where it must and can.
 

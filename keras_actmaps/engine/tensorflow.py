@@ -1,6 +1,7 @@
 """TensorFlow: GradientTape differentiates, tf.function compiles, XLA where there is a GPU."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -8,11 +9,14 @@ import tensorflow as tf
 class compiled:
     """`function` of tensors as a graph, traced once for each shape; `traces` counts.
 
-    xla: None takes XLA on a GPU and a plain graph on a CPU, where XLA can be ten times slower.
+    variables: the Keras variables that it reads, with their values at the moment of each call. precision: "float32" or
+    "tf32" of matrix products. xla: None takes XLA on a GPU and a plain graph on a CPU, where XLA can be ten times
+    slower.
     """
 
-    def __init__(self, function: Callable, xla: bool | None = None):
+    def __init__(self, function: Callable, variables=(), precision: str = "float32", xla: bool | None = None):
         self.traces = 0
+        self._precision = precision
         self._programs: dict = {}
 
         def traced(*tensors):
@@ -25,9 +29,10 @@ class compiled:
     def __call__(self, *tensors):
         tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
         shapes = tuple((tuple(tensor.shape), tensor.dtype) for tensor in tensors)
-        if shapes not in self._programs:
-            self._programs[shapes] = self._function.get_concrete_function(*tensors)
-        return self._programs[shapes](*tensors)
+        with _matrix_products(self._precision):
+            if shapes not in self._programs:
+                self._programs[shapes] = self._function.get_concrete_function(*tensors)
+            return self._programs[shapes](*tensors)
 
 
 def gradients(function: Callable, tensors: list) -> tuple[list, object]:
@@ -35,6 +40,7 @@ def gradients(function: Callable, tensors: list) -> tuple[list, object]:
 
     Raises ValueError where the scores do not depend on a tensor through differentiable operations.
     """
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
         scores, anything = function(*tensors)
@@ -67,3 +73,15 @@ def with_backward(function: Callable, backward: Callable) -> Callable:
         return function(inputs), lambda gradients: backward(inputs, gradients)
 
     return replaced
+
+
+@contextmanager
+def _matrix_products(precision: str):
+    """Float32 products in full, or rounded to TensorFloat-32 where the GPU has it."""
+    settings = tf.config.experimental
+    before = settings.tensor_float_32_execution_enabled()
+    settings.enable_tensor_float_32_execution(precision == "tf32")
+    try:
+        yield
+    finally:
+        settings.enable_tensor_float_32_execution(before)

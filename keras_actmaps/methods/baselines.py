@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_actmaps import engine
 from keras_actmaps.methods.kinds import scores_only
 
 BASELINES = ("zero", "mean", "blur")
@@ -15,7 +16,7 @@ def gain_over(setting: str) -> Callable:
 
     def expected(probe, images, targets, scores, settings):
         start = np.ascontiguousarray(baseline_for(images, settings[setting]))
-        return scores - np.asarray(probe.ask(scores_only, start, targets)[2])
+        return scores - engine.to_numpy(probe.ask(scores_only, start, targets)[2])
 
     return expected
 

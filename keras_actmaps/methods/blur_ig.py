@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from keras_actmaps import engine
 from keras_actmaps.methods.kinds import (
     accumulate,
     check_channels,
@@ -29,7 +30,7 @@ def _check(probe, images, *, sigma, steps, channels):
 def _difference(probe, images, targets, scores, settings):
     """Completeness: the score minus that of the most blurred image."""
     most = settings["sigma"] * max(images.shape[1:-1])
-    return scores - np.asarray(probe.ask(scores_only, blurred(images, most), targets)[2])
+    return scores - engine.to_numpy(probe.ask(scores_only, blurred(images, most), targets)[2])
 
 
 @sums_to(_difference)
@@ -59,7 +60,7 @@ def blur_ig(probe, images, targets, *, sigma=0.2, steps=64, channels="sum"):
     ):
         gained = _each(images, which, blurs[sample + 1]) - _each(images, which, blurs[sample])
         accumulate(total, which, gained * gradients)
-    return np.asarray(reduced(total.astype("float32"), channels))
+    return engine.to_numpy(reduced(total.astype("float32"), channels))
 
 
 def blurred(images: np.ndarray, deviation: float) -> np.ndarray:

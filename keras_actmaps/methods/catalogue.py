@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keras_actmaps.methods import METHODS
@@ -25,9 +26,9 @@ class Entry:
         return ", ".join(f"{key}={value}" for key, value in shown.items())
 
 
-def entry(name: str) -> Entry:
-    """The entry of a method; ValueError for one whose docstring lacks a part."""
-    method = METHODS[name]
+def entry(name: str, methods: Mapping = METHODS) -> Entry:
+    """The entry of one of the methods; ValueError for one whose docstring lacks a part."""
+    method = methods[name]
     text = inspect.getdoc(method)
     first = " ".join(text.partition("\n\n")[0].split())
     found = re.match(r"(.+?) \((.*?\d{4}.*?)\)[.:]", first)
@@ -38,20 +39,20 @@ def entry(name: str) -> Entry:
     return Entry(name, found.group(1), found.group(2), settings_of(method), cost, fails)
 
 
-def listing() -> str:
-    """All methods for a terminal."""
+def listing(methods: Mapping = METHODS) -> str:
+    """Methods for a terminal."""
     parts = []
-    for name in METHODS:
-        it = entry(name)
+    for name in methods:
+        it = entry(name, methods)
         parts.append(f"{name}\n    {it.sentence} ({it.paper}).\n    settings: {it.setting_words() or 'none'}")
     return "\n".join(parts)
 
 
-def table() -> str:
-    """All methods as Markdown."""
+def table(methods: Mapping = METHODS) -> str:
+    """Methods as Markdown."""
     rows = ["| method | what it shows | settings | cost | fails | paper |", "| --- | --- | --- | --- | --- | --- |"]
-    for name in METHODS:
-        it = entry(name)
+    for name in methods:
+        it = entry(name, methods)
         settings = f"`{it.setting_words()}`" if it.settings else "none"
         cells = [f"`{name}`", it.sentence, settings, it.cost, it.fails, it.paper]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

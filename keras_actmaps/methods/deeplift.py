@@ -1,6 +1,5 @@
 """DeepLIFT: the change of the score from a baseline, shared out over the change of each pixel."""
 
-import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import engine, rewire
@@ -35,7 +34,7 @@ def deeplift(probe, images, targets, *, baseline="zero", channels="sum"):
     Fails: it hangs on the baseline, as integrated gradients do; gates and products are shared by a convention.
     """
     start = baseline_for(images, baseline)
-    return np.asarray(probe.ask(_multiplied, images, targets, start, channels=channels)[0])
+    return engine.to_numpy(probe.ask(_multiplied, images, targets, start, channels=channels)[0])
 
 
 def _multiplied(probe, images, targets, start, *, channels):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_actmaps import engine
 from keras_actmaps.methods.kinds import (
     accumulate,
     check_channels,
@@ -71,7 +72,7 @@ def expected_gradients(probe, images, targets, *, baselines=None, samples=100, s
         probe, everything, targets, samples, between, saliency.program, channels="keep"
     ):
         accumulate(total, which, (images[which] - draw(which, sample)) * gradients)
-    return np.asarray(reduced((total / samples).astype("float32"), channels))
+    return engine.to_numpy(reduced((total / samples).astype("float32"), channels))
 
 
 def _drawn(images, baselines, samples: int, seed: int):

@@ -46,14 +46,14 @@ def extremal_perturbation(probe, images, targets, *, area=0.1, steps=200, cells=
     for weight in np.geomspace(LIGHTEST, HEAVIEST, steps, dtype="float32"):
         logits, _, _ = probe.ask(_step, images, targets, hidden, weight, logits, area=area)
         probe.report(len(images), len(images) * steps)
-    return np.asarray(smooth_mask(ops.sigmoid(logits), space))
+    return engine.to_numpy(smooth_mask(ops.sigmoid(logits), space))
 
 
 def _step(probe, images, targets, hidden, weight, logits, *, area):
     """The logits (N,h,w) of the cells after one step of the ascent."""
     space = space_of(images)
     places, count = int(np.prod(space)), int(np.prod(logits.shape[1:]))
-    goal = (np.arange(places) >= places - max(1, round(area * places))).astype("float32")
+    goal = ops.cast(np.arange(places) >= places - max(1, round(area * places)), "float32")
 
     def score(values):
         mask = smooth_mask(values, space)
@@ -78,7 +78,8 @@ def smooth_mask(values, space: tuple[int, ...]):
     if len(space) == 1 and values.shape[1] == space[0]:  # the features of a table have no neighbours
         return values
     for axis, side in enumerate(space, start=1):
-        cells = ops.moveaxis(values, axis, -1)[..., None, :] * _reach(values.shape[axis], side)
+        reach = ops.convert_to_tensor(_reach(values.shape[axis], side))
+        cells = ops.moveaxis(values, axis, -1)[..., None, :] * reach
         values = ops.moveaxis(ops.sum(cells * ops.softmax(SHARPNESS * cells, axis=-1), axis=-1), -1, axis)
     return values
 

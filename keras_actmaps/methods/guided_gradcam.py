@@ -1,7 +1,6 @@
 """Guided Grad-CAM: guided backpropagation where Grad-CAM is."""
 
-import numpy as np
-
+from keras_actmaps import engine
 from keras_actmaps.methods.gradcam import gradcam
 from keras_actmaps.methods.guided_backprop import guided_backprop
 from keras_actmaps.methods.kinds import check_channels, many_passes, of_layer, one_layer, reduced
@@ -26,6 +25,6 @@ def guided_gradcam(probe, images, targets, *, channels="sum"):
     Cost: 2 forward and backward passes.
     Fails: as guided backpropagation inside the region of Grad-CAM; fine edges, hardly more about the class.
     """
-    edges = np.asarray(probe.ask(guided_backprop.program, images, targets, channels="keep")[0])
-    region = np.asarray(probe.ask(gradcam.program, images, targets)[0])
-    return np.asarray(reduced(edges * resize(region, images.shape[1:-1])[..., None], channels))
+    edges = engine.to_numpy(probe.ask(guided_backprop.program, images, targets, channels="keep")[0])
+    region = engine.to_numpy(probe.ask(gradcam.program, images, targets)[0])
+    return engine.to_numpy(reduced(edges * resize(region, images.shape[1:-1])[..., None], channels))

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from keras_actmaps import engine
 from keras_actmaps.methods.baselines import baseline_for, gain_over
 from keras_actmaps.methods.kinds import (
     accumulate,
@@ -48,7 +49,7 @@ def integrated_gradients(probe, images, targets, *, baseline="zero", steps=64, t
     attributions = _attributions(probe, images, start, targets, steps)
     if tolerance is not None:
         _refine(probe, images, start, targets, steps, tolerance, attributions)
-    return np.asarray(reduced(attributions.astype("float32"), channels))
+    return engine.to_numpy(reduced(attributions.astype("float32"), channels))
 
 
 def _attributions(probe, images, start, targets, steps: int, pieces: int = 1) -> np.ndarray:
@@ -73,7 +74,7 @@ def _attributions(probe, images, start, targets, steps: int, pieces: int = 1) ->
 
 def _refine(probe, images, start, targets, steps, tolerance, attributions) -> None:
     """Cut the path into more pieces, for the images that need it, until completeness holds to the tolerance."""
-    scores, begins = (np.asarray(probe.ask(scores_only, x, targets)[2], "float64") for x in (images, start))
+    scores, begins = (engine.to_numpy(probe.ask(scores_only, x, targets)[2]).astype("float64") for x in (images, start))
     expected = scores - begins
     allowed = np.maximum(tolerance * np.abs(expected), ROUNDING * (np.abs(scores) + np.abs(begins)))
     pieces = 1

@@ -28,7 +28,7 @@ def compiled(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def run(probe, images, targets=None, **settings):
-        return np.asarray(probe.ask(method, images, probe.targets(targets, len(images)), **settings)[0])
+        return engine.to_numpy(probe.ask(method, images, probe.targets(targets, len(images)), **settings)[0])
 
     run.program = method
     return run
@@ -62,7 +62,7 @@ def many_passes(check: Callable) -> Callable:
             check(probe, images, **settings)
             targets = probe.targets(targets, len(images))
             if not callable(targets) and (targets < 0).any():
-                targets = np.asarray(probe.ask(scores_only, images, targets)[1])
+                targets = engine.to_numpy(probe.ask(scores_only, images, targets)[1])
             return method(probe, images, targets, **settings)
 
         run.check = check
@@ -106,7 +106,7 @@ def sampled(
     for (image_of, sample_of), real in engine.batches([which, sample], min(probe.batch_size, probe.size * samples)):
         batch = perturb(images[image_of], sample_of).astype("float32", copy=False)
         asked = targets if callable(targets) else targets[image_of]
-        maps, _, scores = (np.asarray(tensor)[:real] for tensor in probe.ask(program, batch, asked, **settings))
+        maps, _, scores = (engine.to_numpy(tensor)[:real] for tensor in probe.ask(program, batch, asked, **settings))
         yield image_of[:real], sample_of[:real], maps, scores
         probe.report(real, len(which))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_actmaps import methods
+from keras_actmaps import engine, methods
 from keras_actmaps.methods.kinds import (
     accumulate,
     check_channels,
@@ -53,7 +53,7 @@ def as_maps(attributions: np.ndarray, of, channels: str | None) -> np.ndarray:
     """Attributions (N,H,W,C) -> maps, reduced as asked for or as the method `of` does it by itself."""
     channels = channels or _channels(_method(of))
     attributions = attributions.astype("float32")
-    return attributions if channels is None else np.asarray(reduced(attributions, channels))
+    return attributions if channels is None else engine.to_numpy(reduced(attributions, channels))
 
 
 def _attributions(probe, images, targets, method, samples, noise, seed) -> Iterator[tuple[np.ndarray, np.ndarray]]:

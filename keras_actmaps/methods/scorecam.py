@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_actmaps import engine
 from keras_actmaps.methods.kinds import features_only, many_passes, of_layer, one_layer, sampled, scores_only
 from keras_actmaps.resize import resize
 
@@ -21,7 +22,7 @@ def scorecam(probe, images, targets):
     Cost: a forward pass for each channel of the layer, and no gradient.
     Fails: where logits are far apart, the softmax leaves one or two channels and the map shows little else.
     """
-    features = np.asarray(probe.ask(features_only, images, targets)[0])
+    features = engine.to_numpy(probe.ask(features_only, images, targets)[0])
 
     def masked(which, channel):
         return images[which] * _masks(features[which, ..., channel], images.shape[1:-1])[..., None]

@@ -62,6 +62,8 @@ def name_of(operation: Callable) -> str:
         return name_of(operation.activation)
     if not isinstance(operation, keras.Operation):
         return getattr(operation, "__name__", "")
+    if type(operation).__module__.startswith(rewire.OWN[1]):
+        return type(operation).__name__
     base = next((cls for cls in type(operation).__mro__ if cls.__module__.startswith("keras.")), keras.Operation)
     return base.__name__ if type(operation).call is base.call else ""
 

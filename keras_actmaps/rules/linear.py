@@ -121,8 +121,9 @@ def _with_kernels(step: rewire.Step, shapes: dict) -> list[rewire.Step]:
 
 def _linear(layer) -> Linear:
     def apply(inputs, kernel):
+        kernel = ops.cast(kernel, layer.compute_dtype)
         bare = {"kernel": kernel, "_kernel": kernel, "lora_enabled": False, "use_bias": False, "bias": None}
-        return rewire.twin(layer, **bare).call(inputs)
+        return ops.cast(rewire.twin(layer, **bare).call(ops.cast(inputs, layer.compute_dtype)), "float32")
 
     def weights(inputs):
         return _value(layer.kernel), _bias(layer)

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import randomised
+from conftest import array, randomised
 
 import keras_actmaps as kam
 from keras_actmaps.rules.linear import linearised
@@ -26,7 +26,7 @@ def network(name: str) -> keras.Model:
 def pictures(model: keras.Model, count: int = 2) -> np.ndarray:
     """Blots of random colours, from -1 to 1."""
     coarse = np.random.default_rng(0).uniform(-1, 1, (count, 6, 6, model.input_shape[-1]))
-    return np.asarray(keras.ops.image.resize(coarse.astype("float32"), model.input_shape[1:3]))
+    return array(keras.ops.image.resize(coarse.astype("float32"), model.input_shape[1:3]))
 
 
 @pytest.mark.parametrize("baseline", ["zero", "mean"])
@@ -101,7 +101,7 @@ def test_folding_batch_normalisation_keeps_the_outputs(name):
     images = pictures(model)
     probe = kam.Probe(model)
     graph = linearised(probe.graph)
-    outputs = np.asarray(probe.finish(graph.steps, {graph.inputs[0]: images}))
+    outputs = array(probe.finish(graph.steps, {graph.inputs[0]: images}))
     wanted = model.predict(images, verbose=0)
     assert np.abs(outputs - wanted).max() <= 1e-4 * np.abs(wanted).max()
     kinds = [type(step.operation).__name__ for step in graph.steps]

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import randomised
+from conftest import randomised, traced
 from keras import layers
 
 import keras_actmaps as kam
@@ -63,6 +63,7 @@ def test_batch_size_bounds_the_images_that_the_model_sees(method, recorded, pict
     assert sizes and max(sizes) <= 3
 
 
+@traced
 @pytest.mark.parametrize("method", kam.METHODS)
 def test_a_ragged_last_batch_compiles_nothing_anew(method, recorded, pictures):
     probe = kam.Probe(recorded[0])

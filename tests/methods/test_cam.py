@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network
+from conftest import array, gap_network
 from keras import layers
 
 import keras_actmaps as kam
@@ -12,7 +12,7 @@ import keras_actmaps as kam
 def test_is_the_transferred_convolution_whose_mean_is_the_logit(images):
     model = gap_network(activation="softmax")
     maps = kam.METHODS["cam"](kam.Probe(model), images, np.tile(np.arange(4), (5, 1)))
-    convolutional = kam.models.to_convolutional(model)(images)
+    convolutional = array(kam.models.to_convolutional(model)(images))
     np.testing.assert_allclose(np.moveaxis(maps, 1, -1), convolutional, rtol=1e-5, atol=1e-6)
     logits = np.log(model.predict(images, verbose=0))
     means = maps.mean((2, 3))

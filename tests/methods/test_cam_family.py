@@ -1,11 +1,10 @@
-"""The CAM family against values by hand, a tape, NumPy's SVD and plain loops over the channels."""
+"""The CAM family against values by hand, the framework's gradients, NumPy's SVD and plain loops over the channels."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import gap_network, randomised
-from keras import layers
+from conftest import array, enlarged, gap_network, gradient_of, randomised
+from keras import layers, ops
 
 import keras_actmaps as kam
 
@@ -32,14 +31,13 @@ def cut(model, layer):
     return keras.Model(model.inputs, model.layers[place].output), keras.Model(features, x)
 
 
-def by_tape(model, images, layer, targets=TARGETS):
+def differentiated(model, images, layer, targets=TARGETS):
     """Features and gradients in float64."""
     below, above = cut(model, layer)
     features = below(images)
-    with tf.GradientTape() as tape:
-        tape.watch(features)
-        score = tf.gather(above(features), targets, axis=1, batch_dims=1)
-    return features.numpy().astype("float64"), tape.gradient(score, features).numpy().astype("float64")
+    chosen = np.eye(4, dtype="float32")[targets]
+    gradients = gradient_of(lambda features: above(features) * ops.convert_to_tensor(chosen), features)
+    return array(features).astype("float64"), gradients.astype("float64")
 
 
 def linear_network(kernel, shape=(2, 2, 2)):
@@ -65,7 +63,7 @@ def test_gradcam_plus_plus_by_hand():
 
 
 def test_gradcam_plus_plus_is_the_papers_formula_and_survives_huge_scores(network, images):
-    features, gradients = by_tape(network, images, "conv1")
+    features, gradients = differentiated(network, images, "conv1")
     totals = features.sum((1, 2), keepdims=True)
     divisors = 2 * gradients**2 + totals * gradients**3
     alphas = np.divide(gradients**2, divisors, out=np.zeros_like(divisors), where=gradients != 0)
@@ -84,7 +82,7 @@ def test_xgradcam_is_gradcam_where_gradients_are_constant_over_space(network, im
 
 
 def test_xgradcam_is_the_papers_formula_elsewhere(network, images):
-    features, gradients = by_tape(network, images, "conv1")
+    features, gradients = differentiated(network, images, "conv1")
     totals = features.sum((1, 2))
     weights = np.divide((features * gradients).sum((1, 2)), totals, out=np.zeros_like(totals), where=totals != 0)
     expected = np.maximum(np.einsum("nhwk,nk->nhw", features, weights), 0)
@@ -108,7 +106,7 @@ def test_hirescam_is_cam_without_the_bias_on_a_gap_network(network, images):
 
 
 def test_hirescam_and_layercam_multiply_place_by_place(network, images):
-    features, gradients = by_tape(network, images, "conv1")
+    features, gradients = differentiated(network, images, "conv1")
     hirescam = np.maximum((features * gradients).sum(-1), 0)
     layercam = np.maximum((features * np.maximum(gradients, 0)).sum(-1), 0)
     assert np.abs(hirescam - layercam).max() > 0.1 * layercam.max()
@@ -119,9 +117,9 @@ def test_hirescam_and_layercam_multiply_place_by_place(network, images):
 def test_layercam_fuses_layers_by_the_maximum_of_scaled_maps(network, images):
     scaled = []
     for layer in ("conv1", "features"):
-        features, gradients = by_tape(network, images, layer)
+        features, gradients = differentiated(network, images, layer)
         maps = np.maximum((features * np.maximum(gradients, 0)).sum(-1), 0)
-        maps = tf.image.resize(maps[..., None], (12, 16)).numpy()[..., 0]
+        maps = enlarged(maps, (12, 16))
         scaled.append(np.tanh(2 * maps / maps.max((1, 2), keepdims=True)))
     assert 0.02 < np.mean(scaled[0] > scaled[1]) < 0.98
     expected = np.maximum(*scaled)
@@ -148,7 +146,7 @@ def test_eigencam_is_the_first_singular_direction_with_a_sum_that_is_not_negativ
     images, inputs = images - 0.5, keras.Input((12, 16, 3))
     features = layers.Conv2D(6, 3, padding="same", name="features")(inputs)  # of both signs
     model = randomised(keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(features))))
-    matrices = cut(model, "features")[0](images).numpy().astype("float64").reshape(5, -1, 6)
+    matrices = array(cut(model, "features")[0](images)).astype("float64").reshape(5, -1, 6)
     expected = np.stack([matrix @ np.linalg.svd(matrix)[2][0] for matrix in matrices])
     expected *= np.sign(expected.sum(1, keepdims=True))
     assert (expected < 0).any()
@@ -163,10 +161,10 @@ def scorecam_loop(model, images, layer, targets):
     below = cut(model, layer)[0]
     maps = []
     for image, target in zip(images, targets):
-        features = below(image[None])[0].numpy()
+        features = array(below(image[None])[0])
         masked = []
         for k in range(features.shape[-1]):
-            mask = tf.image.resize(features[..., k : k + 1], image.shape[:2]).numpy()
+            mask = enlarged(features[None, ..., k], image.shape[:2])[0][..., None]
             spread = mask.max() - mask.min()
             masked.append(image * ((mask - mask.min()) / spread if spread else 0))
         weights = np.exp(model.predict(np.stack(masked), verbose=0)[:, target].astype("float64"))
@@ -184,7 +182,7 @@ def test_scorecam_is_a_loop_over_channels(network, images, layer):
     expected = scorecam_loop(network, images[:2], layer, TARGETS)
     maps = kam.METHODS["scorecam"](kam.Probe(network, layer).sized(4, 2), images[:2], TARGETS[:2])
     np.testing.assert_allclose(maps, expected, rtol=1e-4)
-    assert np.abs(maps - cut(network, layer)[0](images[:2]).numpy().mean(-1)).max() > 0.05 * maps.max()
+    assert np.abs(maps - array(cut(network, layer)[0](images[:2])).mean(-1)).max() > 0.05 * maps.max()
 
 
 def test_scorecam_has_no_softmax_over_classes(network, images):
@@ -197,7 +195,7 @@ def ablationcam_loop(model, images, layer, targets):
     below, above = cut(model, layer)
     maps = []
     for image, target in zip(images, targets):
-        features = below(image[None])[0].numpy()
+        features = array(below(image[None])[0])
         kept = [features]
         for k in range(features.shape[-1]):
             kept.append(features.copy())
@@ -227,7 +225,7 @@ def test_ablationcam_at_a_layer_with_a_way_around_it(images):
     branch = layers.Conv2D(6, 3, padding="same", activation="relu", name="branch")(stem)
     total = layers.Add(name="sum")([stem, branch])
     model = randomised(keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(total))))
-    features = keras.Model(inputs, branch)(images).numpy()
+    features = array(keras.Model(inputs, branch)(images))
     means, dense = features.mean((1, 2)), model.layers[-1]
     score = model.predict(images, verbose=0)[np.arange(5), TARGETS]
     weights = means * dense.kernel.numpy()[:, TARGETS].T / np.abs(score)[:, None]

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from keras_actmaps.asking import TABLE
+from keras_actmaps.looks import LOOKS
 from keras_actmaps.methods import METHODS, catalogue
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *LOOKS])
 def test_every_method_has_an_entry(name):
-    entry = catalogue.entry(name)
-    text = " ".join(inspect.getdoc(METHODS[name]).split())
+    entry = catalogue.entry(name, TABLE)
+    text = " ".join(inspect.getdoc(TABLE[name]).split())
     assert f"{entry.sentence} ({entry.paper})" in text and f"Cost: {entry.cost}" in text
     for setting in entry.settings:
-        assert f"{setting}=" in catalogue.listing()
+        assert f"{setting}=" in catalogue.listing(TABLE)
 
 
 def test_the_page_of_methods_is_current():

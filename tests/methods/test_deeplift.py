@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network, randomised
+from conftest import array, gap_network, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -29,7 +29,7 @@ def test_linear_maps_and_products():
     linear = randomised(keras.Model(inputs, layers.Dense(2, name="logits")(layers.GlobalAveragePooling2D()(x))))
     images = np.random.default_rng(0).normal(size=(2, 2, 2, 2)).astype("float32")
     unit = np.eye(8, dtype="float32").reshape(8, 2, 2, 2)
-    weights = np.asarray(linear(unit) - linear(0 * unit))[:, 1].reshape(2, 2, 2)
+    weights = array(linear(unit) - linear(0 * unit))[:, 1].reshape(2, 2, 2)
     for baseline, start in (("zero", 0), ("mean", images.mean((1, 2), keepdims=True)), (0.5, 0.5)):
         found = kam.explain(linear, images, "deeplift", targets=1, baseline=baseline, channels="keep").maps
         np.testing.assert_allclose(found, weights * (images - start), rtol=1e-4, atol=1e-5)
@@ -71,7 +71,7 @@ def test_it_sums_to_the_difference_through_any_activation(activation):
     for baseline in ("zero", "mean", "blur", 0.3):
         found = kam.explain(model, images, "deeplift", targets=[0, 1, 2], baseline=baseline)
         start = kam.methods.baselines.baseline_for(images, baseline)
-        difference = np.diag((np.asarray(model(images)) - np.asarray(model(start)))[:, [0, 1, 2]])
+        difference = np.diag((array(model(images)) - array(model(start)))[:, [0, 1, 2]])
         np.testing.assert_allclose(found.maps.sum((1, 2)), difference, atol=1e-4 * np.abs(difference).max())
         np.testing.assert_allclose(found.residual, 0, atol=1e-4 * np.abs(difference).max())
 

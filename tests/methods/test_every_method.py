@@ -5,8 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import randomised
+from conftest import array, outside_keras, randomised
 from keras import layers
 
 import keras_actmaps as kam
@@ -53,14 +52,14 @@ class Blocks(keras.Model):
 
 
 class Opaque(Blocks):
-    """A subclassed model that cannot be traced: it uses TensorFlow's operations. A softmax in it could not be seen."""
+    """A subclassed model that cannot be traced: it uses operations outside Keras. A softmax in it could not be seen."""
 
     def __init__(self, top):
         super().__init__("logits")
         self.name = "opaque"
 
     def call(self, images):
-        return tf.identity(super().call(tf.identity(images)))
+        return outside_keras(super().call(outside_keras(images)))
 
 
 def body(activation):
@@ -137,7 +136,7 @@ def state(model, images) -> list:
     weights = [weight.numpy().tobytes() for weight in model.weights]
     flags = [(weight.path, weight.trainable) for weight in model.weights]
     inner = [layer.get_config() for layer in model._flatten_layers() if not isinstance(layer, Blocks)]
-    return [weights, flags, str(inner), np.asarray(model(images)).tobytes()]
+    return [weights, flags, str(inner), array(model(images)).tobytes()]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -155,7 +154,7 @@ def test_method_on_kind_of_model(method, kind):
     three = kam.explain(model, images, method, batch_size=2, **settings)  # softmax, neighbours, a ragged last batch
     assert three.maps.shape == (3, *SHAPE) and three.maps.dtype == np.float32
     assert np.isfinite(three.maps).all() and np.ptp(three.maps, axis=(1, 2)).min() > 0
-    logits = np.asarray(linear(images))
+    logits = array(linear(images))
     np.testing.assert_allclose(three.scores, logits.max(axis=1), rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(three.targets, logits.argmax(axis=1))
     assert state(model, images) == before

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network, linear_network
+from conftest import array, gap_network, linear_network
 from keras import layers
 
 import keras_actmaps as kam
@@ -46,7 +46,7 @@ def test_what_the_mask_keeps_keeps_most_of_the_score(pictures):
     model = detector()
     e = kam.explain(model, pictures, "extremal_perturbation", targets=0, area=0.15, fill=0.5)
     kept, moved = e.maps[..., None], np.roll(e.maps, 12, axis=1)[..., None]
-    scores, elsewhere = (model(m * pictures + (1 - m) * 0.5).numpy()[:, 0] for m in (kept, moved))
+    scores, elsewhere = (array(model(m * pictures + (1 - m) * 0.5))[:, 0] for m in (kept, moved))
     assert (scores > 0.85 * e.scores).all() and (elsewhere < 0.2 * e.scores).all()
 
 
@@ -63,7 +63,7 @@ def test_the_area_is_kept_on_any_network(area, pictures):
 def test_masks_are_smooth_and_reach_1_on_a_cell_and_its_neighbours():
     values = np.zeros((1, 6, 8), "float32")
     values[0, 2, 3:5] = 1
-    mask = np.asarray(smooth_mask(values, (24, 32)))[0]
+    mask = array(smooth_mask(values, (24, 32)))[0]
     assert mask[8:12, 12:20].min() > 0.98 and mask.argmax() // 32 in range(8, 12)
     assert mask[:2].max() < 0.02 and mask[:, :4].max() < 0.02
     assert max(np.abs(np.diff(mask, axis=axis)).max() for axis in (0, 1)) < 0.4

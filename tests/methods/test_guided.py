@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from conftest import captum_network, randomised
+from conftest import captum_network, enlarged, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -114,7 +113,7 @@ def test_guided_gradcam_is_the_product(images, channels):
     model = randomised(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
     edges = kam.explain(model, images, "guided_backprop", targets=2, channels="keep").maps
     region = kam.METHODS["gradcam"](kam.Probe(model), images, [2] * len(images))
-    region = tf.image.resize(region[..., None], images.shape[1:3]).numpy()
+    region = enlarged(region, images.shape[1:3])[..., None]
     wanted = {"keep": edges * region, "sum": (edges * region).sum(-1), "max": np.abs(edges * region).max(-1)}[channels]
     found = kam.explain(model, images, "guided_gradcam", targets=2, channels=channels).maps
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())

@@ -13,6 +13,7 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
+from conftest import array
 
 import keras_actmaps as kam
 
@@ -179,7 +180,7 @@ def maps_of(row: Row, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_the_networks_are_the_same(name):
-    logits = np.asarray(networks.keras_model(name, linear=True)(networks.images(name)))
+    logits = array(networks.keras_model(name, linear=True)(networks.images(name)))
     np.testing.assert_allclose(logits, STORED[f"logits/{name}"], rtol=1e-5, atol=1e-5)
 
 
