@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 USER_ERRORS = (ValueError, OSError, ImportError)
 
@@ -11,8 +11,8 @@ USER_ERRORS = (ValueError, OSError, ImportError)
 def run(command: Callable[[], None], name: str) -> int:
     """The exit status of a command: 0; 2 with one line on stderr for what the user can mend; 130 for Ctrl-C."""
     try:
-        with _quiet_start():
-            import keras  # noqa: F401
+        with _quiet_start(), suppress(ImportError):  # which the command itself will meet, and say
+            from keras_actmaps import data  # noqa: F401
         command()
     except KeyboardInterrupt as interruption:
         print(f"{name}: {interruption or 'interrupted'}", file=sys.stderr)
@@ -25,7 +25,7 @@ def run(command: Callable[[], None], name: str) -> int:
 
 @contextmanager
 def _quiet_start():
-    """Nothing on stderr while Keras loads TensorFlow, whose C++ part greets there whatever the log level is."""
+    """Nothing on stderr while TensorFlow is loaded, whose C++ part greets there whatever the log level is."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)

@@ -1,17 +1,14 @@
 """Probe: a Keras model made ready to be asked. Compiled once for each method and shape."""
 
 import copy
-import operator
 from collections.abc import Callable
 from types import MappingProxyType
 
-import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_actmaps import engine, rewire
-
-PREDICTED = -1  # the target that stands for the class the model predicts
+from keras_actmaps import engine, given, rewire
+from keras_actmaps.given import PREDICTED
 
 
 class Probe:
@@ -42,7 +39,7 @@ class Probe:
         self.input_shape = rewire.input_shape(model)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
-        self.layer = _path(self, model, layer)
+        self.layer = given.layer(layer, self.layers, self.graph, model)
         self._model = model  # keeps an opaque model alive
         self._compiled: dict = {}
         self._answer = None
@@ -134,47 +131,14 @@ class Probe:
 
         Raises ValueError for a class that is not there and for targets that do not fit the images or the outputs.
         """
-        if callable(targets):
-            return targets
-        classes = self.classes
-        if classes is None and not self.graph.is_opaque:
+        if self.classes is None and not callable(targets) and not self.graph.is_opaque:
             raise ValueError(f"the outputs of {self.name!r} are no class scores (N, classes); give a function "
                              "outputs -> (N,) as targets")  # fmt: skip
-        if targets is None:
-            return np.full(count, PREDICTED, "int32")
-        if isinstance(targets, str):
-            if targets != "all" or classes is None:
-                raise ValueError(f"no targets {targets!r}; give a class, (N,) or (N,K) classes, 'all' or a function")
-            return np.tile(np.arange(classes, dtype="int32"), (count, 1))
-        asked = engine.to_numpy(targets)
-        if asked.ndim == 0:
-            asked = np.full(count, asked)
-        if not np.issubdtype(asked.dtype, np.integer) or asked.ndim > 2 or len(asked) != count:
-            raise ValueError(f"targets of shape {asked.shape} and type {asked.dtype} do not fit {count} images; "
-                             "give integers (N,) or (N,K)")  # fmt: skip
-        outside = asked[(asked < 0) | (asked >= (classes or np.inf))]
-        if outside.size:
-            raise ValueError(f"no class {outside[0]}; {self.name!r} has the classes 0 to {(classes or 0) - 1}")
-        return asked.astype("int32")
+        return given.targets(targets, count, self.classes, self.name)
 
     def images(self, images) -> np.ndarray:
         """Images as a user gives them -> float32 (N, ...), channels last; ValueError where they do not fit."""
-        array = engine.to_numpy(images)
-        if array.dtype == object or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-            raise ValueError(f"images of type {array.dtype} are no numbers; give an array {self.input_shape}")
-        wanted = (*self.input_shape[:1], *_channels_first(self.input_shape[1:], self.is_channels_first))
-        if not _fits(array.shape, wanted):
-            raise ValueError(f"images of shape {array.shape} do not fit {self.name!r}, which takes "
-                             f"{wanted}{_hint(array.shape, wanted)}")  # fmt: skip
-        if self.is_channels_first and array.ndim > 2:
-            array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
-        if not array.size:
-            raise ValueError(f"no images: shape {array.shape}")
-        array = array.astype("float32", copy=False)
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not finite.all():
-            raise ValueError(f"image {int(np.argmin(finite))} holds NaN or Inf")
-        return array
+        return given.images(images, self.input_shape, self.is_channels_first, self.name)
 
     def score(self, outputs, targets):
         """The scores (N,) of the targets (N,), or (N,K) of (N,K); a callable target is called."""
@@ -227,7 +191,7 @@ class Probe:
     def need_graph(self) -> rewire.Graph:
         """The graph; ValueError where it is a single step."""
         if self.graph.is_opaque:
-            raise ValueError(_unseen(self))
+            raise ValueError(given.unseen(self.name))
         return self.graph
 
     def note(self, outputs, targets) -> None:
@@ -261,58 +225,9 @@ class Probe:
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
 
 
-def _channels_first(sides: tuple, yes: bool) -> tuple:
-    """(H,W,C) -> (C,H,W), if so asked."""
-    return (sides[-1], *sides[:-1]) if yes and sides else sides
-
-
-def _fits(shape: tuple, wanted: tuple) -> bool:
-    return len(shape) == len(wanted) and all(want in (None, side) for side, want in zip(shape, wanted))
-
-
-def _hint(shape: tuple, wanted: tuple) -> str:
-    """What to do about images of this shape."""
-    if len(shape) == len(wanted) - 1:
-        return "; for one image give images[None]"
-    if len(shape) > 2 and _fits((shape[0], *shape[2:], shape[1]), wanted):
-        return "; these have their channels first: give numpy.moveaxis(images, 1, -1)"
-    if len(shape) > 2 and _fits((shape[0], shape[-1], *shape[1:-1]), wanted):
-        return "; these have their channels last: give numpy.moveaxis(images, -1, 1)"
-    return ""
-
-
-def _path(probe: Probe, model: keras.Model, layer):
-    """A layer as the user names it -> its path, or a list of paths; None where the model has no spatial layer."""
-    names = probe.layers
-    if layer is None:
-        return names[-1] if names else None
-    if isinstance(layer, (list, tuple)):
-        return [_path(probe, model, one) for one in layer]
-    if not isinstance(layer, str):
-        try:
-            layer = model.layers[operator.index(layer)].name
-        except (IndexError, TypeError):
-            raise ValueError(f"no layer {layer!r} in {model.name!r}; it has {len(model.layers)} layers") from None
-    if layer in probe.graph.places and layer not in names:  # a nested model stands for its last layer
-        layer = getattr(probe.graph.writer(probe.graph.places[layer]), "path", layer)
-    found = [path for path in names if path == layer] or [p for p in names if p.rsplit("/", 1)[-1] == layer]
-    if len(found) == 1:
-        return found[0]
-    if probe.graph.is_opaque:
-        raise ValueError(_unseen(probe))
-    choices = ", ".join(found or names) or "none"
-    raise ValueError(f"{'more than one' if found else 'no spatial'} layer {layer!r} in {model.name!r}; "
-                     f"there are: {choices}")  # fmt: skip
-
-
 def _words(value) -> str:
     """A setting as words that differ wherever the settings do; `repr` shortens arrays."""
     return repr((value.shape, value.tobytes())) if isinstance(value, np.ndarray) else repr(value)
-
-
-def _unseen(probe: Probe) -> str:
-    reason = "torch.fx cannot trace it" if probe.is_channels_first else "its call() uses operations outside Keras"
-    return f"the layers of {probe.name!r} cannot be seen, since {reason}; methods that need no layer work"
 
 
 def _float32(tensor):

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_actmaps import data as datasets
-from keras_actmaps import models
+from keras_actmaps import engine, models
 from keras_actmaps.runs import Run, RunFolder
 
 
@@ -122,7 +122,7 @@ def _compile(model: keras.Model, protocol: Protocol, images: int) -> None:
         )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # XLA, which "auto" picks, is slower than a graph on a CPU.
-    jit = "auto" if keras.distribution.list_devices("gpu") else False
+    jit = "auto" if engine.xla_is_default() else False
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=jit)
 
 

@@ -1,5 +1,6 @@
 """Small networks with random weights, and the real data where $TFDS_DATA_DIR names it."""
 
+import importlib.util
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,6 +12,8 @@ import pytest
 from keras import layers, ops
 
 BACKEND = keras.backend.backend()
+if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, and the commands that use them
+    collect_ignore_glob = ["data/*", "looks/*", "test_training.py", "test_commands.py", "test_progress.py"]
 traced = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs as it goes: nothing is traced")
 
 

@@ -175,3 +175,8 @@ def test_models_that_cannot_be_asked():
     assert np.flatnonzero(maps).tolist() == [4 * 8 + 5]
     with pytest.raises(TypeError, match="a Keras model or a Probe is needed, not str"):
         kam.Probe("model")
+
+
+def test_channels_first_images_are_named_with_what_to_do(images):
+    with pytest.raises(ValueError, match=r"channels first: give numpy.moveaxis\(images, 1, -1\)"):
+        kam.explain(gap_network(), np.moveaxis(images, -1, 1))

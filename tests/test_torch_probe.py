@@ -65,11 +65,11 @@ def test_what_cannot_be_traced_is_one_step():
     with pytest.warns(UserWarning, match="^Undecided is explained without a look at its layers: symbolically traced"):
         probe = kam.Probe(module, shape=SHAPE)
     images = torch.tensor(IMAGES, requires_grad=True)
-    module.eval()(images)[:, 2].sum().backward()
+    module.eval()(images.clone())[:, 2].sum().backward()
     e = kam.explain(probe, IMAGES, "saliency", targets=2)
     close(e.maps, images.grad.abs().amax(1))
     for method in ("gradcam", "lrp", "guided_backprop"):
-        with pytest.raises(ValueError, match=r"^the layers of 'Undecided' cannot be seen, since torch\.fx "):
+        with pytest.raises(ValueError, match=r"^the layers of 'Undecided' cannot be seen, since what it calls cannot be traced "):
             kam.explain(probe, IMAGES, method)
 
 

@@ -4,6 +4,7 @@
 - `gradients(function, tensors)`: the gradients of summed scores;
 - `pullback(function, tensors)`: outputs, and what turns cotangents at these into cotangents at the tensors;
 - `with_backward(function, backward)`: a function with another gradient;
+- `xla_is_default()`: whether programs are compiled with XLA unless told otherwise;
 - `adopted(module, shape)`: a model of the framework's own (PyTorch) as a Keras model on the same weights.
 """
 
@@ -28,6 +29,7 @@ compiled = _framework.compiled
 gradients = _framework.gradients
 pullback = _framework.pullback
 with_backward = _framework.with_backward
+xla_is_default = _framework.xla_is_default
 adopted = getattr(_framework, "adopted", None)
 
 

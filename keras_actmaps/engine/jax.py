@@ -40,6 +40,11 @@ class compiled:
             raise
 
 
+def xla_is_default() -> bool:
+    """There is nothing else."""
+    return True
+
+
 def gradients(function: Callable, tensors: list) -> tuple[list, object]:
     """`function(*tensors) -> (scores, anything)`: the gradients of the summed scores at `tensors`, and anything.
 

@@ -23,7 +23,7 @@ class compiled:
             self.traces += 1
             return function(*tensors)
 
-        xla = bool(tf.config.list_physical_devices("GPU")) if xla is None else xla
+        xla = xla_is_default() if xla is None else xla
         self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
 
     def __call__(self, *tensors):
@@ -33,6 +33,11 @@ class compiled:
             if shapes not in self._programs:
                 self._programs[shapes] = self._function.get_concrete_function(*tensors)
             return self._programs[shapes](*tensors)
+
+
+def xla_is_default() -> bool:
+    """On a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def gradients(function: Callable, tensors: list) -> tuple[list, object]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from keras import ops, tree
 
-from keras_actmaps.engine.torch_modules import adopted as adopted
+from keras_actmaps.engine.modules import adopted as adopted
 
 Module = torch.nn.Module
 
@@ -29,6 +29,11 @@ class compiled:
     def __call__(self, *tensors):
         with torch.no_grad(), _matrix_products(self._precision):
             return self._function(*map(ops.convert_to_tensor, tensors))
+
+
+def xla_is_default() -> bool:
+    """PyTorch has none."""
+    return False
 
 
 def gradients(function: Callable, tensors: list) -> tuple[list, object]:

@@ -8,11 +8,13 @@ import numpy as np
 
 
 def pixels(images) -> np.ndarray:
-    """Images of any usual range -> uint8 RGB (N,H,W,3).
+    """Images of any usual range, (N,H,W,1 or 3) or channels first, -> uint8 RGB (N,H,W,3).
 
     uint8 stays; floats in 0..1 are scaled by 255, in 0..255 rounded, any other range is stretched, image by image.
     """
     images = np.asarray(images)
+    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, -1)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(f"images of shape {images.shape} cannot be drawn; give (N,H,W,1) or (N,H,W,3)")
     if images.dtype != np.uint8:

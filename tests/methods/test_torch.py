@@ -92,7 +92,7 @@ class Plain(nn.Module):
 
     def forward(self, x):
         x = self.pool(self.relu(self.bn1(self.conv1(x))))
-        x = self.relu(self.bn2(self.conv2(x)) + x)
+        x = self.relu(self.conv2(self.bn2(x)) + x)
         return torch.softmax(self.fc(torch.flatten(self.head(x), 1)), 1)
 
 
@@ -104,8 +104,8 @@ def twins(flattens):
     norm = functools.partial(layers.BatchNormalization, epsilon=1e-5)
     x = layers.ReLU()(norm(name="bn1")(layers.Conv2D(6, 3, padding="same", name="conv1")(inputs)))
     x = layers.MaxPooling2D()(x)
-    y = layers.Conv2D(6, 3, padding="same", groups=2, use_bias=False, name="conv2")(x)
-    x = layers.ReLU()(layers.Add()([norm(name="bn2")(y), x]))
+    y = layers.Conv2D(6, 3, padding="same", groups=2, use_bias=False, name="conv2")(norm(name="bn2")(x))
+    x = layers.ReLU()(layers.Add()([y, x]))
     x = layers.Flatten()(layers.AveragePooling2D(2)(x)) if flattens else layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, layers.Dense(4, "softmax", name="fc")(x))
     for name in ("conv1", "bn1", "conv2", "bn2", "fc"):
