@@ -34,19 +34,11 @@ class Explanation:
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write a `.npz` file, whole or not at all; OSError where that cannot be done."""
-        path = Path(path)
         arrays = {"maps": self.maps, "targets": self.targets, "scores": self.scores}
         if self.residual is not None:
             arrays["residual"] = self.residual
         words = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, about=np.array(json.dumps(words, default=_plain)), **arrays)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return path
+        return save_arrays(path, about=np.array(json.dumps(words, default=_plain)), **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Explanation":
@@ -57,6 +49,29 @@ class Explanation:
             return cls(**json.loads(str(found.pop("about"))), **found)
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(path)!r} holds no explanation: {error}") from error
+
+
+def single_maps(explanation: Explanation) -> np.ndarray:
+    """The maps (N, ...), one an image; ValueError where there are several of an image or one is not finite."""
+    if np.ndim(explanation.targets) == 2:
+        raise ValueError(f"maps of {explanation.targets.shape[1]} targets an image; give those of one")
+    finite = np.isfinite(explanation.maps).reshape(len(explanation), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"map {int(np.argmin(finite))} holds NaN or Inf")
+    return explanation.maps
+
+
+def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> Path:
+    """Write named arrays as a `.npz` file, whole or not at all; OSError where that cannot be done."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
 
 
 def _plain(value):

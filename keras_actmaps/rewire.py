@@ -39,7 +39,7 @@ class Step:
     writes: tuple[Slot, ...]
 
     def __call__(self, values: Mapping[Slot, object], operation: Callable | None = None):
-        """Run on the tensors in `values`, as at inference; what a layer computes in bfloat16 is handed on in float32."""
+        """Run on the tensors in `values`, as at inference; what is computed in bfloat16 is handed on in float32."""
         tensors = {symbol: values[slot] for symbol, slot in self.reads.items()}
         args, kwargs = self.arguments.fill_in(tensors)
         if getattr(self.operation, "_call_has_training_arg", False):
@@ -199,7 +199,7 @@ def step_of(path: str, operation: Callable, read: Slot, writes: tuple[Slot, ...]
 
 
 def is_plain(operation, classes: tuple) -> bool:
-    """One of Keras' own layers of these classes, or a subclass that leaves its `call` alone or adopts a torch module."""
+    """One of Keras' own layers of these classes, or a subclass that leaves its `call` alone or adopts a module."""
     return isinstance(operation, classes) and type(operation).call.__module__.startswith(OWN)
 
 

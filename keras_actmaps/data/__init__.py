@@ -22,10 +22,11 @@ from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
 from keras_actmaps.data.records import Data, Info
 from keras_actmaps.data.sources import DataUnavailable, is_prepared
+from keras_actmaps.data.truth import boxes, masks
 
 DATASETS = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
 
-__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "default", "is_prepared", "load"]
+__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "boxes", "default", "is_prepared", "load", "masks"]
 
 
 def load(name: str, data_dir=None, **settings) -> Data:

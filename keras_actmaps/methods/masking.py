@@ -9,11 +9,13 @@ from keras_actmaps.methods.baselines import baseline_for
 from keras_actmaps.methods.kinds import sampled, scores_only
 
 
-def masked_scores(probe, images: np.ndarray, targets, samples: int, masks: Callable, fill) -> np.ndarray:
+def masked_scores(
+    probe, images: np.ndarray, targets, samples: int, masks: Callable, fill, program: Callable = scores_only, **settings
+) -> np.ndarray:
     """The scores (N, samples) of `samples` variants of each image: kept * image + (1 - kept) * fill.
 
     masks: (which image (M,), which sample (M,)) -> how much of each place is kept, (M,H,W), all channels alike.
-    fill: see `baseline_for`.
+    fill: see `baseline_for`. program, settings: what gives the scores, as in `Probe.ask`.
     """
     below = baseline_for(images, fill)
     scores = np.empty((len(images), samples))
@@ -23,7 +25,8 @@ def masked_scores(probe, images: np.ndarray, targets, samples: int, masks: Calla
         kept = kept.reshape(*kept.shape, *(1,) * (images.ndim - kept.ndim))
         return kept * images[which] + (1 - kept) * below[which]
 
-    for which, sample, _, found in sampled(probe, np.arange(len(images)), targets, samples, perturb, scores_only):
+    everything = np.arange(len(images))
+    for which, sample, found, _ in sampled(probe, everything, targets, samples, perturb, program, **settings):
         scores[which, sample] = found
     return scores
 

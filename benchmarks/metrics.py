@@ -1,0 +1,68 @@
+"""What deletion and insertion cost: python -m benchmarks.metrics --run runs/grid [--images 500] [--repeats 5].
+
+The time of both over that of the forward passes they need, 2 (steps + 1) an image, of the same compiled program on
+images that are ready; one after the other, several times.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+import keras_actmaps as kam
+from keras_actmaps import engine, runs
+from keras_actmaps.metrics.kinds import scored
+
+SIZE = 32
+
+
+def seconds(run) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def first(stream, count: int) -> np.ndarray:
+    """The first images of a stream of (images, ...)."""
+    found = []
+    for images, *_ in stream.as_numpy_iterator():
+        found.append(images)
+        if sum(map(len, found)) >= count:
+            break
+    return np.concatenate(found)[:count]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="runs/grid")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=28)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    run = runs.open_run(arguments.run)
+    probe, images = kam.Probe(run.model()), first(run.data().test, arguments.images)
+    e = kam.explain(probe, images, "gradcam")
+    targets = probe.targets(e.targets, len(images))
+    batches = [batch for batch, _ in engine.batches([images, targets], SIZE)]
+    needed = -(-2 * (arguments.steps + 1) * len(images) // SIZE)
+
+    def passes():
+        for number in range(needed):
+            engine.to_numpy(probe.ask(scored, *batches[number % len(batches)], score="softmax")[0])
+
+    def both():
+        for metric in (kam.metrics.deletion, kam.metrics.insertion):
+            metric(probe, images, e, steps=arguments.steps, batch_size=SIZE)
+
+    times = np.array([[seconds(run) for run in (passes, both)] for _ in range(1 + arguments.repeats)])[1:]
+    ratios = times[:, 1] / times[:, 0]
+    print(f"{len(images)} images of {images.shape[1:]}, {arguments.steps} steps: forward passes "
+          f"{np.median(times[:, 0]):.2f} s, deletion and insertion {np.median(times[:, 1]):.2f} s, ratio "
+          f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f}, {arguments.repeats} times)")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

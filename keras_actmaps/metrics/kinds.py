@@ -1,0 +1,76 @@
+"""What metrics are made of: which way is better, the question they ask checked, the score they take.
+
+A metric is a function with a mark that tables read: `better`, "higher" or "lower".
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from keras import ops
+
+from keras_actmaps.api import as_probe
+from keras_actmaps.explanation import Explanation
+from keras_actmaps.methods.kinds import check_count
+from keras_actmaps.methods.masking import space_of
+
+SCORES = ("logit", "softmax", "sigmoid")
+
+
+def higher_is_better(metric: Callable) -> Callable:
+    """Mark a metric of which more is better."""
+    metric.better = "higher"
+    return metric
+
+
+def lower_is_better(metric: Callable) -> Callable:
+    """Mark a metric of which less is better."""
+    metric.better = "lower"
+    return metric
+
+
+def question(model, images, explanation: Explanation, targets=None, batch_size: int = 32, layer=None):
+    """(probe, images, maps, targets) as a metric asks them; ValueError where they do not fit one another.
+
+    The probe's batches are padded to `batch_size`, so that a stream's ragged last batch compiles nothing anew.
+    """
+    check_count("batch_size", batch_size)
+    probe = as_probe(model, layer, images=images)
+    images = probe.images(images)
+    maps = maps_of(explanation, images)
+    if targets is None:
+        targets = explanation.targets
+        if (targets < 0).any():
+            raise ValueError("the maps explain a function of the outputs; give it as targets=function")
+    targets = probe.targets(targets, len(images))
+    if not callable(targets) and targets.ndim == 2:
+        raise ValueError(f"targets of shape {targets.shape}; a metric takes one target an image, (N,)")
+    return probe.sized(batch_size, batch_size), images, maps, targets
+
+
+def maps_of(explanation: Explanation, images: np.ndarray) -> np.ndarray:
+    """The maps (N,H,W) of the images, float64; ValueError where there are several of an image or they do not fit."""
+    maps, space = explanation.maps, space_of(images)
+    if explanation.targets.ndim == 2:
+        raise ValueError(f"maps of {explanation.targets.shape[1]} targets an image; a metric takes maps of one")
+    if maps.shape != (len(images), *space):
+        raise ValueError(f"maps of shape {maps.shape} do not fit the images; they need {(len(images), *space)}")
+    finite = np.isfinite(maps).reshape(len(maps), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"map {int(np.argmin(finite))} holds NaN or Inf")
+    return maps.astype("float64")
+
+
+def check_score(score) -> None:
+    """ValueError for a score that there is not."""
+    if score not in SCORES:
+        raise ValueError(f"no score {score!r}; there are: {', '.join(SCORES)}")
+
+
+def scored(probe, images, targets, *, score):
+    """A program for `sampled`: the targets' scores (N,) of a kind, see `metrics`."""
+    outputs = probe.outputs(images)
+    probe.note(outputs, targets)
+    if score == "softmax" and not callable(targets) and outputs.shape[-1] > 1:
+        outputs = ops.softmax(outputs)
+    scores = probe.score(outputs, targets)
+    return ops.sigmoid(scores) if score == "sigmoid" else scores

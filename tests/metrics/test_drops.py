@@ -1,0 +1,60 @@
+"""Average drop and increase in confidence: by hand, and against the formulas written out."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import gap_network
+from keras import layers
+from test_curves import of, softmax
+
+from keras_actmaps.metrics import average_drop, increase_in_confidence
+
+
+def weighted_network(weights) -> keras.Model:
+    model = keras.Sequential([keras.Input((len(weights),)), layers.Dense(1)])
+    model.set_weights([np.float32(weights)[:, None], np.zeros(1)])
+    return model
+
+
+def test_by_hand():
+    images = np.float32([[4, 3, 2, 1]])
+    model = weighted_network([1, 1, 1, -2])  # 4 + 3 + 2 - 2 = 7
+    cases = {
+        (1, 1, 0, 0): (0.0, 0.0),  # 7 are seen: as many
+        (1, 0, 0, 0): (3 / 7, 0.0),  # 4
+        (3, 3, 3, 1): (0.0, 1.0),  # 9: more than the whole
+        (4, 2, 1, 0): ((7 - (4 + 1.5 + 0.5)) / 7, 0.0),  # scaled to 1, 1/2, 1/4, 0
+        (5, 5, 5, 5): (1.0, 0.0),  # a constant map lets nothing through
+    }
+    for values, (drop, increase) in cases.items():
+        np.testing.assert_allclose(average_drop(model, images, of([values])), [drop], atol=1e-6)
+        np.testing.assert_array_equal(increase_in_confidence(model, images, of([values])), [increase])
+
+
+@pytest.mark.parametrize("fill", ["zero", "mean"])
+def test_the_formulas_written_out(images, fill):
+    """torch-cam's ClassificationMetric: probabilities, maps scaled to 0..1; its filling is black."""
+    model, logits = gap_network(activation="softmax"), gap_network()
+    e = of(np.random.default_rng(1).normal(size=images.shape[:3]), [0, 1, 2, 3, 0])
+    drops = average_drop(model, images, e, fill=fill)
+    increases = increase_in_confidence(model, images, e, fill=fill)
+    found = []
+    for image, importance, target in zip(images, e.maps, e.targets):
+        seen = ((importance - importance.min()) / np.ptp(importance))[..., None]
+        base = image.mean((0, 1)) if fill == "mean" else 0
+        whole, part = softmax(logits.predict(np.stack([image, seen * image + (1 - seen) * base]), verbose=0))[:, target]
+        found.append((max(0, whole - part) / whole, float(part > whole)))
+    np.testing.assert_allclose(drops, [drop for drop, _ in found], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(increases, [increase for _, increase in found])
+    assert {0.0, 1.0} == set(increases), "both cases occur"
+
+
+def test_a_score_below_zero_has_no_share():
+    images = np.float32([[4, 3, 2, 1], [1, 1, 1, 9]])
+    with pytest.raises(ValueError, match="image 1 has the score -15, and a share of less than 0 means nothing"):
+        average_drop(weighted_network([1, 1, 1, -2]), images, of(images))
+
+
+def test_a_score_of_zero_is_no_nan():
+    images = np.zeros((1, 4), "float32")
+    assert average_drop(weighted_network([1, 1, 1, -2]), images, of([[1, 2, 3, 4]])).tolist() == [0]
