@@ -1,4 +1,4 @@
-"""Write the table of methods in docs/methods.md from their docstrings: python -m docs.make_methods."""
+"""Write the tables of methods and looks in docs/methods.md from their docstrings: python -m docs.make_methods."""
 
 import os
 import re
@@ -6,15 +6,21 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from keras_actmaps.methods import catalogue
+from keras_actmaps.looks import LOOKS
+from keras_actmaps.methods import METHODS, catalogue
 
 PAGE = Path(__file__).with_name("methods.md")
-MARKS = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.S)
+TABLES = {"table": METHODS, "table of looks": LOOKS}
 
 
 def current() -> str:
-    """The page with the table as it should be."""
-    return MARKS.sub(lambda marks: f"{marks[1]}{catalogue.table()}\n{marks[2]}", PAGE.read_text())
+    """The page with the tables as they should be."""
+    page = PAGE.read_text()
+    for name, listed in TABLES.items():
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
+        table = catalogue.table(listed)
+        page = marks.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", page)
+    return page
 
 
 if __name__ == "__main__":

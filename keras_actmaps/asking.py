@@ -1,30 +1,19 @@
-"""What explain.py does: asks a model by one method or by all, and writes pictures and raw maps to a folder."""
+"""What explain.py does: asks a model by one method or by all, and writes pictures and raw numbers to a folder."""
 
 import ast
 from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
-from keras_actmaps import api, methods, render
+from keras_actmaps import localize, maps, render
 from keras_actmaps.explanation import Explanation
+from keras_actmaps.looks import LOOKS
+from keras_actmaps.methods import METHODS, kinds
 from keras_actmaps.probe import Probe
-from keras_actmaps.subjects import Images, Subject, find_images, find_subject, find_target
+from keras_actmaps.question import Question
+from keras_actmaps.subjects import Subject, find_subject, find_target, without_model
 
-ORIGINAL, PANELS, SHEET = "original_image.png", "activation_map.png", "all.png"
-PATIENCE = 3  # seconds without a progress bar
-MOST_PANELS = 12  # of classes in one picture; where there are more, those of the highest scores
-
-
-@dataclass(frozen=True)
-class Look:
-    """How pictures are drawn."""
-
-    colormap: str = "turbo"
-    alpha: float = 0.5
+ORIGINAL = "original_image.png"
+TABLE = {**METHODS, **LOOKS}
 
 
 def answer(
@@ -37,63 +26,81 @@ def answer(
     target: str | None = None,
     layer: str | None = None,
     output: str = "outputs",
-    colormap: str = "turbo",
+    colormap: str | None = None,
     alpha: float = 0.5,
     data_dir: str | None = None,
     settings: list[str] = (),
+    boxes: str | None = None,
     say: Callable = print,
 ) -> list[Path]:
     """Explain, then write; returns the paths written. ValueError or OSError says what the user can mend."""
-    names = list(methods.METHODS) if method == "all" else method.split(",")
+    names = parse_names(method)
     given = parse_settings(settings, names)
-    render.palette(colormap)
+    render.palette(colormap or "turbo")
     if not 0 <= alpha <= 1:
         raise ValueError(f"--alpha {alpha} is outside 0 to 1")
-    subject = find_subject(run, model, say)
-    probe = Probe(subject.model, int(layer) if layer and layer.lstrip("-").isdigit() else layer)
-    wanted = find_target(subject, probe, target)
-    folder = _writable(output)
-    images = find_images(subject, image, index, split, data_dir, say)
-    explanations = []
-    for name in names:
-        try:
-            own = {key: value for key, value in given.items() if key in api.defaults(name)}
-            with progress(probe, name):
-                explanations.append(api.explain(probe, images.arrays, name, targets=wanted, **own))
-        except ValueError as error:
-            if method != "all":
-                raise
-            say(f"{name} does not fit: {error}")
-    panels = next((e for e in explanations if e.maps.ndim == 4), None)
-    if panels is None and any(e.method == "cam" for e in explanations):
-        panels = api.explain(probe, images.arrays, "cam", targets="all")
-    titles = _titles(subject, images)
-    written = _write(subject, images, titles, explanations, panels, folder, Look(colormap, alpha), method == "all")
-    for source, title in zip(images.sources, titles):
-        say(f"{source}: {', '.join(title.splitlines())}; maps for {_asked(subject, explanations, wanted)}")
+    threshold = parse_threshold(boxes)
+    subject = _subject(names, run, model, data_dir, say)
+    if layer and layer.lstrip("-").isdigit() and subject.model:
+        layer = Probe(subject.model, int(layer)).layer
+    probe = Probe(subject.model) if subject.model else None
+    wanted = find_target(subject, probe, target) if probe else None
+    asked = Question(subject, probe, _writable(output), wanted, layer, image, index, split, data_dir, colormap, alpha,
+                     say, threshold)  # fmt: skip
+    explanations, looked = _ask(asked, names, given, lenient=method == "all")
+    more = f"; maps for {maps.target_in_words(asked)}" if explanations else ""
+    written = [_originals(asked, more)] if asked.has_images else []
+    written += maps.write(asked, explanations, sheet=method == "all") + looked
     say(f"wrote {', '.join(map(str, written))}")
     return written
 
 
-@contextmanager
-def progress(probe: Probe, method: str):
-    """A bar on the terminal while a method takes longer than a few seconds; nothing is left of it."""
-    with tqdm(desc=method, delay=PATIENCE, leave=False, disable=None, unit="image") as bar:
+def _ask(asked: Question, names: list[str], settings: dict, lenient: bool) -> tuple[list[Explanation], list[Path]]:
+    """The maps of the methods among the names, and what the looks among them have written.
 
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done)
-
-        before, probe.report = probe.report, report
+    lenient: what does not fit is said and left out, instead of a ValueError.
+    """
+    maps_wanted = any(name in METHODS for name in names)
+    images_wanted = maps_wanted or any(hasattr(LOOKS[name], "of_images") for name in names)
+    for part, is_wanted in {"probe_at_layer": maps_wanted, "images": images_wanted}.items():
+        if is_wanted:
+            getattr(asked, part)  # found, or an error, before any work
+    explanations, written = [], []
+    for name in names:
+        own = {key: value for key, value in settings.items() if key in kinds.settings_of(TABLE[name])}
         try:
-            yield
-        finally:
-            probe.report = before
+            if name in METHODS:
+                explanations.append(maps.explain(asked, name, own))
+            else:
+                written += LOOKS[name](asked, **own)
+        except ValueError as error:
+            if not lenient:
+                raise
+            asked.say(f"{name} does not fit: {error}")
+    return explanations, written
+
+
+def _originals(asked: Question, more: str) -> Path:
+    """The picture of the images alone; what is true and predicted of each is said, and more."""
+    figure = render.originals(asked.pixels, asked.titles, asked.subject.notice)
+    written = render.save(figure, asked.folder / ORIGINAL)
+    for source, title in zip(asked.images.sources, asked.titles):
+        asked.say(f"{source}: {', '.join(title.splitlines())}{more}")
+    return written
+
+
+def parse_names(method: str) -> list[str]:
+    """`all` or names separated by commas -> names; ValueError for one that there is not."""
+    names = list(TABLE) if method == "all" else method.split(",")
+    for name in names:
+        if name not in TABLE:
+            raise ValueError(f"no method {name!r}; there are: {', '.join(TABLE)}")
+    return names
 
 
 def parse_settings(pairs: list[str], names: list[str]) -> dict:
     """`["steps=64", "of=saliency"]` -> {"steps": 64, "of": "saliency"}, each a setting of one of the methods."""
-    known = {key for name in names for key in api.defaults(name)}
+    known = {key for name in names for key in kinds.settings_of(TABLE[name])}
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -108,6 +115,28 @@ def parse_settings(pairs: list[str], names: list[str]) -> dict:
     return settings
 
 
+def parse_threshold(boxes: str | None) -> float | str | None:
+    """`0.15` -> 0.15, `otsu` as it is, None for no boxes; ValueError for what is no threshold."""
+    if boxes is None or boxes == "otsu":
+        return boxes
+    try:
+        threshold = float(boxes)
+    except ValueError:
+        threshold = boxes
+    localize.check_threshold(threshold)
+    return threshold
+
+
+def _subject(names: list[str], run, model, data_dir, say) -> Subject:
+    """The model to ask; a data set alone where there is no run and all that is asked for can do without."""
+    try:
+        return find_subject(run, model, say)
+    except FileNotFoundError:
+        if run or model or not all(hasattr(LOOKS.get(name), "needs_no_model") for name in names):
+            raise
+        return without_model(data_dir, say)
+
+
 def _writable(output: str) -> Path:
     """The output folder, made and tried out before any work; OSError names it."""
     folder = Path(output)
@@ -119,68 +148,3 @@ def _writable(output: str) -> Path:
     except OSError as error:
         raise OSError(f"cannot write to {output!r}: {error.strerror}") from error
     return folder
-
-
-def _titles(subject: Subject, images: Images) -> list[str]:
-    outputs = subject.model.predict(images.arrays, verbose=0)
-    titles = [f"predicted: {subject.name(int(row.argmax()))}" for row in outputs.reshape(len(outputs), -1)]
-    if images.labels is None:
-        return titles
-    return [f"true: {subject.name(label)}\n{title}" for label, title in zip(images.labels, titles)]
-
-
-def _asked(subject: Subject, explanations: list[Explanation], wanted) -> str:
-    """The target in words."""
-    if wanted is None or not explanations:
-        return "the predicted class"
-    return "all classes" if wanted == "all" else subject.name(wanted)
-
-
-def _write(subject, images, titles, explanations, panels, folder: Path, look: Look, sheet: bool) -> list[Path]:
-    """The image, each method's maps and picture, one panel a class where there are all, and the contact sheet."""
-    shown = subject.pixels(images.arrays)
-    written = [render.save(render.originals(shown, titles, subject.notice), folder / ORIGINAL)]
-    singles = [_single(explanation) for explanation in explanations]
-    for explanation, single in zip(explanations, singles):
-        written.append(explanation.save(folder / f"{explanation.method}.npz"))
-        words = [f"{title}\nmap for {subject.name(int(target))}, logit {score:.1f}"
-                 for title, target, score in zip(titles, single.targets, single.scores)]  # fmt: skip
-        figure = render.picture(single, shown, words, _caption(subject, single), look.alpha, look.colormap)
-        written.append(render.save(figure, folder / f"{explanation.method}.png"))
-    if panels is not None:
-        written.append(render.save(_panels(subject, shown, titles, panels, look), folder / PANELS))
-    if sheet and singles:
-        caption = " · ".join(filter(None, ["raw maps, each at its own scale; red for, blue against", subject.notice]))
-        figure = render.contact_sheet(singles, shown, titles, caption, look.colormap)
-        written.append(render.save(figure, folder / SHEET))
-    return written
-
-
-def _panels(subject: Subject, shown: np.ndarray, titles: list[str], panels: Explanation, look: Look):
-    """One panel a class."""
-    panels = _highest(panels, MOST_PANELS)
-    names = [[f"{subject.name(int(target))}: {score:.1f}" for target, score in zip(*row)]
-             for row in zip(panels.targets, panels.scores)]  # fmt: skip
-    caption = f"{_caption(subject, panels)} · logits above the maps, one scale for all classes"
-    return render.class_panels(panels, shown, titles, names, caption, look.colormap)
-
-
-def _caption(subject: Subject, explanation: Explanation) -> str:
-    at = f"{explanation.method} at layer {explanation.layer}" if explanation.layer else explanation.method
-    return " · ".join(filter(None, [at, subject.notice]))
-
-
-def _highest(explanation: Explanation, count: int) -> Explanation:
-    """The `count` targets of the highest scores of each image, in the order of the classes."""
-    best = np.sort(np.argsort(-explanation.scores, axis=1)[:, :count], axis=1)
-    rows = np.arange(len(best))[:, None]
-    return replace(explanation, maps=explanation.maps[rows, best], targets=explanation.targets[rows, best],
-                   scores=explanation.scores[rows, best])  # fmt: skip
-
-
-def _single(explanation: Explanation) -> Explanation:
-    """One map an image: of the target of the highest score."""
-    if explanation.maps.ndim == 3:
-        return explanation
-    best = _highest(explanation, 1)
-    return replace(best, maps=best.maps[:, 0], targets=best.targets[:, 0], scores=best.scores[:, 0])

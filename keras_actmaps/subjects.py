@@ -10,12 +10,17 @@ from keras_actmaps import data as datasets
 from keras_actmaps import models, render, runs
 from keras_actmaps.probe import Probe
 
+DRAWN = 100  # images of each split that are drawn where there is nothing else
+
 
 @dataclass(frozen=True)
 class Subject:
-    """What is asked: a model, and what is known of its classes and of its images, which are `pixel / scale`."""
+    """What is asked: a model, and what is known of its classes and of its images, which are `pixel / scale`.
 
-    model: keras.Model
+    model: None for a data set alone (`without_model`).
+    """
+
+    model: keras.Model | None
     classes: tuple[str, ...] = ()
     scale: float = 255.0
     notice: str = ""
@@ -56,6 +61,24 @@ def find_subject(run: str | None, model: str | None, say) -> Subject:
     return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
 
 
+def without_model(data_dir, say) -> Subject:
+    """Only a data set, for what needs no trained model: CIFAR-10 where it is prepared, else drawn images."""
+    ready = datasets.is_prepared("cifar10", data_dir)
+    name, settings = ("cifar10", {"data_dir": data_dir}) if ready else ("drawn-grid", {"limit": DRAWN})
+    info = datasets.load(name, **settings).info
+    say(f"no run: images of {name}" + ("" if ready else ", since CIFAR-10 is not prepared"))
+    record = {"dataset": name, "data": settings}
+    return Subject(None, info.classes, info.scale, info.notice, runs.Run(Path(), record, {}))
+
+
+def find_data(subject: Subject, data_dir=None) -> datasets.Data:
+    """The data set that the subject's run was trained on; ValueError where there is no run."""
+    if subject.run is None:
+        raise ValueError("a --model without a run has no data of its own; give --image FILE")
+    record = subject.run.record
+    return datasets.load(record["dataset"], **record["data"] | ({"data_dir": data_dir} if data_dir else {}))
+
+
 def find_target(subject: Subject, probe: Probe, target: str | None):
     """A class by name or number, "all" or None, as `explain` takes it."""
     if target is None or target == "all":
@@ -73,14 +96,12 @@ def find_images(subject: Subject, files, index, split: str, data_dir, say) -> Im
     """Images from files, by their places in a split of the run's data, or the first that is classified correctly."""
     if files and index:
         raise ValueError("give --image or --index, not both")
-    shape = subject.model.input_shape
     if files:
+        shape = subject.model.input_shape if subject.model else (None, None, None, None)
         return Images(np.stack([_from_file(subject, file, shape, say) for file in files]), list(files))
-    if subject.run is None:
-        raise ValueError("a --model without a run has no data of its own; give --image FILE")
-    record = subject.run.record
-    settings = record["data"] | ({"data_dir": data_dir} if data_dir else {})
-    batches = datasets.load(record["dataset"], **settings).truth(split)
+    batches = find_data(subject, data_dir).truth(split)
+    if subject.model is None:
+        index = index or [0]
     places = sorted(index) if index else None
     if places and places[0] < 0:
         raise ValueError(f"--index {places[0]} is below 0")

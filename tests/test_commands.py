@@ -1,5 +1,6 @@
 """train.py and explain.py as a user runs them: files, exit status, one line for what can be mended."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_actmaps import Explanation, asking, commands, runs, training
+from keras_actmaps import Explanation, asking, boxes, commands, runs, training
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,6 +63,25 @@ def test_a_class_by_name_or_number(explain, tmp_path, target, number):
     assert Explanation.load(tmp_path / "out" / "cam.npz").targets.tolist() == [number]
 
 
+@pytest.mark.parametrize("given, threshold", [("0.15", 0.15), ("otsu", "otsu")])
+def test_boxes_are_drawn_and_written_as_a_table(explain, tmp_path, given, threshold):
+    assert explain(method="gradcam,lrp", index=[3, 1], boxes=given)[0] == 0
+    with (tmp_path / "out" / "boxes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for method in ("gradcam", "lrp"):
+        e = Explanation.load(tmp_path / "out" / f"{method}.npz")
+        expected = [(source, *box) for source, found in zip(("test image 3", "test image 1"), boxes(e, threshold))
+                    for box in found]  # fmt: skip
+        written = [row for row in rows if row["method"] == method]
+        assert [(row["image"], *(float(row[key]) for key in ("y0", "x0", "y1", "x1", "score"))) for row in written] == (
+            [(source, *map(float, box)) for source, *box in expected]
+        )
+        picture = cv2.imread(str(tmp_path / "out" / f"{method}.png"))
+        magenta = (np.abs(picture.astype(int) - (255, 0, 255)) < 60).all(-1).sum()
+        assert (magenta > 100) == bool(expected)
+    assert len(rows) >= 2
+
+
 def test_without_an_image_one_that_is_classified_correctly(explain, tmp_path, trained):
     status, said, _ = explain(index=None)
     assert status == 0
@@ -101,6 +121,8 @@ def bad(tmp_path):
         "cannot write to": {"output": str(tmp_path / "file" / "out")},
         "no colour map 'x'": {"colormap": "x"},
         "--alpha 3 is outside 0 to 1": {"alpha": 3},
+        "no threshold 1.5; give a fraction of the maximum, 0 to below 1, or 'otsu'": {"boxes": "1.5"},
+        "no threshold 'best'; give a fraction": {"boxes": "best"},
         "-s 'steps' is not KEY=VALUE": {"settings": ["steps"]},
         "cam: no setting 'steps'; there are: none": {"settings": ["steps=3"], "method": "cam"},
         "'pool1' (MaxPooling2D) follows; gradcam works there": {"method": "cam", "layer": "conv1"},

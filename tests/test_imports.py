@@ -8,12 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAYERS = [  # from the ground up; a room may import from lower layers and from its own folder
     {"engine", "explanation", "resize", "data.sources", "data.records", "data.drawn"},
-    {"rewire", "render", "data", "streams", "given"},
+    {"rewire", "render", "data", "streams", "given", "localize"},
     {"probe", "models"},
     {"rules", "runs"},
     {"methods", "training"},
     {"api"},
-    {"subjects", "inside"},
+    {"subjects", "inside", "metrics"},
     {"question"},
     {"looks", "maps"},
     {"asking", "commands"},

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -10,23 +11,29 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from keras_actmaps.explanation import Explanation
+from keras_actmaps.render.boxes import framed
 from keras_actmaps.render.colours import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
 
 PANEL = 2.6  # inches
+LETTERS = 11  # of a caption, to an inch
 FONT = {"fontsize": 9}
 
 
 def picture(
-    explanation: Explanation, images, titles: Sequence[str], caption: str = "", alpha=0.5, colormap="turbo"
+    explanation: Explanation, images, titles: Sequence[str], caption="", alpha=0.5, colormap="turbo", boxes=None
 ) -> Figure:
-    """A row an image: the image with its title, the map with a colour bar in raw numbers, the overlay."""
+    """A row an image: the image with its title, the map with a colour bar in raw numbers, the overlay.
+
+    boxes: those of each image, as of `kam.boxes`, drawn into the overlay.
+    """
     drawn, over = pixels(images), overlay(explanation, images, alpha, colormap)
+    over = over if boxes is None else framed(over, boxes)
     figure, axes = grid_of(len(drawn), 3, caption)
     for row, (image, title) in enumerate(zip(drawn, titles)):
         show(axes[row, 0], image, title)
         show_map(figure, axes[row, 1], explanation, row, f"{explanation.method}, raw", colormap)
-        show(axes[row, 2], over[row], "over the image")
+        show(axes[row, 2], over[row], "over the image" if boxes is None or boxes[row] else "over the image, no box")
     return figure
 
 
@@ -102,12 +109,13 @@ def save(figure: Figure, path: str | os.PathLike) -> Path:
 
 def grid_of(rows: int, columns: int, caption: str):
     """A figure and its (rows, columns) panels without axes."""
-    figure = Figure(figsize=(PANEL * columns + 0.8, PANEL * rows + 0.5), layout="constrained")
+    width = PANEL * columns + 0.8
+    figure = Figure(figsize=(width, PANEL * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for panel in axes.ravel():
         panel.set_axis_off()
     if caption:
-        figure.suptitle(caption, fontsize=10)
+        figure.suptitle("\n".join(wrap(caption, int(width * LETTERS))), fontsize=10)
     return figure, axes
 
 
@@ -128,8 +136,12 @@ def show_map(figure: Figure, panel, explanation: Explanation, number: int, title
 
 def bar(figure: Figure, panels, scale: Normalize, values: np.ndarray, colormap: str, share: float) -> None:
     """A colour bar in raw numbers, pointed where values go beyond it."""
-    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    ends = beyond[bool(values.min() < scale.vmin), bool(values.max() > scale.vmax)]
     mappable = ScalarMappable(scale, colours_of(scale, colormap))
-    bar = figure.colorbar(mappable, ax=panels, fraction=share, pad=0.02, extend=ends)
+    bar = figure.colorbar(mappable, ax=panels, fraction=share, pad=0.02, extend=pointed(scale, values))
     bar.ax.tick_params(labelsize=7)
+
+
+def pointed(scale: Normalize, values: np.ndarray) -> str:
+    """The ends of a scale beyond which values go, as Matplotlib calls them."""
+    beyond = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    return beyond[bool(values.min() < scale.vmin), bool(values.max() > scale.vmax)]

@@ -106,7 +106,7 @@ def test_sequential_and_subclassed_models_give_the_same_maps(images, name):
 def test_a_subclassed_model_outside_keras_says_what_works(images):
     model = Subclassed(gap_network(), outside_keras=True)
     model(images)
-    with pytest.raises(ValueError, match="cannot be traced .*; methods that need no layer work"):
+    with pytest.raises(ValueError, match=r"cannot be traced .*; methods that need no layer work"):
         kam.explain(model, images)
     assert kam.explain(model, images, "saliency").maps.max() > 0
     sure = Subclassed(gap_network(activation="softmax"), outside_keras=True)

@@ -1,0 +1,1 @@
+"""What a network has learnt, not only where it looks."""

@@ -1,0 +1,87 @@
+"""Projections: what in an image excited a unit, traced back by a deconvolutional network."""
+
+from dataclasses import replace
+
+import numpy as np
+from keras import ops
+
+from keras_actmaps import engine, rewire
+from keras_actmaps.api import as_probe
+from keras_actmaps.inside.ranking import Exemplars
+from keras_actmaps.inside.receptive import receptive_field
+from keras_actmaps.probe import Probe
+from keras_actmaps.rules.backward import deconvnet, with_relu
+from keras_actmaps.rules.kinds import kind_of
+from keras_actmaps.streams import even_size
+
+TOLERANCE = 1e-3  # of the highest score, within which an image must give its score again
+
+
+def projections(model, found: Exemplars, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
+    """What excited the unit of each exemplar, float32 like the images (Zeiler & Fergus 2014, section 2.1).
+
+    All of the layer but the one unit is set to 0; the activation of the unit is passed back through the transposed
+    layers, the switches of max pooling and, wherever there was a ReLU, another ReLU. Of a mean over space, all units of
+    the channel are passed back.
+
+    images: (channels, k, H, W, C), as `fetch` gives them. Raises ValueError where there are
+    activations below the layer and none is a ReLU, and for images that do not give their scores again.
+    Cost: one forward and one backward pass, up to the layer, of each exemplar.
+    """
+    probe = as_probe(model)
+    program = _program(probe, found.layer)
+    flat = [found.channels.repeat(found.scores.shape[1]), found.scores.ravel(), found.indices.ravel()]
+    places = np.zeros((found.scores.size, 0)) if found.places is None else found.places
+    arrays = [images.reshape(-1, *images.shape[2:]), places.reshape(found.scores.size, -1).astype("int32"), *flat]
+    parts, close = [], TOLERANCE * np.abs(found.scores).max()
+    for (batch, at, channels, scores, indices), real in engine.batches(arrays, even_size(batch_size, len(arrays[0]))):
+        maps, again = (engine.to_numpy(part)[:real] for part in program(batch, at, channels.astype("int32")))
+        wrong = np.abs(again - scores[:real]) > close
+        if wrong.any():
+            one = int(wrong.argmax())
+            raise ValueError(f"image {indices[one]} gives channel {channels[one]} {again[one]:.4g}, not "
+                             f"{scores[one]:.4g}; is the dataset shuffled when it is read again?")  # fmt: skip
+        parts.append(maps)
+    return np.concatenate(parts).reshape(images.shape)
+
+
+def boxes(model, found: Exemplars, space: tuple[int, ...]) -> list[list[tuple[slice, ...]]]:
+    """The receptive field of the unit of each exemplar, in images of this space; all of it for a mean over space."""
+    probe = as_probe(model)
+    slot = probe.graph.places[found.layer]
+    if found.places is None:
+        return [[tuple(slice(0, side) for side in space)] * found.scores.shape[1] for _ in found.channels]
+    known = {place: receptive_field(probe.graph, slot, place, space)
+             for place in map(tuple, found.places.reshape(-1, found.places.shape[-1]).tolist())}  # fmt: skip
+    return [[known[tuple(place)] for place in row] for row in found.places.tolist()]
+
+
+def _program(probe: Probe, path: str):
+    """(images, places (N, axes), channels (N,)) -> what excited the units at these places, and how much it did.
+
+    With places of no axes, the units of the channel at all places, and their mean.
+    """
+    slot = probe.graph.places[path]
+    steps = _steps(probe, path)
+
+    def project(images, places, channels):
+        (features,), back = engine.pullback(lambda x: [rewire.run(steps, {probe.graph.inputs[0]: x})[slot]], [images])
+        count, *space, depth = features.shape
+        mask = ops.reshape(ops.one_hot(channels, depth), (count, *(1 for _ in space), depth))
+        for axis in range(places.shape[1]):
+            row = ops.one_hot(places[:, axis], space[axis])
+            mask = mask * ops.reshape(row, (count, *(side if n == axis else 1 for n, side in enumerate(space)), 1))
+        seed = features * ops.cast(mask, features.dtype)
+        summed = ops.sum(ops.reshape(seed, (count, -1)), axis=1)
+        return back([seed])[0], summed if places.shape[1] else summed / int(np.prod(space))
+
+    return probe.program((projections, path), project)
+
+
+def _steps(probe: Probe, path: str) -> tuple[rewire.Step, ...]:
+    """The steps up to the layer, with a deconvolutional network's backward pass; ValueError where that cannot be."""
+    steps = probe.graph.above([probe.graph.places[path]])
+    graph = rewire.split_activations(replace(probe.graph, steps=steps))
+    if not any(kind_of(step) == "activation" for step in graph.steps):
+        return graph.steps
+    return with_relu(graph, deconvnet, probe.name, "the projection by a deconvolutional network")

@@ -1,0 +1,111 @@
+"""Question: what explain.py was asked, as those who answer it need it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_actmaps import data as datasets
+from keras_actmaps.probe import Probe
+from keras_actmaps.subjects import Images, Subject, find_data, find_images
+
+PATIENCE = 3  # seconds without a progress bar
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Who is asked, what about, and where and how the answer is written.
+
+    probe: of the subject's model at its default layer; None, as the model, where there is only a data set.
+    target: as `explain` takes it. layer: as it was given, or the path of the number that was given.
+    image, index, split, data_dir: where the images come from. boxes: the threshold of `kam.boxes`; None draws none.
+    """
+
+    subject: Subject
+    probe: Probe | None
+    folder: Path
+    target: int | str | None = None
+    layer: str | None = None
+    image: list[str] | None = None
+    index: list[int] | None = None
+    split: str = "test"
+    data_dir: str | None = None
+    colormap: str | None = None
+    alpha: float = 0.5
+    say: Callable = print
+    boxes: float | str | None = None
+
+    @cached_property
+    def probe_at_layer(self) -> Probe:
+        """The model at the layer that was given; ValueError for one that there is not."""
+        return Probe(self.subject.model, self.layer) if self.layer else self.probe
+
+    @cached_property
+    def images(self) -> Images:
+        """The images, found when they are first needed; ValueError or OSError where there are none."""
+        return find_images(self.subject, self.image, self.index, self.split, self.data_dir, self.say)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any have been needed."""
+        return "images" in self.__dict__
+
+    @property
+    def colours(self) -> str:
+        """The colour map of maps."""
+        return self.colormap or "turbo"
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The images as uint8 (N,H,W,C)."""
+        return self.subject.pixels(self.images.arrays)
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """Of each image what is true and what is predicted, as far as that is known; one or two lines."""
+        known = [[] for _ in self.images.arrays]
+        if self.images.labels is not None:
+            known = [[f"true: {self.subject.name(label)}"] for label in self.images.labels]
+        if self.subject.model is not None:
+            outputs = self.subject.model.predict(self.images.arrays, verbose=0)
+            for lines, row in zip(known, outputs.reshape(len(outputs), -1)):
+                lines.append(f"predicted: {self.subject.name(int(row.argmax()))}")
+        return ["\n".join(lines) for lines in known]
+
+    def data(self) -> datasets.Data:
+        """The data set of the subject's run; ValueError where there is no run."""
+        return find_data(self.subject, self.data_dir)
+
+    def caption(self, words: str) -> str:
+        """Words for the head of a picture, with the data's notice where it has one."""
+        return " · ".join(filter(None, [words, self.subject.notice]))
+
+
+@contextmanager
+def progress(name: str, unit: str = "image") -> Iterator[Callable[[int, int], None]]:
+    """`report(done now, total)` for a bar on the terminal, shown while a work takes longer than a few seconds.
+
+    Nothing is left of the bar, and nothing is shown where there is no terminal.
+    """
+    with tqdm(desc=name, delay=PATIENCE, leave=False, disable=None, unit=unit) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done)
+
+        yield report
+
+
+@contextmanager
+def reporting(probe: Probe, name: str) -> Iterator[None]:
+    """The progress of a probe on such a bar."""
+    with progress(name) as report:
+        before, probe.report = probe.report, report
+        try:
+            yield
+        finally:
+            probe.report = before

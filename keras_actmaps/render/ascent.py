@@ -1,0 +1,106 @@
+"""The figure of gradient ascent: what each target wants to see, above the best real image; and its film."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.animation import PillowWriter
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from keras_actmaps.render.figures import grid_of, show
+from keras_actmaps.render.images import pixels
+
+COLUMNS = 5
+MANY, MANY_COLUMNS = 20, 8  # from so many targets on, so many panels side by side
+FILMS = ("gif", "mp4")
+SPEED = 12  # frames a second
+REST = 2  # seconds on the last frame
+DOTS = 54  # a film's pixels an inch
+
+
+def ascent_figure(images, titles: Sequence[str], real=None, real_titles=None, caption: str = "") -> Figure:
+    """One image (K,H,W,C) a target, each above the real image that the target scores highest, where these are given."""
+    kinds = [(pixels(images), titles)] + ([] if real is None else [(pixels(real), real_titles)])
+    columns = _columns(len(titles))
+    blocks = -(-len(titles) // columns)
+    figure, axes = grid_of(blocks * len(kinds), columns, caption)
+    for row, (drawn, words) in enumerate(kinds):
+        panels = axes[row :: len(kinds)].ravel()
+        for panel, image, title in zip(panels, drawn, words):
+            show(panel, image, title)
+    return figure
+
+
+def film(frames: Iterable[np.ndarray], titles: Sequence[str], captions: Sequence[str], path: str | os.PathLike) -> Path:
+    """Write images (K,H,W,C), one time after another, as a GIF or an MP4 (VP9), whole or not at all.
+
+    captions: one a frame. ValueError for another kind of file, OSError where it cannot be written.
+    """
+    path = Path(path)
+    check_film(path.suffix[1:])
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    write = _gif if path.suffix == ".gif" else _mp4
+    try:
+        write(_drawn(frames, titles, captions), temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def check_film(kind: str) -> None:
+    """ValueError for a kind of film that there is not."""
+    if kind not in FILMS:
+        raise ValueError(f"no film {kind!r}; there are: {', '.join(FILMS)}")
+
+
+def _columns(count: int) -> int:
+    return min(count, MANY_COLUMNS if count >= MANY else COLUMNS)
+
+
+def _drawn(frames, titles, captions):
+    """The same figure, with each frame in its turn, and with the last again and again for its rest."""
+    columns = _columns(len(titles))
+    figure, axes = grid_of(-(-len(titles) // columns), columns, "")
+    head = figure.suptitle(captions[0], fontsize=10)
+    canvas = FigureCanvasAgg(figure)
+    panels = axes.ravel()[: len(titles)]
+    for images, caption in zip(frames, captions):
+        for panel, image, title in zip(panels, pixels(images), titles):
+            if panel.images:
+                panel.images[0].set_data(image)
+            else:
+                show(panel, image, title)
+        head.set_text(caption)
+        canvas.draw()
+        figure.set_layout_engine("none")  # the places of the first frame are those of all
+        yield figure
+    for _ in range(REST * SPEED):
+        yield figure
+
+
+def _gif(figures, path: Path) -> None:
+    writer = PillowWriter(SPEED)
+    for number, figure in enumerate(figures):
+        if number == 0:
+            writer.setup(figure, path, DOTS)
+        writer.grab_frame()
+    writer.finish()
+
+
+def _mp4(figures, path: Path) -> None:
+    writer = None
+    for figure in figures:
+        figure.set_dpi(DOTS)
+        figure.canvas.draw()
+        frame = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+        height, width = (side - side % 2 for side in frame.shape[:2])  # which the format asks for
+        if writer is None:
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), SPEED, (width, height))
+        writer.write(cv2.cvtColor(frame[:height, :width], cv2.COLOR_RGB2BGR))
+    writer.release()
+    if not path.is_file():
+        raise OSError(f"OpenCV could not write {path.name}")
