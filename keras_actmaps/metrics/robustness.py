@@ -77,7 +77,8 @@ def _nearby(
     for (which, sample), real in engine.batches([image_of, sample_of], probe.batch_size):
         nearby = images[which] + reach[which] * drawn[sample]
         asked = targets if callable(targets) else targets[which]
-        again = explain(probe, nearby, explanation.method, asked, batch_size=probe.batch_size, **explanation.settings)
+        given = np.moveaxis(nearby, -1, 1) if probe.is_channels_first else nearby  # as the user's model takes them
+        again = explain(probe, given, explanation.method, asked, batch_size=probe.batch_size, **explanation.settings)
         yield which[:real], nearby[:real], again.maps[:real].astype("float64")
 
 

@@ -5,7 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network, traced
+from conftest import BACKEND, gap_network, randomised, traced
 from test_curves import of
 
 import keras_actmaps as kam
@@ -134,3 +134,23 @@ def test_a_softmax_is_taken_once(images):
     np.testing.assert_allclose(layer, without, rtol=1e-5)
     predicted = gap_network(activation="softmax").predict(images, verbose=0)[:, 2]
     np.testing.assert_allclose(inside[:, 0], predicted, rtol=1e-4)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="PyTorch modules need Keras on PyTorch")
+@pytest.mark.parametrize("name", ASKING)
+def test_a_torch_module_channels_first_is_measured_as_its_keras_twin(name, images):
+    import torch
+
+    model = keras.Sequential([keras.Input((12, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu"),
+                              keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)])  # fmt: skip
+    kernel, bias, dense, shift = (torch.tensor(array) for array in randomised(model).get_weights())
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+                                 torch.nn.Flatten(), torch.nn.Linear(4, 3)).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter, values in zip(module.parameters(), (kernel.permute(3, 2, 0, 1), bias, dense.T, shift)):
+            parameter.copy_(values)
+    found = []
+    for one, given in ((model, images), (module, np.moveaxis(images, -1, 1))):
+        e = kam.explain(one, given, "gradient_x_input", targets=1)
+        found.append(measured(name, one, given, e))
+    np.testing.assert_allclose(*found, rtol=2e-3, atol=1e-5)
