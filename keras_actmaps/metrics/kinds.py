@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps.api import as_probe
-from keras_actmaps.explanation import Explanation
+from keras_actmaps.explanation import Explanation, single_maps
 from keras_actmaps.methods.kinds import check_count
 from keras_actmaps.methods.masking import space_of
 
@@ -49,14 +49,9 @@ def question(model, images, explanation: Explanation, targets=None, batch_size: 
 
 def maps_of(explanation: Explanation, images: np.ndarray) -> np.ndarray:
     """The maps (N,H,W) of the images, float64; ValueError where there are several of an image or they do not fit."""
-    maps, space = explanation.maps, space_of(images)
-    if explanation.targets.ndim == 2:
-        raise ValueError(f"maps of {explanation.targets.shape[1]} targets an image; a metric takes maps of one")
+    maps, space = single_maps(explanation), space_of(images)
     if maps.shape != (len(images), *space):
         raise ValueError(f"maps of shape {maps.shape} do not fit the images; they need {(len(images), *space)}")
-    finite = np.isfinite(maps).reshape(len(maps), -1).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"map {int(np.argmin(finite))} holds NaN or Inf")
     return maps.astype("float64")
 
 

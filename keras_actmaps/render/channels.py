@@ -1,7 +1,6 @@
 """Figures of what is inside a network: the channels of its layers as tiles, and these before and after pooling."""
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -10,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from keras_actmaps.render.colours import BRIGHTEST, palette
-from keras_actmaps.render.figures import FONT, pointed, show
+from keras_actmaps.render.figures import FONT, in_lines, pointed, show
 from keras_actmaps.render.images import pixels
 
 ORDERS, SCALES = ("activity", "index"), ("channel", "layer")
 TILES, SIDE, GAP = 8, 0.95, 0.06  # tiles in a row, a tile's width in inches, the gap as a share of it
-POOLED, LETTERS = 1.5, 13  # a panel's width in inches, letters of a title to an inch
+POOLED = 1.5  # a panel's width in inches
 SMALL = {"fontsize": 6.5}
 
 
@@ -85,12 +84,12 @@ def pooling_figure(blocks, images, titles: Sequence[str], caption="", channels=6
     for number, place in enumerate(figure.subfigures(count, squeeze=False).ravel()):
         image, (name, rows, chosen) = number // len(parts), parts[number % len(parts)]
         words = f"{name}: {len(chosen)} of {rows[0].shape[-1]} channels, most active first"
-        place.suptitle(_lines(words, figure.get_figwidth()), **FONT)
+        place.suptitle(in_lines(words, figure.get_figwidth()), **FONT)
         axes = place.subplots(3, columns, squeeze=False)
         for panel in axes.ravel():
             panel.set_axis_off()
         title = f"{titles[image]}\n{_by(drawn[image])}".strip()
-        show(axes[0, 0], drawn[image], _lines(title, POOLED))
+        show(axes[0, 0], drawn[image], in_lines(title, POOLED))
         _pools(axes[:, 1:], [features[image] for features in rows], chosen, scale, colormap)
         colours, ends = ScalarMappable(scale, palette(colormap)), pointed(scale, before)
         bar = place.colorbar(colours, ax=axes, fraction=0.02, pad=0.01, extend=ends)
@@ -121,7 +120,7 @@ def _layer(figure, row, path: str, maps: np.ndarray, chosen, order: str, scale: 
     first = "most active first" if order == "activity" else "in order"
     constant = f"; {dead.sum()} constant" if dead.any() else ""
     words = f"{path}: {_by(maps[0])}, {len(chosen)} of {count} channels, {first}{constant}"
-    row[0].set_title(_lines(words, TILES * SIDE), **FONT, loc="left")
+    row[0].set_title(in_lines(words, TILES * SIDE), **FONT, loc="left")
     if scale == "layer":
         raw = Normalize(float(low[0]), float(high[0]) if high[0] > low[0] else float(low[0]) + 1)
         colours = ScalarMappable(raw, palette(colormap))
@@ -164,12 +163,7 @@ def _hatch(panel, corner, sides, value: float) -> None:
 
 def _head(figure: Figure, words: str) -> None:
     """A title over the whole figure, in as many lines as its width needs."""
-    figure.suptitle(_lines(words, figure.get_figwidth()), fontsize=10)
-
-
-def _lines(words: str, inches: float) -> str:
-    """Words in as many lines as a width needs."""
-    return "\n".join(part for line in words.splitlines() for part in wrap(line, int(inches * LETTERS)))
+    figure.suptitle(in_lines(words, figure.get_figwidth()), fontsize=10)
 
 
 def _by(features: np.ndarray) -> str:

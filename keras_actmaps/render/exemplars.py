@@ -1,18 +1,17 @@
 """The figure of exemplars: the images that excite a channel most, what of them it sees and what in that excites it."""
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
 
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
 from keras_actmaps.render.colours import BRIGHTEST
-from keras_actmaps.render.figures import FONT, grid_of
+from keras_actmaps.render.figures import FONT, PANEL, grid_of, in_lines
 from keras_actmaps.render.images import pixels
 
 CELL, GAP = 120, 6  # pixels of a cell's longer side, and between cells
-ABREAST, LETTERS = 6, 34  # panels side by side, letters that fit over one
+ABREAST = 6  # panels side by side
 FRAME, OUTLINE = (255, 210, 0), (0, 0, 0)  # the colours of the box that a unit sees
 BLANK, STRIPE = 235, 190  # the greys of what is no exemplar
 
@@ -34,22 +33,17 @@ def exemplar_figure(
     heads += ["what excites it"] if projections is not None else []
     columns = min(ABREAST // len(heads), len(drawn)) * len(heads)
     rows = -(-len(drawn) * len(heads) // columns)
-    figure, axes = grid_of(rows, columns, _lines(caption, columns))
+    figure, axes = grid_of(rows, columns, caption)
     panels = iter(axes.ravel())
     for number, title in enumerate(titles):
         parts = _parts(drawn[number], boxes[number], None if projections is None else projections[number], is_whole)
-        title = _lines(title, 1)
+        title = in_lines(title, PANEL)
         for head, cells, panel in zip(heads, zip(*parts), panels):
             panel.imshow(_mosaic(cells, silent[number]))
             panel.set_title(title if head == "images" else head + "\n" * title.count("\n"), **FONT)
     for panel in panels:
         panel.set_visible(False)
     return figure
-
-
-def _lines(words: str, panels: int) -> str:
-    """Words in as many lines as the width of some panels needs."""
-    return "\n".join(part for line in words.splitlines() for part in wrap(line, LETTERS * panels))
 
 
 def projected(projection: np.ndarray) -> np.ndarray:

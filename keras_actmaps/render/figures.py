@@ -16,7 +16,7 @@ from keras_actmaps.render.colours import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
 
 PANEL = 2.6  # inches
-LETTERS = 11  # of a caption, to an inch
+LETTERS = 12  # of a title, to an inch
 FONT = {"fontsize": 9}
 
 
@@ -115,8 +115,13 @@ def grid_of(rows: int, columns: int, caption: str):
     for panel in axes.ravel():
         panel.set_axis_off()
     if caption:
-        figure.suptitle("\n".join(wrap(caption, int(width * LETTERS))), fontsize=10)
+        figure.suptitle(in_lines(caption, 0.92 * width), fontsize=10)
     return figure, axes
+
+
+def in_lines(words: str, inches: float) -> str:
+    """Words in as many lines as a width needs."""
+    return "\n".join(part for line in words.splitlines() for part in wrap(line, int(inches * LETTERS)))
 
 
 def show(panel, image: np.ndarray, title: str) -> None:

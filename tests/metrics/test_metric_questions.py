@@ -95,7 +95,7 @@ def test_the_model_is_left_as_it_was_and_asked_as_it_is_now(name, images):
         (np.zeros((5, 6, 8)), None, r"maps of shape \(5, 6, 8\) do not fit the images; they need \(5, 12, 16\)"),
         (np.zeros((4, 12, 16)), None, r"maps of shape \(4, 12, 16\) do not fit the images"),
         (np.zeros((5, 12, 16, 3)), None, r"maps of shape \(5, 12, 16, 3\) do not fit the images"),
-        (np.zeros((5, 2, 12, 16)), np.zeros((5, 2), int), "maps of 2 targets an image; a metric takes maps of one"),
+        (np.zeros((5, 2, 12, 16)), np.zeros((5, 2), int), "maps of 2 targets an image; give those of one"),
         (np.full((5, 12, 16), np.nan), None, "map 0 holds NaN or Inf"),
         (np.zeros((5, 12, 16)), np.full(5, -1), "the maps explain a function of the outputs; give it as targets=fun"),
         (np.zeros((5, 12, 16)), np.full(5, 7), "no class 7; 'gap_network' has the classes 0 to 3"),
