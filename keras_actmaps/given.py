@@ -57,14 +57,8 @@ def layer(given, names: list[str], graph, model):
         return names[-1] if names else None
     if isinstance(given, (list, tuple)):
         return [layer(one, names, graph, model) for one in given]
-    if not isinstance(given, str):
-        try:
-            given = model.layers[operator.index(given)].name
-        except (IndexError, TypeError):
-            raise ValueError(f"no layer {given!r} in {model.name!r}; it has {len(model.layers)} layers") from None
-    if given in graph.places and given not in names:  # a nested model stands for its last layer
-        given = getattr(graph.writer(graph.places[given]), "path", given)
-    found = [path for path in names if path == given] or [p for p in names if p.rsplit("/", 1)[-1] == given]
+    given = last_inside(given if isinstance(given, str) else by_number(given, model), names, graph)
+    found = called(given, names)
     if len(found) == 1:
         return found[0]
     if graph.is_opaque:
@@ -72,6 +66,26 @@ def layer(given, names: list[str], graph, model):
     choices = ", ".join(found or names) or "none"
     raise ValueError(f"{'more than one' if found else 'no spatial'} layer {given!r} in {model.name!r}; "
                      f"there are: {choices}")  # fmt: skip
+
+
+def by_number(number, model) -> str:
+    """The name of a layer by its place among the model's; ValueError for one that there is not."""
+    try:
+        return model.layers[operator.index(number)].name
+    except (IndexError, TypeError):
+        raise ValueError(f"no layer {number!r} in {model.name!r}; it has {len(model.layers)} layers") from None
+
+
+def last_inside(name: str, names: list[str], graph) -> str:
+    """A nested model, which is none of the `names`, stands for its last layer; any other name for itself."""
+    if name in names or name not in graph.places:
+        return name
+    return getattr(graph.writer(graph.places[name]), "path", name)
+
+
+def called(name: str, paths) -> list[str]:
+    """The paths that a name stands for: the one that it is, or else those that end with it."""
+    return [path for path in paths if path == name] or [path for path in paths if path.rsplit("/", 1)[-1] == name]
 
 
 def unseen(name: str) -> str:

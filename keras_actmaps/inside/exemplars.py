@@ -1,6 +1,5 @@
 """Exemplars: the images of a data set that excite a channel most, found in one pass and in flat memory."""
 
-import operator
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -8,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from keras import ops
 
-from keras_actmaps import engine, rewire
+from keras_actmaps import engine, given, rewire
 from keras_actmaps.api import as_probe
 from keras_actmaps.inside.ranking import Exemplars, merged, nothing
 from keras_actmaps.methods.kinds import check_count, one_layer
@@ -85,12 +84,9 @@ def find_layer(model, probe: Probe, layer=None) -> str:
         one_layer(probe, "exemplars")
         layer = probe.layer
     if not isinstance(layer, str) and not isinstance(model, Probe):
-        try:
-            layer = model.layers[operator.index(layer)].name
-        except (IndexError, TypeError):
-            raise ValueError(f"no layer {layer!r} in {probe.name!r}; it has {len(model.layers)} layers") from None
+        layer = given.by_number(layer, model)
     known = {path: graph.shapes[slot] for path, slot in graph.places.items() if graph.writer(slot)}
-    found = [path for path in known if path == layer] or [p for p in known if p.rsplit("/", 1)[-1] == layer]
+    found = given.called(layer, known)
     if len(found) != 1:
         raise ValueError(f"{'more than one' if found else 'no'} layer {layer!r} in {probe.name!r}; there are: "
                          f"{', '.join(found or known)}")  # fmt: skip

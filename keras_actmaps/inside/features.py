@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from keras_actmaps import engine, rewire
+from keras_actmaps import engine, given, rewire
 from keras_actmaps.api import as_probe
 from keras_actmaps.probe import Probe
 from keras_actmaps.rules.kinds import RELU, name_of
@@ -55,10 +55,9 @@ def find_layers(probe: Probe, layers=None) -> list[str]:
 def _paths(probe: Probe, asked: str) -> list[str]:
     """The layers that one word stands for."""
     graph, spatial = probe.graph, probe.layers
-    if asked in graph.places and asked not in spatial:  # a nested model stands for its last layer
-        asked = getattr(graph.writer(graph.places[asked]), "path", asked)
+    asked = given.last_inside(asked, spatial, graph)
     operations = {step.path: step.operation for step in graph.steps}
-    found = [path for path in spatial if path == asked] or [p for p in spatial if p.rsplit("/", 1)[-1] == asked]
+    found = given.called(asked, spatial)
     if not found:
         found = [path for path in spatial if asked == "all" or is_kind(operations[path], asked)]
     with_channels = [path for path in found if graph.shapes[graph.places[path]][-1] != 0]
