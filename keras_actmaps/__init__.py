@@ -13,6 +13,7 @@ _HOME = {
     "Probe": "probe",
     "METHODS": "methods",
     "boxes": "localize",
+    "compare": "comparing",
     "ascent": "inside.ascent",
     "exemplars": "inside.exemplars",
     "data": None,

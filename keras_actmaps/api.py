@@ -42,7 +42,7 @@ def explain(
     """
     probe = as_probe(model, layer, precision, images)
     images = probe.images(images)
-    return _explain(probe, images, method, targets, batch_size, even_size(batch_size, len(images)), settings)
+    return explained(probe, images, method, targets, batch_size, even_size(batch_size, len(images)), settings)
 
 
 def explain_dataset(
@@ -62,24 +62,23 @@ def explain_dataset(
     """
     probe = None if engine.is_module(model) else as_probe(model, layer, precision, None)
     size = None
-    for images, labels in gathered(dataset, len(probe.input_shape) if probe else None, batch_size):
+    for images, labels, _ in gathered(dataset, len(probe.input_shape) if probe else None, batch_size):
         probe = probe or as_probe(model, layer, precision, images)
         images = probe.images(images)
         size = size or even_size(batch_size, len(images))
         if isinstance(targets, str) and targets == "labels" and labels is None:
             raise ValueError("targets='labels', but the dataset holds images only")
         asked = labels if isinstance(targets, str) and targets == "labels" else targets
-        yield _explain(probe, images, method, asked, batch_size, size, settings)
+        yield explained(probe, images, method, asked, batch_size, size, settings)
     if size is None:
         raise ValueError("the dataset holds no images")
 
 
-def _explain(probe: Probe, images, method: str, targets, batch_size: int, size: int, settings: dict) -> Explanation:
+def explained(probe: Probe, images, method: str, targets, batch_size: int, size: int, settings: dict) -> Explanation:
+    """The maps of one batch of a stream, or of all images there are, padded to whole batches of `size`."""
     function = methods.named(method)
-    settings = _settings(method, settings)
+    settings = check(probe, images, method, settings)
     targets = probe.targets(targets, len(images))
-    if hasattr(function, "check"):
-        function.check(probe, images, **settings)
     _warn_of_probabilities(probe, images)
     probe = probe.sized(batch_size, size)
     in_turn = not callable(targets) and targets.ndim == 2 and not getattr(function, "takes_many", False)
@@ -146,7 +145,16 @@ def defaults(method: str) -> dict:
     return kinds.settings_of(methods.named(method))
 
 
-def _settings(method: str, given: dict) -> dict:
+def check(probe: Probe, images, method: str, given: dict) -> dict:
+    """All settings of a method, fit for these images; ValueError otherwise."""
+    settings = complete(method, given)
+    if hasattr(methods.named(method), "check"):
+        methods.named(method).check(probe, images, **settings)
+    return settings
+
+
+def complete(method: str, given: dict) -> dict:
+    """All settings of a method; ValueError for one that it does not have."""
     known = defaults(method)
     for name in given:
         if name not in known:

@@ -1,10 +1,10 @@
 """What explain.py does: asks a model by one method or by all, and writes pictures and raw numbers to a folder."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from keras_actmaps import localize, maps, render
+from keras_actmaps import localize, maps, render, side_by_side
 from keras_actmaps.explanation import Explanation
 from keras_actmaps.looks import LOOKS
 from keras_actmaps.methods import METHODS, kinds
@@ -31,10 +31,17 @@ def answer(
     data_dir: str | None = None,
     settings: list[str] = (),
     boxes: str | None = None,
+    compare: bool = False,
+    metrics: str | None = None,
+    limit: int | None = None,
     say: Callable = print,
 ) -> list[Path]:
     """Explain, then write; returns the paths written. ValueError or OSError says what the user can mend."""
-    names = parse_names(method)
+    names = parse_names(method, METHODS if compare else TABLE)
+    if compare:
+        side_by_side.check(names, metrics, limit, bool(image or index))
+    elif metrics or limit is not None:
+        raise ValueError("--metrics and --limit are for --compare")
     given = parse_settings(settings, names)
     render.palette(colormap or "turbo")
     if not 0 <= alpha <= 1:
@@ -47,6 +54,10 @@ def answer(
     wanted = find_target(subject, probe, target) if probe else None
     asked = Question(subject, probe, _writable(output), wanted, layer, image, index, split, data_dir, colormap, alpha,
                      say, threshold)  # fmt: skip
+    if compare:
+        written = side_by_side.write(asked, names, given, metrics, limit, lenient=method == "all")
+        say(f"wrote {', '.join(map(str, written))}")
+        return written
     explanations, looked = _ask(asked, names, given, lenient=method == "all")
     more = f"; maps for {maps.target_in_words(asked)}" if explanations else ""
     written = [_originals(asked, more)] if asked.has_images else []
@@ -89,12 +100,12 @@ def _originals(asked: Question, more: str) -> Path:
     return written
 
 
-def parse_names(method: str) -> list[str]:
-    """`all` or names separated by commas -> names; ValueError for one that there is not."""
-    names = list(TABLE) if method == "all" else method.split(",")
+def parse_names(method: str, table: Mapping = TABLE) -> list[str]:
+    """`all` or names separated by commas -> names of the table; ValueError for one that there is not."""
+    names = list(table) if method == "all" else method.split(",")
     for name in names:
-        if name not in TABLE:
-            raise ValueError(f"no method {name!r}; there are: {', '.join(TABLE)}")
+        if name not in table:
+            raise ValueError(f"no method {name!r}; there are: {', '.join(table)}")
     return names
 
 

@@ -1,8 +1,11 @@
 """Explanation: the frozen record that travels from a method to metrics, files and pictures."""
 
+import csv
 import json
 import os
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,15 +66,28 @@ def single_maps(explanation: Explanation) -> np.ndarray:
 
 def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> Path:
     """Write named arrays as a `.npz` file, whole or not at all; OSError where that cannot be done."""
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return Path(path)
+
+
+def save_rows(path: str | os.PathLike, rows: Iterable[Sequence]) -> Path:
+    """Write rows as a `.csv` file, whole or not at all; OSError where that cannot be done."""
+    with whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return Path(path)
+
+
+@contextmanager
+def whole(path: str | os.PathLike) -> Iterator[Path]:
+    """A path beside it to write to, which takes its place at the end; nothing is left of it where the writing fails."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+        yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def _plain(value):

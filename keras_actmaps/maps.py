@@ -1,14 +1,14 @@
 """Attribution maps for explain.py: asked of one method or of several, written as pictures and raw numbers."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_actmaps import api, localize, render
-from keras_actmaps.explanation import Explanation
-from keras_actmaps.question import Question, reporting
+from keras_actmaps.explanation import Explanation, save_rows
+from keras_actmaps.progress import reporting
+from keras_actmaps.question import Question
 
 PANELS, SHEET, BOXES = "activation_map.png", "all.png", "boxes.csv"
 MOST_PANELS = 12  # of classes in one picture; where there are more, those of the highest scores
@@ -75,10 +75,7 @@ def _table(asked: Question, singles: list[Explanation], boxes: list) -> Path:
     for single, found in zip(singles, boxes):
         for source, target, of_image in zip(asked.images.sources, single.targets, found):
             lines += [(single.method, source, asked.subject.name(int(target)), *box) for box in of_image]
-    path = asked.folder / BOXES
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(lines)
-    return path
+    return save_rows(asked.folder / BOXES, lines)
 
 
 def _highest(explanation: Explanation, count: int) -> Explanation:

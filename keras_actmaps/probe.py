@@ -43,6 +43,7 @@ class Probe:
         self._model = model  # keeps an opaque model alive
         self._compiled: dict = {}
         self._answer = None
+        self._passes = [0]
         self.batch_size = self.size = 32
         self.report: Callable[[int, int], None] = lambda done, total: None
 
@@ -73,6 +74,15 @@ class Probe:
     def traces(self) -> int:
         """How often anything was compiled."""
         return sum(program.traces for program in self._compiled.values())
+
+    @property
+    def passes(self) -> int:
+        """How many images the model, or what follows its layer, has been run on by `ask`, padding left out."""
+        return self._passes[0]
+
+    def ran(self, count: int) -> None:
+        """Count images that the model was run on; less than 0 for padding among those counted by `ask`."""
+        self._passes[0] += count
 
     def release(self) -> "Probe":
         """Forget the model itself, so that a cache of probes does not keep it alive."""
@@ -173,6 +183,7 @@ class Probe:
             self._answer = None
             return _float32(maps), self.resolve(outputs, targets), self.score(outputs, targets)
 
+        self.ran(len(images))
         return self.program(key, program)(images, *([] if question else [targets]), *tensors)
 
     def program(self, key, function: Callable):

@@ -1,19 +1,15 @@
 """Question: what explain.py was asked, as those who answer it need it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from keras_actmaps import data as datasets
 from keras_actmaps.probe import Probe
 from keras_actmaps.subjects import Images, Subject, find_data, find_images
-
-PATIENCE = 3  # seconds without a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,29 +79,3 @@ class Question:
     def caption(self, words: str) -> str:
         """Words for the head of a picture, with the data's notice where it has one."""
         return " · ".join(filter(None, [words, self.subject.notice]))
-
-
-@contextmanager
-def progress(name: str, unit: str = "image") -> Iterator[Callable[[int, int], None]]:
-    """`report(done now, total)` for a bar on the terminal, shown while a work takes longer than a few seconds.
-
-    Nothing is left of the bar, and nothing is shown where there is no terminal.
-    """
-    with tqdm(desc=name, delay=PATIENCE, leave=False, disable=None, unit=unit) as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done)
-
-        yield report
-
-
-@contextmanager
-def reporting(probe: Probe, name: str) -> Iterator[None]:
-    """The progress of a probe on such a bar."""
-    with progress(name) as report:
-        before, probe.report = probe.report, report
-        try:
-            yield
-        finally:
-            probe.report = before

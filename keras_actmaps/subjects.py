@@ -1,6 +1,8 @@
 """Who is asked and what about: the model of a run or a file, its classes, and images from a split or from files."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -37,11 +39,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Images:
-    """Images as the model takes them, where each comes from, and its class where that is known."""
+    """Images as the model takes them, where each comes from, and its class and truth where these are known.
+
+    truth: {"masks": bool (N,H,W), "boxes": (N,4)}, or what of these a data set knows.
+    """
 
     arrays: np.ndarray
     sources: list[str]
     labels: list[int] | None = None
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def find_subject(run: str | None, model: str | None, say) -> Subject:
@@ -99,20 +105,22 @@ def find_images(subject: Subject, files, index, split: str, data_dir, say) -> Im
     if files:
         shape = subject.model.input_shape if subject.model else (None, None, None, None)
         return Images(np.stack([_from_file(subject, file, shape, say) for file in files]), list(files))
-    batches = find_data(subject, data_dir).truth(split)
+    batches = Stream(subject, split, data_dir)
     if subject.model is None:
         index = index or [0]
     places = sorted(index) if index else None
     if places and places[0] < 0:
         raise ValueError(f"--index {places[0]} is below 0")
     found, first = {}, 0
-    for images, labels, _ in batches.as_numpy_iterator():
+    for images, labels, truth in batches:
         if places is None:
             predicted = subject.model.predict(images, verbose=0).argmax(-1)
             wanted = list(first + np.flatnonzero(predicted == labels))[:1]
         else:
             wanted = [place for place in places if first <= place < first + len(images)]
-        found |= {place: (images[place - first], int(labels[place - first])) for place in wanted}
+        for place in wanted:
+            of_image = {name: values[place - first] for name, values in truth.items()}
+            found[place] = images[place - first], int(labels[place - first]), of_image
         first += len(images)
         if found and (places is None or len(found) == len(set(places))):
             break
@@ -121,8 +129,34 @@ def find_images(subject: Subject, files, index, split: str, data_dir, say) -> Im
             raise ValueError(f"no image of the {split} split is classified correctly; give --index or --image")
         raise ValueError(f"--index {places[-1]} is outside the {split} split, which has {first} images")
     order = index or list(found)
-    arrays, labels = zip(*(found[place] for place in order))
-    return Images(np.stack(arrays), [f"{split} image {place}" for place in order], list(labels))
+    arrays, labels, truths = zip(*(found[place] for place in order))
+    truth = {name: np.stack([of_image[name] for of_image in truths]) for name in truths[0]}
+    return Images(np.stack(arrays), [f"{split} image {place}" for place in order], list(labels), truth)
+
+
+class Stream:
+    """(images, labels, truth as in `Images`) of a split of the subject's data, a batch at a time.
+
+    limit: of images. Its length is that in batches.
+    """
+
+    def __init__(self, subject: Subject, split: str, data_dir=None, limit: int | None = None):
+        data = find_data(subject, data_dir)
+        self.batches = data.truth(split)
+        self.count = min(limit or math.inf, data.info.counts[split])
+
+    def __len__(self) -> int:
+        images, *_ = next(iter(self.batches))
+        return -(-self.count // len(images))
+
+    def __iter__(self) -> Iterator[tuple]:
+        left = self.count
+        for images, labels, truth in self.batches.as_numpy_iterator():
+            truth = datasets.truth_of(truth, images.shape[1:3])
+            yield images[:left], labels[:left], {name: values[:left] for name, values in truth.items()}
+            left -= len(images)
+            if left <= 0:
+                return
 
 
 def _from_file(subject: Subject, file: str, shape: tuple, say) -> np.ndarray:

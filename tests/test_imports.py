@@ -9,13 +9,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [  # from the ground up; a room may import from lower layers and from its own folder
     {"engine", "explanation", "resize", "data.sources", "data.records", "data.drawn"},
     {"rewire", "render", "data", "streams", "given", "localize"},
-    {"probe", "models"},
-    {"rules", "runs"},
+    {"probe", "models", "table"},
+    {"rules", "runs", "progress"},
     {"methods", "training"},
     {"api"},
     {"subjects", "inside", "metrics"},
-    {"question"},
-    {"looks", "maps"},
+    {"question", "comparing"},
+    {"looks", "maps", "side_by_side"},
     {"asking", "commands"},
     {"__init__"},
 ]

@@ -7,7 +7,7 @@ import pytest
 from conftest import gap_network
 
 import keras_actmaps as kam
-from keras_actmaps import question
+from keras_actmaps import progress
 
 
 class Terminal(io.StringIO):
@@ -27,13 +27,13 @@ def screen(monkeypatch):
 def explain(method="occlusion", images=7, **settings):
     probe = kam.Probe(gap_network((8, 8, 3)))
     pictures = np.random.default_rng(0).random((images, 8, 8, 3), "float32")
-    with question.reporting(probe, method):
+    with progress.reporting(probe, method):
         kam.explain(probe, pictures, method, batch_size=3, **settings)
 
 
 def test_a_long_method_shows_how_far_it_is_and_leaves_nothing(screen, monkeypatch):
     terminal = screen(Terminal())
-    monkeypatch.setattr(question, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
     explain(patch=4, stride=4)
     assert "occlusion" in terminal.getvalue() and "\n" not in terminal.getvalue()
     assert terminal.getvalue().split("\r")[-2].strip() == ""
@@ -43,7 +43,7 @@ def test_nothing_is_shown_for_what_is_quick_or_where_there_is_no_terminal(screen
     terminal = screen(Terminal())
     explain(patch=4, stride=4)
     assert terminal.getvalue() == ""
-    monkeypatch.setattr(question, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
     file = screen(io.StringIO())
     explain(patch=4, stride=4)
     assert file.getvalue() == ""

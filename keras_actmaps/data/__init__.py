@@ -22,11 +22,12 @@ from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
 from keras_actmaps.data.records import Data, Info
 from keras_actmaps.data.sources import DataUnavailable, is_prepared
-from keras_actmaps.data.truth import boxes, masks
+from keras_actmaps.data.truth import boxes, masks, truth_of
 
 DATASETS = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
 
-__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "boxes", "default", "is_prepared", "load", "masks"]
+__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "boxes", "default", "is_prepared", "load", "masks",
+           "truth_of"]  # fmt: skip
 
 
 def load(name: str, data_dir=None, **settings) -> Data:

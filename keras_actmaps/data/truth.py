@@ -35,6 +35,12 @@ def boxes(truth: Mapping[str, np.ndarray], space: tuple[int, int]) -> np.ndarray
     return _cells(truth["position"], space)
 
 
+def truth_of(truth: Mapping[str, np.ndarray], space: tuple[int, int]) -> dict[str, np.ndarray]:
+    """{"masks": (N,H,W), "boxes": (N,4)}, or what of these the data set knows; truth, space: as for `masks`."""
+    keys = {"masks": (masks, "mask"), "boxes": (boxes, "head_box")}
+    return {name: find(truth, space) for name, (find, key) in keys.items() if key in truth or "position" in truth}
+
+
 def _cells(positions, space: tuple[int, int]) -> np.ndarray:
     height, width = (side // 2 for side in space)
     tops, lefts = np.asarray(positions) // 2 * height, np.asarray(positions) % 2 * width

@@ -33,7 +33,7 @@ def best_images(model, dataset: Iterable, targets, layer=None, batch_size: int =
     """
     probe = as_probe(model, layer)
     best = None
-    for images, _ in gathered(dataset, len(probe.input_shape), batch_size):
+    for images, *_ in gathered(dataset, len(probe.input_shape), batch_size):
         images = probe.images(images)
         if best is None:
             size, units = len(images), find_units(probe, targets, layer is not None, images[:1])

@@ -64,7 +64,7 @@ def fetch(model, dataset: Iterable, indices: np.ndarray, batch_size: int = 64) -
     The data set is read once more, up to the last of them; ValueError where it ends before.
     """
     probe, wanted, found, first = as_probe(model), np.unique(indices), [], 0
-    for images, labels in gathered(dataset, len(probe.input_shape), batch_size):
+    for images, labels, _ in gathered(dataset, len(probe.input_shape), batch_size):
         inside = wanted[(wanted >= first) & (wanted < first + len(images))] - first
         if len(inside):
             found += zip(probe.images(images[inside]), [None] * len(inside) if labels is None else labels[inside])
@@ -111,7 +111,7 @@ def find_channels(probe: Probe, path: str, channels=None) -> np.ndarray:
 def _batches(probe: Probe, dataset: Iterable, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
     """(images of one size, how many of them are real) of a stream."""
     size = None
-    for images, _ in gathered(dataset, len(probe.input_shape), batch_size):
+    for images, *_ in gathered(dataset, len(probe.input_shape), batch_size):
         images = probe.images(images)
         size = size or even_size(batch_size, len(images))
         for (batch,), real in engine.batches([images], size):

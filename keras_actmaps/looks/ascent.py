@@ -11,7 +11,8 @@ from keras_actmaps.explanation import save_arrays
 from keras_actmaps.inside.ascent import STRETCH, Climb, Stage, stages
 from keras_actmaps.inside.best import Best, best_images
 from keras_actmaps.methods.kinds import check_count
-from keras_actmaps.question import Question, progress
+from keras_actmaps.progress import progress
+from keras_actmaps.question import Question
 
 MOST_CLASSES, MOST_CHANNELS = 40, 15  # of one picture, where none are named
 STARTS = ("noise", "image")

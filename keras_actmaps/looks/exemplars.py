@@ -11,7 +11,8 @@ from keras_actmaps.inside import exemplars as inside
 from keras_actmaps.inside.projections import boxes, projections
 from keras_actmaps.inside.ranking import Exemplars
 from keras_actmaps.methods.kinds import check_count
-from keras_actmaps.question import Question, progress
+from keras_actmaps.progress import progress
+from keras_actmaps.question import Question
 
 MOST_CHANNELS = 8  # of one picture, where none are named
 

@@ -107,6 +107,7 @@ def sampled(
         batch = perturb(images[image_of], sample_of).astype("float32", copy=False)
         asked = targets if callable(targets) else targets[image_of]
         maps, _, scores = (engine.to_numpy(tensor)[:real] for tensor in probe.ask(program, batch, asked, **settings))
+        probe.ran(real - len(batch))
         yield image_of[:real], sample_of[:real], maps, scores
         probe.report(real, len(which))
 

@@ -1,8 +1,9 @@
 """What metrics are made of: which way is better, the question they ask checked, the score they take.
 
-A metric is a function with a mark that tables read: `better`, "higher" or "lower".
+A metric is a function with marks that tables read: `better`, "higher" or "lower"; `of_set`'s where it is one of a set.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from keras import ops
 
 from keras_actmaps.api import as_probe
 from keras_actmaps.explanation import Explanation, single_maps
-from keras_actmaps.methods.kinds import check_count
+from keras_actmaps.methods.kinds import check_count, settings_of
 from keras_actmaps.methods.masking import space_of
 
 SCORES = ("logit", "softmax", "sigmoid")
@@ -26,6 +27,25 @@ def lower_is_better(metric: Callable) -> Callable:
     """Mark a metric of which less is better."""
     metric.better = "lower"
     return metric
+
+
+def of_set(joined: Callable) -> Callable:
+    """A metric whose values hang on all images of a set, from what each image adds.
+
+    It decorates `parts(explanation, truth, *, setting=default, ...) -> (N, ...)`, which a batch at a time can be asked
+    for, as the mark `parts`; `joined(parts, **settings) -> (N,)`, its mark too, is asked once, of all of them.
+    """
+
+    def mark(parts: Callable) -> Callable:
+        @functools.wraps(parts)
+        def metric(*given, **settings):
+            return joined(parts(*given, **settings), **settings_of(parts) | settings)
+
+        metric.parts = parts
+        metric.joined = lambda found, **settings: joined(found, **settings_of(parts) | settings)
+        return metric
+
+    return mark
 
 
 def question(model, images, explanation: Explanation, targets=None, batch_size: int = 32, layer=None):

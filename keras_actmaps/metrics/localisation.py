@@ -13,9 +13,10 @@ import numpy as np
 from keras_actmaps.explanation import Explanation, single_maps
 from keras_actmaps.localize import THRESHOLDS, best_overlaps, check_threshold, iou_of, true_boxes, widened
 from keras_actmaps.localize import boxes as boxes_of
-from keras_actmaps.metrics.kinds import higher_is_better
+from keras_actmaps.metrics.kinds import higher_is_better, of_set
 from keras_actmaps.metrics.ranks import in_top
 
+LEVELS = 1000  # of a map, as in the program of the paper of pixel_average_precision
 PARTS = {"positive": lambda values: np.maximum(values, 0), "absolute": np.abs, "squared": np.square}
 
 
@@ -77,27 +78,32 @@ def rank_accuracy(explanation: Explanation, masks, *, part: str = "positive") ->
     return _with_truth(truth, inside / np.maximum(count, 1))
 
 
+def _precision(counts: np.ndarray, **_) -> np.ndarray:
+    """(N,) from (N,2,levels): the pixels of each level in the mask, and all of them."""
+    inside = counts[:, 0].astype("float64")
+    above = counts[..., ::-1].sum(0, dtype="int64").cumsum(1)[:, ::-1]
+    precision = above[0] / np.maximum(above[1], 1)
+    known = inside.any(axis=1)
+    shares = (inside * precision).sum(1) * known.sum() / max(inside.sum(), 1)
+    return np.where(known, shares, np.nan)
+
+
 @higher_is_better
+@of_set(_precision)
 def pixel_average_precision(explanation: Explanation, masks) -> np.ndarray:
     """PxAP, each image's part in it (Choe et al. 2020): its mean over the images is that of the set.
 
-    PxAP = sum_t precision(t) (recall(t) - recall(t-)), over all pixels of all images at once and all thresholds t from
-    above, each map's positive part divided by its maximum. Image n's part is the precision at its mask's pixels, summed
-    over these, by the mean size of a mask; above 1 where its mask is large. Give all images of the set at once.
-    The paper counts thresholds in steps, and stretches each map from its minimum. Explanation, (N,H,W) -> (N,).
+    PxAP = sum_t precision(t) (recall(t) - recall(t-)), over all pixels of all images at once and the thresholds t =
+    0, 0.001, ..., 1 of each map's positive part divided by its maximum. Image n's part is the precision at its mask's
+    pixels, summed over these, by the mean size of a mask; above 1 where its mask is large. Give all images of the set
+    at once. The paper stretches each map from its minimum. Explanation, (N,H,W) -> (N,).
     """
     values, truth = _paired(explanation, masks)
-    known = truth.any(axis=1)
-    shares = np.full(len(values), np.nan)
-    if known.any():
-        mass = _part(values[known], "positive")
-        levels, level_of = np.unique(mass / mass.max(axis=1, keepdims=True), return_inverse=True)
-        level_of = level_of.reshape(mass.shape)
-        above = [np.bincount(level_of[kind], minlength=len(levels))[::-1].cumsum()[::-1]
-                 for kind in (truth[known], np.ones_like(truth[known]))]  # fmt: skip
-        precision = above[0] / above[1]
-        shares[known] = (precision[level_of] * truth[known]).sum(1) * known.sum() / truth.sum()
-    return shares
+    mass = _part(values, "positive")
+    levels = (mass / mass.max(axis=1, keepdims=True) * LEVELS).astype(int)
+    counts = [[np.bincount(row[kept], minlength=LEVELS + 1) for kept in (true, slice(None))]
+              for row, true in zip(levels, truth)]  # fmt: skip
+    return np.array(counts, "uint32") * truth.any(axis=1)[:, None, None]
 
 
 @higher_is_better
@@ -115,7 +121,16 @@ def box_iou(explanation: Explanation, boxes, *, threshold: float | str = 0.15, l
                      for some, true in pairs])  # fmt: skip
 
 
+def _accuracy(overlaps: np.ndarray, *, levels, **_) -> np.ndarray:
+    """(N,) from the overlaps (N,T) at each threshold."""
+    hits = np.stack([level <= overlaps.T for level in levels])
+    best = hits.sum(2).argmax(1)
+    shares = hits[np.arange(len(levels)), best].mean(0)
+    return np.where(np.isnan(overlaps[:, 0]), np.nan, shares)
+
+
 @higher_is_better
+@of_set(_accuracy)
 def max_box_accuracy(
     explanation: Explanation, boxes, *, levels=(0.3, 0.5, 0.7), thresholds=THRESHOLDS, largest: bool = False
 ) -> np.ndarray:
@@ -130,11 +145,7 @@ def max_box_accuracy(
     """
     for level in levels:
         check_threshold(level)
-    overlaps = best_overlaps(explanation, boxes, thresholds, largest)
-    hits = np.stack([overlaps >= level for level in levels])
-    best = hits.sum(2).argmax(1)
-    shares = hits[np.arange(len(levels)), best].mean(0)
-    return np.where(np.isnan(overlaps[0]), np.nan, shares)
+    return best_overlaps(explanation, boxes, thresholds, largest).T
 
 
 def _paired(explanation: Explanation, masks) -> tuple[np.ndarray, np.ndarray]:

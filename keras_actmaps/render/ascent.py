@@ -10,7 +10,8 @@ from matplotlib.animation import PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_actmaps.render.figures import grid_of, show
+from keras_actmaps.explanation import whole
+from keras_actmaps.render.figures import grid_of, in_lines, show
 from keras_actmaps.render.images import pixels
 
 COLUMNS = 5
@@ -34,20 +35,19 @@ def ascent_figure(images, titles: Sequence[str], real=None, real_titles=None, ca
     return figure
 
 
-def film(frames: Iterable[np.ndarray], titles: Sequence[str], captions: Sequence[str], path: str | os.PathLike) -> Path:
+def film(
+    frames: Iterable[np.ndarray], titles: Sequence[str], captions: Sequence[str], path: str | os.PathLike, speed=SPEED
+) -> Path:
     """Write images (K,H,W,C), one time after another, as a GIF or an MP4 (VP9), whole or not at all.
 
-    captions: one a frame. ValueError for another kind of file, OSError where it cannot be written.
+    captions: one a frame. speed: frames a second. ValueError for another kind of file, OSError where it cannot be
+    written.
     """
     path = Path(path)
     check_film(path.suffix[1:])
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     write = _gif if path.suffix == ".gif" else _mp4
-    try:
-        write(_drawn(frames, titles, captions), temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as temporary:
+        write(_drawn(frames, titles, captions, speed), temporary, speed)
     return path
 
 
@@ -61,10 +61,11 @@ def _columns(count: int) -> int:
     return min(count, MANY_COLUMNS if count >= MANY else COLUMNS)
 
 
-def _drawn(frames, titles, captions):
+def _drawn(frames, titles, captions, speed: int):
     """The same figure, with each frame in its turn, and with the last again and again for its rest."""
     columns = _columns(len(titles))
     figure, axes = grid_of(-(-len(titles) // columns), columns, "")
+    captions = [in_lines(caption, 0.92 * figure.get_figwidth()) for caption in captions]
     head = figure.suptitle(captions[0], fontsize=10)
     canvas = FigureCanvasAgg(figure)
     panels = axes.ravel()[: len(titles)]
@@ -78,12 +79,12 @@ def _drawn(frames, titles, captions):
         canvas.draw()
         figure.set_layout_engine("none")  # the places of the first frame are those of all
         yield figure
-    for _ in range(REST * SPEED):
+    for _ in range(REST * speed):
         yield figure
 
 
-def _gif(figures, path: Path) -> None:
-    writer = PillowWriter(SPEED)
+def _gif(figures, path: Path, speed: int) -> None:
+    writer = PillowWriter(speed)
     for number, figure in enumerate(figures):
         if number == 0:
             writer.setup(figure, path, DOTS)
@@ -91,7 +92,7 @@ def _gif(figures, path: Path) -> None:
     writer.finish()
 
 
-def _mp4(figures, path: Path) -> None:
+def _mp4(figures, path: Path, speed: int) -> None:
     writer = None
     for figure in figures:
         figure.set_dpi(DOTS)
@@ -99,7 +100,7 @@ def _mp4(figures, path: Path) -> None:
         frame = np.asarray(figure.canvas.buffer_rgba())[..., :3]
         height, width = (side - side % 2 for side in frame.shape[:2])  # which the format asks for
         if writer is None:
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), SPEED, (width, height))
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"vp09"), speed, (width, height))
         writer.write(cv2.cvtColor(frame[:height, :width], cv2.COLOR_RGB2BGR))
     writer.release()
     if not path.is_file():

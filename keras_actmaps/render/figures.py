@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from keras_actmaps.explanation import Explanation
+from keras_actmaps.explanation import Explanation, whole
 from keras_actmaps.render.boxes import framed
 from keras_actmaps.render.colours import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
@@ -97,20 +97,15 @@ def originals(images, titles: Sequence[str], caption: str = "") -> Figure:
 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
     """Write a PNG, whole or not at all; OSError where that cannot be done."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return Path(path)
 
 
-def grid_of(rows: int, columns: int, caption: str):
-    """A figure and its (rows, columns) panels without axes."""
-    width = PANEL * columns + 0.8
-    figure = Figure(figsize=(width, PANEL * rows + 0.5), layout="constrained")
+def grid_of(rows: int, columns: int, caption: str, panel: tuple[float, float] = (PANEL, PANEL)):
+    """A figure and its (rows, columns) panels, (width, height) in inches each, without axes."""
+    width = panel[0] * columns + 0.8
+    figure = Figure(figsize=(width, panel[1] * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for panel in axes.ravel():
         panel.set_axis_off()

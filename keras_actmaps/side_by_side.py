@@ -1,0 +1,68 @@
+"""Methods side by side for explain.py: one figure, one table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from keras_actmaps import comparing, render
+from keras_actmaps.explanation import Explanation, whole
+from keras_actmaps.methods import METHODS
+from keras_actmaps.methods.kinds import check_count, settings_of
+from keras_actmaps.metrics import choosing, named
+from keras_actmaps.question import Question
+from keras_actmaps.subjects import Stream
+from keras_actmaps.table import Table
+
+DRAWN, LIMIT = 4, 100  # images in the figure, and in the table, where none are named
+
+
+def check(names: Sequence[str], metrics: str | None, limit: int | None, are_named: bool) -> None:
+    """ValueError for what cannot be compared."""
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(f"{name} gives no maps to compare; there are: {', '.join(METHODS)}")
+    for name in [] if metrics in (None, "all") else metrics.split(","):
+        named(name)
+    if limit is not None:
+        check_count("limit", limit)
+        if are_named:
+            raise ValueError("give --limit, or --index or --image, not both")
+
+
+def write(
+    asked: Question, names: Sequence[str], settings: dict, metrics: str | None, limit: int | None, lenient: bool
+) -> list[Path]:
+    """The figure of the first images, the tables, and each method's maps of the images in the figure.
+
+    The images are those that were named; without any, the first `limit` of the split. lenient: a method that does not
+    fit is said and left out.
+    """
+    shown, stream = asked, None
+    if not (asked.image or asked.index):
+        stream = Stream(asked.subject, asked.split, asked.data_dir, limit or LIMIT)
+        shown = replace(asked, index=list(range(min(DRAWN, stream.count))))
+    images = shown.images
+    stream = stream or [(images.arrays, None, images.truth)]
+    columns = choosing.fitting(images.truth) if metrics == "all" else metrics and metrics.split(",")
+    rows = [
+        (name, {key: value for key, value in settings.items() if key in settings_of(METHODS[name])}) for name in names
+    ]
+    skip = (lambda name, error: asked.say(f"{name} does not fit: {error}")) if lenient else None
+    explanations, table = comparing.compare(
+        asked.probe_at_layer, stream, rows, columns, targets=asked.target, keep=len(images.arrays), skip=skip
+    )
+    return _written(shown, explanations, table)
+
+
+def _written(shown: Question, explanations: list[Explanation], table: Table) -> list[Path]:
+    folder, masks = shown.folder, shown.images.truth.get("masks")
+    titles = [f"{source}\n{title}" for source, title in zip(shown.images.sources, shown.titles)]
+    caption = shown.caption("")
+    figure = render.comparison_figure(explanations, shown.pixels, table, titles, caption, shown.colours, masks)
+    written = [render.save(figure, folder / "compare.png"), table.save_csv(folder / "compare.csv")]
+    texts = {"compare.md": table.markdown(), "compare.html": table.html("Methods side by side", "compare.png")}
+    for name, text in texts.items():
+        with whole(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        written.append(folder / name)
+    return written + [explanation.save(folder / f"{explanation.method}.npz") for explanation in explanations]
