@@ -35,7 +35,8 @@ def write(asked: Question, explanations: list[Explanation], sheet: bool) -> list
         written.append(explanation.save(asked.folder / f"{explanation.method}.npz"))
         words = [f"{title}\nmap for {asked.subject.name(int(target))}, logit {score:.1f}"
                  for title, target, score in zip(asked.titles, single.targets, single.scores)]  # fmt: skip
-        figure = render.picture(single, asked.pixels, words, _caption(asked, single), asked.alpha, asked.colours, found)
+        caption, truth = _caption(asked, single), asked.images.truth.get("boxes")
+        figure = render.picture(single, asked.pixels, words, caption, asked.alpha, asked.colours, found, truth)
         written.append(render.save(figure, asked.folder / f"{explanation.method}.png"))
     if asked.boxes is not None and singles:
         written.append(_table(asked, singles, boxes))
@@ -65,8 +66,11 @@ def _panels(asked: Question, panels: Explanation):
 
 def _caption(asked: Question, explanation: Explanation) -> str:
     at = f" at layer {explanation.layer}" if explanation.layer else ""
+    if asked.boxes is None:
+        return asked.caption(explanation.method + at)
     level = "Otsu's level" if asked.boxes == "otsu" else f"{asked.boxes} of the maximum"
-    return asked.caption(explanation.method + at + (f" · box above {level}" if asked.boxes is not None else ""))
+    true = " · white: the true box" if "boxes" in asked.images.truth else ""
+    return asked.caption(f"{explanation.method}{at} · box above {level}{true}")
 
 
 def _table(asked: Question, singles: list[Explanation], boxes: list) -> Path:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from keras_actmaps.explanation import Explanation
 from keras_actmaps.render.colours import colours_of, scale_of
-from keras_actmaps.render.figures import FONT, PANEL, grid_of, show
+from keras_actmaps.render.figures import LETTERS, PANEL, grid_of, show
 from keras_actmaps.render.images import pixels
 
 SMALL, LINE = 1.7, 0.13  # inches: a panel where there are many, a line under it
@@ -29,7 +29,7 @@ def comparison_figure(
     drawn = pixels(images)
     columns = len(explanations) + 1
     side = SMALL if columns > MANY else PANEL
-    height = side + 0.6 + LINE * (len(table.metrics) + 1)
+    height = side + 0.6 + LINE * len(table.metrics)
     caption = " · ".join(filter(None, [caption, SCALE, "" if masks is None else "outlined: where the thing is"]))
     figure, axes = grid_of(len(drawn), columns, caption, (side, height))
     below = LINE * len(table.metrics) / figure.get_figheight()  # the lines under the last row, which no layout sees
@@ -41,7 +41,7 @@ def comparison_figure(
             values = explanation.maps[number]
             scale = scale_of(values, explanation.maps)
             panel.imshow(values, cmap=colours_of(scale, colormap), norm=scale)
-            panel.set_title(fill(table.methods[row], int(side * 11)), **FONT)
+            panel.set_title(fill(table.methods[row], int(side * LETTERS)), fontsize=8)
             if masks is not None:
                 _outline(panel, masks[number])
             _write(panel, table.metrics, table.values[row, :, number], winners[row], side)

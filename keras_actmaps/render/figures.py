@@ -16,19 +16,26 @@ from keras_actmaps.render.colours import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
 
 PANEL = 2.6  # inches
-LETTERS = 12  # of a title, to an inch
+LETTERS = 12.5  # of a title, to an inch
 FONT = {"fontsize": 9}
 
 
 def picture(
-    explanation: Explanation, images, titles: Sequence[str], caption="", alpha=0.5, colormap="turbo", boxes=None
+    explanation: Explanation,
+    images,
+    titles: Sequence[str],
+    caption="",
+    alpha=0.5,
+    colormap="turbo",
+    boxes=None,
+    truth=None,
 ) -> Figure:
     """A row an image: the image with its title, the map with a colour bar in raw numbers, the overlay.
 
-    boxes: those of each image, as of `kam.boxes`, drawn into the overlay.
+    boxes: those of each image, as of `kam.boxes`, drawn into the overlay. truth: the true ones; see `framed`.
     """
     drawn, over = pixels(images), overlay(explanation, images, alpha, colormap)
-    over = over if boxes is None else framed(over, boxes)
+    over = over if boxes is None else framed(over, boxes, truth)
     figure, axes = grid_of(len(drawn), 3, caption)
     for row, (image, title) in enumerate(zip(drawn, titles)):
         show(axes[row, 0], image, title)
