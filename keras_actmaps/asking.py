@@ -39,7 +39,7 @@ def answer(
     """Explain, then write; returns the paths written. ValueError or OSError says what the user can mend."""
     names = parse_names(method, METHODS if compare else TABLE)
     if compare:
-        side_by_side.check(names, metrics, limit, bool(image or index))
+        side_by_side.check(metrics, limit, bool(image or index))
     elif metrics or limit is not None:
         raise ValueError("--metrics and --limit are for --compare")
     given = parse_settings(settings, names)
@@ -54,14 +54,14 @@ def answer(
     wanted = find_target(subject, probe, target) if probe else None
     asked = Question(subject, probe, _writable(output), wanted, layer, image, index, split, data_dir, colormap, alpha,
                      say, threshold)  # fmt: skip
+    everything = method == "all"
     if compare:
-        written = side_by_side.write(asked, names, given, metrics, limit, lenient=method == "all")
-        say(f"wrote {', '.join(map(str, written))}")
-        return written
-    explanations, looked = _ask(asked, names, given, lenient=method == "all")
-    more = f"; maps for {maps.target_in_words(asked)}" if explanations else ""
-    written = [_originals(asked, more)] if asked.has_images else []
-    written += maps.write(asked, explanations, sheet=method == "all") + looked
+        written = side_by_side.write(asked, names, given, metrics, limit, lenient=everything)
+    else:
+        explanations, looked = _ask(asked, names, given, lenient=everything)
+        more = f"; maps for {maps.target_in_words(asked)}" if explanations else ""
+        written = [_originals(asked, more)] if asked.has_images else []
+        written += maps.write(asked, explanations, sheet=everything) + looked
     say(f"wrote {', '.join(map(str, written))}")
     return written
 

@@ -128,17 +128,9 @@ def compare(
 def _answer(probe: Probe, images, row: Asked, columns: list[Asked], targets, truth: dict, kept: int | None) -> Answer:
     """One method's maps of one batch, measured."""
     explanation, seconds, passes = _timed(probe, images, row, targets)
-    question = {"targets": targets} if callable(targets) else {}
-    found = []
-    for column in columns:
-        metric = named(column.name)
-        needs = choosing.needs(metric)
-        metric = getattr(metric, "parts", metric)
-        if "model" in needs:
-            values = metric(probe, images, explanation, batch_size=probe.batch_size, **question, **column.settings)
-        else:
-            values = metric(explanation, *(truth[what] for what in needs[1:]), **column.settings)
-        found.append(values)
+    given = probe, images, explanation, truth, targets, probe.batch_size
+    metrics = [(named(column.name), column.settings) for column in columns]
+    found = [choosing.ask(getattr(metric, "parts", metric), *given, **settings) for metric, settings in metrics]
     return Answer(_each(explanation, lambda part: part[:kept]), found, seconds, passes)
 
 

@@ -16,11 +16,8 @@ from keras_actmaps.table import Table
 DRAWN, LIMIT = 4, 100  # images in the figure, and in the table, where none are named
 
 
-def check(names: Sequence[str], metrics: str | None, limit: int | None, are_named: bool) -> None:
-    """ValueError for what cannot be compared."""
-    for name in names:
-        if name not in METHODS:
-            raise ValueError(f"{name} gives no maps to compare; there are: {', '.join(METHODS)}")
+def check(metrics: str | None, limit: int | None, are_named: bool) -> None:
+    """ValueError for metrics that there are not, and for a limit that means nothing; are_named: the images."""
     for name in [] if metrics in (None, "all") else metrics.split(","):
         named(name)
     if limit is not None:

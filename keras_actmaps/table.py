@@ -106,20 +106,21 @@ class Table:
         yield ["method", *marked, "time an image", "passes"]
         for number, method in enumerate(self.methods):
             cells = [bold(text) if is_best else text for text, is_best in zip(self.texts(number), self.best[number])]
-            yield [safe(method), *cells, duration(self.seconds[number]), _short(self.passes[number])]
+            yield [safe(method), *cells, duration(self.seconds[number]), short(self.passes[number])]
 
     def texts(self, number: int) -> list[str]:
         """A method's means and standard errors as texts."""
         pairs = zip(self.mean[number], self.error[number])
-        return [_short(mean) + (f" ± {_short(error, 2)}" if np.isfinite(error) else "") for mean, error in pairs]
+        return [short(mean) + (f" ± {short(error, 2)}" if np.isfinite(error) else "") for mean, error in pairs]
 
 
 def duration(seconds: float) -> str:
     """`12 ms` or `3.4 s`."""
-    return f"{_short(seconds)} s" if seconds >= 1 else f"{_short(1000 * seconds)} ms"
+    return f"{short(seconds)} s" if seconds >= 1 else f"{short(1000 * seconds)} ms"
 
 
-def _short(value: float, digits: int = 3) -> str:
+def short(value: float, digits: int = 3) -> str:
+    """A number to so many digits, a large one whole; a dash for none."""
     if not np.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"

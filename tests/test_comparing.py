@@ -106,7 +106,7 @@ def test_targets_are_those_asked_for():
 def test_passes_are_counted_without_padding_and_time_without_compiling():
     rows = ["gradcam", ("occlusion", {"patch": 4, "stride": 4}), ("rise", {"samples": 9, "cells": 3}), "guided_gradcam"]
     for given in (IMAGES, stream(4, 3)):
-        _, table = kam.compare(NETWORK, given, rows, ["sparseness"], batch_size=4)
+        _, table = kam.compare(NETWORK, given, rows, ["sparseness"], batch_size=5)
         # the predicted class is asked for first; occlusion asks for the whole image and 3 x 4 patches
         assert table.passes.tolist() == [1, 1 + 1 + 12, 1 + 9, 1 + 2]
         assert (table.seconds > 0).all() and (table.seconds < 10).all()

@@ -25,7 +25,7 @@ def occlusion(probe, images, targets, *, patch=None, stride=None, fill="zero"):
 
     patch: its side, or (height, width); by default an eighth of each side, one feature of a table. stride: the step
     from patch to patch, at most a patch; by default half of it. fill: as the baseline of `baseline_for`.
-    Cost: a forward pass a patch; by default 225 an image.
+    Cost: a forward pass a patch; by default 225 an image, some more where the patch has an odd side.
     Fails: hides one place at a time, so evidence that is there twice goes unseen; the patch is itself a sight.
     """
     patches = windows(images, patch, stride)

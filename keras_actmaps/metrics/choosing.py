@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from keras_actmaps.methods.kinds import settings_of
 from keras_actmaps.metrics import METRICS, named
 
@@ -14,6 +16,20 @@ def needs(metric: Callable) -> list[str]:
     """What a metric is called with: model, images, explanation; or explanation, and masks or boxes."""
     parameters = inspect.signature(metric).parameters.values()
     return [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+
+
+def ask(
+    metric: Callable, probe, images, explanation, truth: Mapping, targets=None, batch_size: int = 32, **settings
+) -> np.ndarray:
+    """A metric, or the `parts` of one of a set, asked with what it needs.
+
+    truth: {"masks": ..., "boxes": ...}, or what of these is known. targets: a function, where one was explained.
+    """
+    needed = needs(metric)
+    if "model" not in needed:
+        return metric(explanation, *(truth[what] for what in needed[1:]), **settings)
+    question = {"targets": targets} if callable(targets) else {}
+    return metric(probe, images, explanation, batch_size=batch_size, **question, **settings)
 
 
 def check(name: str, settings: Mapping) -> None:

@@ -1,0 +1,163 @@
+"""Measure the numbers of docs/report.md: python -m docs.make_report --runs runs/grid runs/cifar10 runs/pets.
+
+For each run all methods by faithfulness, localisation where the data set knows the truth, sanity and time: tables as
+CSV in docs/report/ and in the page between its marks, and a plot. `--drawn RUN` draws the page's picture of maps.
+"""
+
+import argparse
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+import keras_actmaps as kam
+from keras_actmaps import asking, comparing, runs, subjects
+from keras_actmaps.explanation import save_rows
+from keras_actmaps.metrics import parameter_randomisation
+from keras_actmaps.table import Table
+
+PAGE, FOLDER = Path(__file__).with_name("report.md"), Path(__file__).with_name("report")
+FAITHFULNESS = ["deletion", "insertion", "road", "average_drop", ("infidelity", {"samples": 32})]
+OF_MASKS = ["pointing_game", "energy_pointing", "rank_accuracy", "pixel_average_precision"]
+OF_BOXES = ["box_iou", "max_box_accuracy"]
+FEWER = {  # passes, for the sanity check, which explains each image once more for every layer
+    "rise": {"samples": 500},
+    "lime": {"samples": 250},
+    "kernel_shap": {"samples": 250},
+    "extremal_perturbation": {"steps": 50},
+}
+SHOWN = "gradcam,cam,lrp,integrated_gradients,saliency,guided_backprop,occlusion,rise"
+
+
+def measured(run: runs.Run, count: int) -> Table:
+    """All methods on the first images of the test split."""
+    subject = subjects.Subject(run.model(), run=run)
+    stream = subjects.Stream(subject, "test", limit=count)
+    _, _, truth = next(iter(stream))
+    metrics = FAITHFULNESS + OF_MASKS * ("masks" in truth) + OF_BOXES * ("boxes" in truth) + ["sparseness"]
+
+    def skip(name, error):
+        print(f"{run.path.name}: {name} does not fit: {error}")
+
+    return comparing.compare(subject.model, stream, list(kam.METHODS), metrics, keep=0, skip=skip).table
+
+
+def randomised(run: runs.Run, count: int, methods) -> dict:
+    """For each method the layers, the top first, and how alike its maps stay: {method: (layers, ssim, spearman)}."""
+    images, *_ = next(iter(subjects.Stream(subjects.Subject(None, run=run), "test", limit=count)))
+    found = {}
+    for method in methods:
+        result = parameter_randomisation(run.model(), images, method, **FEWER.get(method, {}))
+        found[method] = result.layers, result.ssim, result.spearman
+        keras.backend.clear_session()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", nargs="*", default=[])
+    parser.add_argument("--images", type=int, nargs="*", default=[200, 64, 32], help="of each run")
+    parser.add_argument("--sanity-images", type=int, nargs="*", default=[16, 8, 8], help="likewise")
+    parser.add_argument("--drawn", help="a drawn-grid run, for the picture")
+    arguments = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    for path, count, few in zip(arguments.runs, arguments.images, arguments.sanity_images):
+        run = runs.open_run(path)
+        name = run.record["dataset"]
+        table = measured(run, count)
+        table.save_csv(FOLDER / f"{name}.csv")
+        write(f"{name} faithfulness", columns(table, [*FAITHFULNESS, "sparseness"]).markdown())
+        if len(table.metrics) > len(FAITHFULNESS) + 1:
+            write(f"{name} localisation", columns(table, OF_MASKS + OF_BOXES).markdown())
+        found = randomised(run, few, table.methods)
+        save_rows(FOLDER / f"{name}_sanity.csv", sanity_rows(found))
+        write(f"{name} sanity", sanity_table(found))
+        sanity_plot(found, name).savefig(FOLDER / f"{name}_sanity.png", dpi=110)
+    if arguments.drawn:
+        picture(arguments.drawn)
+
+
+def columns(table: Table, metrics: list) -> Table:
+    """A table of some of its metrics."""
+    names = [metric if isinstance(metric, str) else comparing.Asked(*metric).label for metric in metrics]
+    places = [table.metrics.index(name) for name in names if name in table.metrics]
+    better = tuple(table.better[place] for place in places)
+    return replace(table, metrics=tuple(names), better=better, values=table.values[:, places])
+
+
+def sanity_rows(found: dict) -> list:
+    rows = [("method", "randomised down to", "ssim", "ssim error", "spearman", "spearman error")]
+    for method, (layers, *measures) in found.items():
+        for number, layer in enumerate(layers):
+            pairs = [(part[number].mean(), error_of(part[number])) for part in measures]
+            rows.append((method, layer, *(f"{value:.4f}" for pair in pairs for value in pair)))
+    return rows
+
+
+def sanity_table(found: dict) -> str:
+    """SSIM and rank correlation when the top layer, half of the layers and all are random."""
+    lines = ["| method | the top layer | half of the layers | all layers |", "| --- | ---: | ---: | ---: |"]
+    for method, (layers, ssim, spearman) in found.items():
+        cells = [f"{ssim[place].mean():.2f} / {spearman[place].mean():.2f}"
+                 for place in (0, (len(layers) - 1) // 2, len(layers) - 1)]  # fmt: skip
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    count = next(iter(found.values()))[1].shape[1]
+    return "\n".join(lines) + f"\n\n{count} images; SSIM / Spearman's rank correlation with the trained model's maps.\n"
+
+
+def sanity_plot(found: dict, name: str) -> Figure:
+    """Methods by layers, coloured by rank correlation."""
+    layers = next(iter(found.values()))[0]
+    values = np.array([spearman.mean(1) for _, _, spearman in found.values()])
+    figure = Figure(figsize=(1.6 + 0.62 * len(layers) + 1.6, 0.8 + 0.24 * len(found)), layout="constrained")
+    panel = figure.subplots()
+    image = panel.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        panel.text(
+            column,
+            row,
+            f"{value:.2f}",
+            ha="center",
+            va="center",
+            fontsize=6,
+            color="white" if abs(value) > 0.6 else "black",
+        )
+    panel.set_xticks(range(len(layers)), layers, rotation=45, ha="right", fontsize=7)
+    panel.set_yticks(range(len(found)), found, fontsize=7)
+    panel.set_xlabel("random from the top down to this layer", fontsize=8)
+    panel.set_title(f"{name}: rank correlation with the trained model's maps", fontsize=9)
+    figure.colorbar(image, ax=panel, fraction=0.05)
+    return figure
+
+
+def picture(run: str) -> None:
+    """The page's picture: methods on drawn grids."""
+    folder = FOLDER / ".drawn"
+    asking.answer(SHOWN, run=run, output=str(folder), compare=True, index=[0, 4, 7])
+    (folder / "compare.png").replace(PAGE.parent / "pictures" / "compare.png")
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def write(name: str, text: str) -> None:
+    """A part of the page between its marks."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
+    page = PAGE.read_text()
+    if not marks.search(page):
+        raise ValueError(f"docs/report.md has no place for {name!r}")
+    PAGE.write_text(marks.sub(lambda found: f"{found[1]}{text}{found[2]}", page))
+
+
+def error_of(values: np.ndarray) -> float:
+    return values.std(ddof=1) / np.sqrt(len(values))
+
+
+if __name__ == "__main__":
+    main()
