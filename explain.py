@@ -25,6 +25,8 @@ def parse(arguments=None) -> argparse.Namespace:
     add("--alpha", type=float, default=0.5, help="of the map over the image, 0 to 1 (default: 0.5)")
     add("--boxes", nargs="?", const="0.15", metavar="THRESHOLD", help="draw a box around the largest part of each map "
         "above a fraction of its maximum, or otsu, and write boxes.csv (default, where given alone: 0.15)")  # fmt: skip
+    add("--engine", choices=["keras_actmaps", "tf-explain"], default="keras_actmaps", help="whose code computes and "
+        "draws: this project's, or the original tf-explain's where it still works")  # fmt: skip
     add("--compare", action="store_true", help="one figure and one table of the methods, compare.png, .csv, .md, .html")
     add("--metrics", help="of the table, separated by commas, or all (default: a few that fit the data)")
     add("--limit", type=int, help="with --compare: images of the split, where none are named (default: 100)")

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from keras_actmaps import localize, maps, render, side_by_side
+from keras_actmaps import localize, maps, originals, render, side_by_side
 from keras_actmaps.explanation import Explanation
 from keras_actmaps.looks import LOOKS
 from keras_actmaps.methods import METHODS, kinds
@@ -31,18 +31,22 @@ def answer(
     data_dir: str | None = None,
     settings: list[str] = (),
     boxes: str | None = None,
+    engine: str = "keras_actmaps",
     compare: bool = False,
     metrics: str | None = None,
     limit: int | None = None,
     say: Callable = print,
 ) -> list[Path]:
     """Explain, then write; returns the paths written. ValueError or OSError says what the user can mend."""
-    names = parse_names(method, METHODS if compare else TABLE)
+    table = originals.METHODS if engine == originals.NAME else METHODS if compare else TABLE
+    names = parse_names(method, table)
+    if engine == originals.NAME:
+        originals.check(target, {"--compare": compare, "--boxes": boxes, "--colormap": colormap})
     if compare:
         side_by_side.check(metrics, limit, bool(image or index))
     elif metrics or limit is not None:
         raise ValueError("--metrics and --limit are for --compare")
-    given = parse_settings(settings, names)
+    given = parse_settings(settings, names, table)
     render.palette(colormap or "turbo")
     if not 0 <= alpha <= 1:
         raise ValueError(f"--alpha {alpha} is outside 0 to 1")
@@ -57,6 +61,9 @@ def answer(
     everything = method == "all"
     if compare:
         written = side_by_side.write(asked, names, given, metrics, limit, lenient=everything)
+    elif engine == originals.NAME:
+        written = originals.write(asked, names, given, lenient=everything)
+        written = [_originals(asked, ""), *written]
     else:
         explanations, looked = _ask(asked, names, given, lenient=everything)
         more = f"; maps for {maps.target_in_words(asked)}" if explanations else ""
@@ -109,9 +116,9 @@ def parse_names(method: str, table: Mapping = TABLE) -> list[str]:
     return names
 
 
-def parse_settings(pairs: list[str], names: list[str]) -> dict:
+def parse_settings(pairs: list[str], names: list[str], table: Mapping = TABLE) -> dict:
     """`["steps=64", "of=saliency"]` -> {"steps": 64, "of": "saliency"}, each a setting of one of the methods."""
-    known = {key for name in names for key in kinds.settings_of(TABLE[name])}
+    known = {key for name in names for key in kinds.settings_of(table[name])}
     settings = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")

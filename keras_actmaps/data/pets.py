@@ -14,7 +14,7 @@ def pets(data_dir=None, batch_size: int = 32, seed: int = 0, limit: int | None =
     """Images (N,size,size,3) in 0..1: the short side resized to `size`, the middle cropped; nothing distorted.
 
     Truth: `mask` (N,size,size) uint8 with 1 pet, 2 background, 3 border; `head_box` (N,4) float32 as
-    (y0, x0, y1, x1) in pixels, all zero where the data set has none. Both follow the image.
+    (y0, x0, y1, x1) in pixels, all zero where the data set has none, as for all test images. Both follow the image.
     """
     prepared = sources.builder("oxford_iiit_pet", data_dir)
     sizes = {split: prepared.info.splits[split].num_examples for split in ("train", "test")}

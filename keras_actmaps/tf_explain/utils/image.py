@@ -1,0 +1,41 @@
+"""tf-explain's grey patch, and its grey pictures of gradients without values that wrap around."""
+
+import numpy as np
+from keras import ops
+from tf_explain.utils.image import apply_grey_patch
+
+__all__ = ["apply_grey_patch", "transform_to_normalized_grayscale", "value_range"]
+
+
+ROUNDING = 1e-6  # of the largest value: what differs by less is the same
+
+
+def transform_to_normalized_grayscale(tensor, together: bool = False):
+    """Attributions (N,H,W,C) as grey pictures, a uint8 tensor (N,H,W): 255 * (m - mean m) / std m, held to 0..255.
+
+    m is the sum over the channels, mean and standard deviation those of each picture; one that is the same everywhere
+    is black. together: those of all pictures, and the deviation at least 1 / sqrt(N H W), as in tf-explain.
+    """
+    summed = ops.convert_to_numpy(tensor).sum(axis=-1, dtype="float64")
+    axes = None if together else (1, 2)
+    deviation = summed.std(axis=axes, keepdims=True)
+    if together:
+        deviation = np.maximum(deviation, 1 / np.sqrt(summed.size))
+    else:
+        largest = np.abs(summed).max(axis=axes, keepdims=True)
+        deviation = np.where(deviation > ROUNDING * largest, deviation, np.inf)
+    standard = (summed - summed.mean(axis=axes, keepdims=True)) / deviation
+    return ops.convert_to_tensor(np.clip(255 * standard, 0, 255).astype("uint8"))
+
+
+def value_range(images) -> tuple[float, float]:
+    """The lowest and the highest value that such images can have: 0..255, 0..1, -1..1, or their own."""
+    images = np.asarray(images)
+    low, high = float(images.min()), float(images.max())
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    if low >= -1 and high <= 1:
+        return (0.0 if low >= 0 else -1.0), 1.0
+    if low >= 0 and high <= 255:
+        return 0.0, 255.0
+    return low, max(high, low + 1)

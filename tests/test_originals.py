@@ -1,0 +1,135 @@
+"""explain.py --engine tf-explain: the original's own maps and pictures, and one line where it fails."""
+
+import re
+import sys
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from keras_actmaps import Explanation, asking, commands, originals, runs
+
+INDEX = [2, 0, 3]
+
+pytest.importorskip("tf_explain")
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("tf-explain is TensorFlow's", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def run(run, tmp_path_factory):
+    """The untrained run, its logits moved so that not all images are of one class."""
+    model = run.model()
+    logits = np.concatenate([model.predict(images, verbose=0) for images, _ in run.data().test.as_numpy_iterator()])
+    model.layers[-1].bias.assign(model.layers[-1].bias - logits.mean(0))
+    folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
+    folder.begin(run.record, "")
+    folder.save("model.keras", model)
+    return folder.publish()
+
+
+@pytest.fixture
+def explain(run, tmp_path, capsys):
+    """explain.py --engine tf-explain on the untrained run: (exit status, what it said, what it wrote on stderr)."""
+
+    def ask(**settings):
+        given = {"run": str(run.path), "output": str(tmp_path), "index": INDEX, "engine": "tf-explain", **settings}
+        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return ask
+
+
+@pytest.fixture
+def images(run):
+    """The images of the index, and what the model makes of them."""
+    images = np.concatenate([images for images, _ in run.data().test.as_numpy_iterator()])[INDEX]
+    return images, run.model().predict(images, verbose=0)
+
+
+def picture(tmp_path, method):
+    return cv2.imread(str(tmp_path / f"tf-explain-{method}.png"), cv2.IMREAD_UNCHANGED)
+
+
+def test_gradcam_at_a_layer_is_tf_explains_own(explain, run, images, tmp_path):
+    from tf_explain.core.grad_cam import GradCAM
+
+    (arrays, outputs), model = images, run.model()
+    status, said, complained = explain(
+        method="gradcam", layer="features", target="3", settings=["use_guided_grads=False"]
+    )
+    assert (status, complained) == (0, "") and "drawn by tf-explain 0.3.1" in said
+    e = Explanation.load(tmp_path / "tf-explain-gradcam.npz")
+    cams = GradCAM.generate_ponderated_output(*GradCAM.get_gradients_and_filters(model, arrays, "features", 3, False))
+    expected = [cv2.resize(cam.numpy(), (56, 56), interpolation=cv2.INTER_LINEAR) for cam in cams]
+    np.testing.assert_allclose(e.maps, expected, atol=1e-6)
+    np.testing.assert_allclose(e.scores, outputs[:, 3], rtol=1e-6)
+    assert e.method == "tf-explain-gradcam" and e.layer == "features" and e.versions["tf-explain"] == "0.3.1"
+    grid = GradCAM().explain((arrays, None), model, 3, layer_name="features", use_guided_grads=False)
+    np.testing.assert_array_equal(picture(tmp_path, "gradcam")[..., ::-1], grid)
+    assert (tmp_path / "original_image.png").exists()
+
+
+def test_each_image_is_explained_for_its_own_predicted_class(explain, run, images, tmp_path):
+    from tf_explain.core.vanilla_gradients import VanillaGradients
+
+    (arrays, outputs), model = images, run.model()
+    assert explain(method="saliency")[0] == 0
+    e = Explanation.load(tmp_path / "tf-explain-saliency.npz")
+    classes = outputs.argmax(1)
+    assert len(set(classes)) > 1
+    np.testing.assert_array_equal(e.targets, classes)
+    pairs = zip(arrays[:, None], classes)
+    gradients = [np.abs(VanillaGradients.compute_gradients(image, model, int(target))[0]) for image, target in pairs]
+    np.testing.assert_allclose(e.maps, np.sum(gradients, -1), rtol=1e-5)
+
+
+def test_all_that_work_are_drawn_and_the_rest_is_said_with_its_reason(explain, tmp_path):
+    status, said, _ = explain(method="all", settings=["patch_size=14", "n_steps=3"])
+    assert status == 0
+    assert "fails at gradcam with Keras 3" in said and "'Dense' object has no attribute 'output_shape'" in said
+    written = {path.name for path in tmp_path.glob("tf-explain-*")}
+    assert written == {
+        f"tf-explain-{name}.{kind}" for name in originals.METHODS if name != "gradcam" for kind in ("png", "npz")
+    }
+    assert Explanation.load(tmp_path / "tf-explain-occlusion.npz").settings == {"patch_size": 14}
+    for name in originals.METHODS.keys() - {"gradcam"}:
+        assert picture(tmp_path, name).shape[:2] == (112, 112)
+        assert np.isfinite(Explanation.load(tmp_path / f"tf-explain-{name}.npz").maps).all()
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"method": "gradcam"}, "gradcam with Keras 3.*AttributeError: .*'output_shape'; it may work with a --layer"),
+        ({"method": "gradcam", "layer": "conv9"}, "fails at gradcam .*ValueError: No such layer: conv9"),
+        ({"method": "lrp"}, "no method 'lrp'; there are: gradcam, saliency, gradient_x_input, smoothgrad, integrated"),
+        ({"method": "saliency", "target": "all"}, "--target all: tf-explain explains one class at a time; name one"),
+        (
+            {"method": "saliency", "boxes": "otsu"},
+            "--boxes is not for --engine tf-explain, which draws its own pictures",
+        ),
+        ({"method": "saliency", "compare": True}, "--compare is not for --engine tf-explain"),
+        (
+            {"method": "smoothgrad", "settings": ["samples=3"]},
+            "smoothgrad: no setting 'samples'; there are: noise, num_s",
+        ),
+    ],
+)
+def test_what_it_cannot_do_is_one_line(explain, tmp_path, given, words):
+    status, _, complained = explain(**given)
+    assert status == 2 and complained.count("\n") == 1 and not list(tmp_path.glob("tf-explain-*"))
+    assert re.search(words, complained)
+
+
+def test_without_tf_explain_or_on_another_backend_one_line_says_so(explain, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf_explain.core", None)
+    status, _, complained = explain(method="saliency")
+    assert status == 2 and complained.endswith("; pip install tf-explain\n") and complained.count("\n") == 1
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    status, _, complained = explain(method="saliency")
+    assert (status, complained) == (
+        2, "explain.py: tf-explain is TensorFlow's, and Keras runs on jax; set KERAS_BACKEND=tensorflow\n"
+    )  # fmt: skip
