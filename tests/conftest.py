@@ -15,7 +15,7 @@ BACKEND = keras.backend.backend()
 collect_ignore_glob, collect_ignore = [], []
 if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, and the commands that use them
     collect_ignore_glob += ["data/*", "looks/*", "methods/test_catalogue.py"]
-    collect_ignore += ["test_training.py", "test_commands.py", "test_progress.py", "test_side_by_side.py", "test_originals.py"]
+    collect_ignore += [f"test_{name}.py" for name in ("training", "commands", "progress", "side_by_side", "originals")]
 if BACKEND != "tensorflow" or importlib.util.find_spec("tf_explain") is None:  # whose classes are TensorFlow's
     collect_ignore_glob += ["tf_explain_upstream", "test_tf_explain*"]
 traced = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs as it goes: nothing is traced")
