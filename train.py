@@ -20,12 +20,17 @@ def parse(arguments=None) -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--runs", default="runs", help="the folder of all runs (default: runs)")
     add("--resume", action="store_true", help="go on from the last finished epoch")
+    add("--explain", metavar="METHOD[,METHOD]", help="explain the same validation images after each epoch: pictures, a "
+        "strip and the maps' share on the object, by these methods")  # fmt: skip
     return parser.parse_args(arguments)
 
 
 def main() -> None:
-    from keras_actmaps import data, training
+    from keras_actmaps import callbacks, data, training
 
+    methods = settings.pop("explain")
+    if methods:
+        settings["callbacks"] = callbacks.of_run(methods)
     if settings["dataset"] is None:
         settings["dataset"], why = data.default(settings["data_dir"])
         print(why)

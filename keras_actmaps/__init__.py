@@ -8,6 +8,7 @@ _HOME = {
     "explain": "api",
     "explain_dataset": "api",
     "Explanation": "explanation",
+    "ExplainCallback": "callbacks",
     "feature_maps": "inside.features",
     "pooling": "inside.pooling",
     "Probe": "probe",
@@ -20,6 +21,7 @@ _HOME = {
     "metrics": None,
     "models": None,
     "render": None,
+    "tf_explain": None,
     "training": None,
 }
 __all__ = ["__version__", *_HOME]

@@ -1,11 +1,10 @@
 """Training by each data set's protocol, into a run folder."""
 
-import csv
-import io
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import keras
@@ -13,6 +12,7 @@ import numpy as np
 
 from keras_actmaps import data as datasets
 from keras_actmaps import engine, models
+from keras_actmaps.explanation import save_rows
 from keras_actmaps.runs import Run, RunFolder
 
 
@@ -58,14 +58,19 @@ def train(
     runs: str | os.PathLike = "runs",
     resume: bool = False,
     say=print,
+    callbacks: Callable | None = None,
 ) -> Run:
     """Train on a data set and write `runs/<dataset>/`; a backbone with weights is frozen and gets a linear head.
 
+    callbacks: (data, folder) -> Keras callbacks that look on; what they write to the folder is part of the run, and
+        what they add to `logs` of its history.
     Raises ValueError, FileNotFoundError or DataUnavailable for what the caller can mend, Interrupted on Ctrl-C.
     """
     frozen = weights not in (None, "none")
     if frozen and backbone is None:
         raise ValueError(f"weights={weights!r} are those of a backbone, and none is named")
+    if frozen and callbacks:
+        raise ValueError(f"with weights={weights!r} a linear head is fitted on its own, and there is no fit to look at")
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "model": backbone}
     chosen = protocol(dataset, frozen, **{name: value for name, value in given.items() if value is not None})
     keras.utils.set_random_seed(seed)
@@ -82,9 +87,12 @@ def train(
         folder.begin(record | _facts(data.info), summary)
     started = time.monotonic()
     keep = KeepBest(folder, history)
+    others = callbacks(data, folder.partial) if callbacks else []
     try:
-        (_fit_head if frozen else _fit)(model, data, chosen, keep)
+        _fit_head(model, data, chosen, keep) if frozen else _fit(model, data, chosen, keep, others)
     except KeyboardInterrupt:
+        for callback in others:
+            callback.on_train_end()  # which Keras does not call then
         raise Interrupted(_interrupted(folder, keep)) from None
     return _finish(folder, keep, data, time.monotonic() - started, say)
 
@@ -142,20 +150,18 @@ class KeepBest(keras.callbacks.Callback):
         if self.best() is self.history[-1]:
             self.folder.save("model.keras", self.model)
         self.folder.save("checkpoint.keras", self.model)
-        table = io.StringIO()
-        writer = csv.DictWriter(table, self.history[0].keys(), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(self.history)
-        self.folder.write("history.csv", table.getvalue())
+        names = dict.fromkeys(name for row in self.history for name in row)
+        rows = ([row.get(name, np.nan) for name in names] for row in self.history)
+        save_rows(self.folder.partial / "history.csv", [list(names), *rows])
 
 
-def _fit(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: KeepBest) -> None:
+def _fit(model: keras.Model, data: datasets.Data, protocol: Protocol, keep: KeepBest, others: list) -> None:
     model.fit(
         data.train,
         validation_data=data.validation,
         initial_epoch=len(keep.history),
         epochs=protocol.epochs,
-        callbacks=[keep],
+        callbacks=[*others, keep],
         shuffle=False,  # the pipeline has done it
         verbose=1 if sys.stdout.isatty() else 2,
     )

@@ -168,6 +168,7 @@ def test_runs_that_are_missing_or_broken(tmp_path, trained):
     [
         (["train.py", "--dataset", "nope"], 2, "train.py: no data set 'nope'; there are: grid, drawn-grid"),
         (["train.py", "--dataset", "folder:absent"], 2, "train.py: no folder 'absent'"),
+        (["train.py", "--dataset", "drawn-grid", "--explain", "nope"], 2, "train.py: no method 'nope'; there are: cam"),
         (["explain.py"], 2, "explain.py: no run yet in 'runs'; train one with: python train.py"),
     ],
 )

@@ -6,8 +6,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-from keras_actmaps import models, runs, training
+from keras_actmaps import Explanation, callbacks, models, runs, training
 
 
 def quiet(*_):
@@ -124,4 +125,53 @@ def test_the_frozen_head_is_the_classifier_that_was_fitted(tmp_path):
 def test_bad_settings_get_one_line(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         train(tmp_path, **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def energies(run, method):
+    """The mean share of the maps' positive part on the object, in each epoch, from the maps on disk."""
+    batches = run.data().truth("validation").as_numpy_iterator()
+    truth = np.concatenate([truth["position"] for _, _, truth in batches])
+    for path in sorted((run.path / "explain" / method).glob("epoch-*.npz")):
+        maps = np.maximum(Explanation.load(path).maps, 0).astype("float64")
+        cells = maps.reshape(len(maps), 2, 28, 2, 28).sum(axis=(2, 4)).reshape(len(maps), 4)
+        cells[cells.sum(axis=1) == 0] = 1  # an empty map scores the object's share of the image
+        yield np.mean(cells[np.arange(len(maps)), truth[: len(maps)]] / cells.sum(axis=1))
+
+
+def test_a_run_holds_what_explaining_it_meanwhile_has_found(tmp_path):
+    train(tmp_path, epochs=1)
+    said = []
+    run = train(tmp_path, epochs=3, resume=True, callbacks=callbacks.of_run("gradcam,saliency"), say=said.append)
+    rows = history(run)
+    for method in ("gradcam", "saliency"):
+        names = {path.name for path in (run.path / "explain" / method).iterdir()}
+        assert names == {"strip.png", "strip.gif", *(f"epoch-00{n}.{kind}" for n in (2, 3) for kind in ("png", "npz"))}
+        found = [float(row[f"{method}_energy_pointing"]) for row in rows]
+        assert np.isnan(found[0])
+        np.testing.assert_allclose(found[1:], list(energies(run, method)), rtol=1e-5)
+    again = train(tmp_path, epochs=4, resume=True)
+    assert [float(row["epoch"]) for row in history(again)] == [1, 2, 3, 4]
+    assert (again.path / "explain" / "gradcam" / "strip.png").is_file()
+
+
+def test_an_interrupt_keeps_the_strip_of_the_epochs_so_far(tmp_path, monkeypatch):
+    class Stop(training.KeepBest):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "KeepBest", Stop)
+    with pytest.raises(training.Interrupted, match="is kept in"):
+        train(tmp_path, epochs=5, callbacks=callbacks.of_run("gradcam"))
+    folder = runs.newest_run(tmp_path).path / "explain" / "gradcam"
+    with Image.open(folder / "strip.gif") as film:
+        assert film.n_frames == 2
+
+
+def test_what_cannot_be_explained_meanwhile_is_said_before_any_work(tmp_path):
+    with pytest.raises(ValueError, match="no method 'nope'; there are: cam"):
+        callbacks.of_run("gradcam,nope")
+    with pytest.raises(ValueError, match="a linear head is fitted on its own, and there is no fit to look at"):
+        train(tmp_path, backbone="squeezenet", weights="x.npz", callbacks=callbacks.of_run("gradcam"))
     assert not list(tmp_path.iterdir())

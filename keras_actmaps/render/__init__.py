@@ -6,6 +6,7 @@ numbers, or shares one scale with the panels that it is compared with.
 
 from keras_actmaps.render.ascent import ascent_figure, check_film, film
 from keras_actmaps.render.boxes import framed
+from keras_actmaps.render.cards import as_png, cards, save_png, strip
 from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, pooling_figure, ranked
 from keras_actmaps.render.colours import colour, heatmap, normalise, overlay, palette
 from keras_actmaps.render.comparison import comparison_figure

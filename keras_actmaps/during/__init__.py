@@ -1,0 +1,1 @@
+"""During a fit: what `ExplainCallback` is made of, one job a file."""
