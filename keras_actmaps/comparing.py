@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_actmaps import api, engine
-from keras_actmaps.explanation import Explanation
+from keras_actmaps.explanation import Explanation, first_of, joined
+from keras_actmaps.methods.kinds import check_count
 from keras_actmaps.metrics import choosing, named
 from keras_actmaps.probe import Probe
 from keras_actmaps.progress import progress
@@ -19,7 +20,6 @@ from keras_actmaps.streams import even_size, gathered
 from keras_actmaps.table import Table
 
 USUAL = ("gradcam", "saliency", "integrated_gradients", "lrp")
-ARRAYS = ("maps", "targets", "scores", "residual")
 
 
 class Comparison(NamedTuple):
@@ -83,12 +83,14 @@ def compare(
     is where it takes long. Raises ValueError, before any work, for what `explain` and the metrics do not take, for a
     metric that needs masks or boxes where there are none, and for two rows or columns of the same name.
     """
+    check_count("batch_size", batch_size)
     rows = _asked("methods", methods, api.complete)
     columns = None if metrics is None else _asked("metrics", metrics, choosing.check)
     if hasattr(images, "shape"):
-        batches = _sliced(images, masks, boxes, targets, batch_size)
-        count = -(-len(images) // batch_size)
+        batches, count = _sliced(images, masks, boxes, targets, batch_size), -(-len(images) // batch_size)
         targets = "labels" if _are_many(targets) else targets
+    elif masks is not None or boxes is not None:
+        raise ValueError('a stream brings its own masks and boxes: (images, labels, {"masks": ..., "boxes": ...})')
     else:
         rank = None if engine.is_module(model) else len(api.as_probe(model, layer, precision).input_shape)
         batches, count = gathered(images, rank, batch_size), length_hint(images)
@@ -102,27 +104,35 @@ def compare(
     if skip is None:
         for row in rows:
             api.check(probe, probe.images(first[0]), row.name, row.settings)
+    answers = _answers(probe, chain([first], batches), count, rows, columns, targets, keep, skip)
+    if not answers:
+        raise ValueError("none of the methods fits the model")
+    return _joined([row for row in rows if row.label in answers], columns, list(answers.values()))
+
+
+def _answers(
+    probe: Probe, batches, count: int, rows: list[Asked], columns: list[Asked], targets, keep: int | None, skip
+) -> dict[str, list[Answer]]:
+    """What each method that fits gives for each batch; count: the batches, as far as that is known, or 0."""
     answers, done = {row.label: [] for row in rows}, 0
     with progress("compare", "batch") as report:
-        for given, labels, truth in chain([first], batches):
+        for images, labels, truth in batches:
             wanted, kept = _targets(targets, labels), None if keep is None else max(keep - done, 0)
-            for row in list(rows):
+            for row in [row for row in rows if row.label in answers]:
                 try:
-                    answers[row.label].append(_answer(probe, given, row, columns, wanted, truth, kept))
+                    answers[row.label].append(_answer(probe, images, row, columns, wanted, truth, kept))
                 except ValueError as error:
                     if skip is None or done:
                         raise
                     skip(row.label, error)
-                    rows.remove(row)
+                    del answers[row.label]
                 report(1, count * len(rows) or None)
-            done += len(given)
-    if not rows:
-        raise ValueError("none of the methods fits the model")
+            done += len(images)
     for row in rows:
-        found = answers[row.label]
-        if all(math.isnan(answer.seconds) for answer in found):  # each batch compiled something
-            found[-1] = replace(found[-1], seconds=_timed(probe, given, row, wanted)[1])
-    return _joined(rows, columns, [answers[row.label] for row in rows])
+        found = answers.get(row.label, [])
+        if found and all(math.isnan(answer.seconds) for answer in found):  # each batch compiled something
+            found[-1] = replace(found[-1], seconds=_timed(probe, images, row, wanted)[1])
+    return answers
 
 
 def _answer(probe: Probe, images, row: Asked, columns: list[Asked], targets, truth: dict, kept: int | None) -> Answer:
@@ -131,7 +141,7 @@ def _answer(probe: Probe, images, row: Asked, columns: list[Asked], targets, tru
     given = probe, images, explanation, truth, targets, probe.batch_size
     metrics = [(named(column.name), column.settings) for column in columns]
     found = [choosing.ask(getattr(metric, "parts", metric), *given, **settings) for metric, settings in metrics]
-    return Answer(_each(explanation, lambda part: part[:kept]), found, seconds, passes)
+    return Answer(first_of(explanation, kept), found, seconds, passes)
 
 
 def _timed(probe: Probe, images, row: Asked, targets) -> tuple[Explanation, float, float]:
@@ -160,7 +170,7 @@ def _joined(rows: list[Asked], columns: list[Asked], by_method: list[list[Answer
         seconds=np.array([np.nanmean([answer.seconds for answer in answers]) for answers in by_method]),
         passes=np.array([np.mean([answer.passes for answer in answers]) for answers in by_method]),
     )
-    return Comparison([_stacked([answer.explanation for answer in answers]) for answers in by_method], table)
+    return Comparison([joined([answer.explanation for answer in answers]) for answers in by_method], table)
 
 
 def _asked(what: str, given: Sequence, check: Callable) -> list[Asked]:
@@ -202,17 +212,3 @@ def _targets(targets, labels):
     if np.ndim(targets) > 1 or isinstance(targets, str):
         raise ValueError("methods are compared on one target an image: a class, (N,) classes or a function")
     return targets
-
-
-def _each(explanation: Explanation, change: Callable) -> Explanation:
-    """An Explanation with its arrays changed."""
-    arrays = {name: getattr(explanation, name) for name in ARRAYS}
-    return replace(explanation, **{name: None if array is None else change(array) for name, array in arrays.items()})
-
-
-def _stacked(parts: list[Explanation]) -> Explanation:
-    """The Explanations of batches as one."""
-    arrays = {name: [getattr(part, name) for part in parts] for name in ARRAYS}
-    return replace(
-        parts[0], **{name: None if some[0] is None else np.concatenate(some) for name, some in arrays.items()}
-    )

@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,23 @@ def single_maps(explanation: Explanation) -> np.ndarray:
     if not finite.all():
         raise ValueError(f"map {int(np.argmin(finite))} holds NaN or Inf")
     return explanation.maps
+
+
+def first_of(explanation: Explanation, count: int | None) -> Explanation:
+    """The explanation of the first images; None = of all."""
+    return replace(explanation, **{name: array[:count] for name, array in _arrays(explanation).items()})
+
+
+def joined(parts: Sequence[Explanation]) -> Explanation:
+    """The explanations of one batch after another as one."""
+    arrays = [_arrays(part) for part in parts]
+    return replace(parts[0], **{name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
+
+
+def _arrays(explanation: Explanation) -> dict[str, np.ndarray]:
+    """What has a row an image."""
+    arrays = {name: getattr(explanation, name) for name in ("maps", "targets", "scores", "residual")}
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> Path:

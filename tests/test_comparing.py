@@ -59,6 +59,9 @@ def test_it_is_explaining_and_measuring_one_by_one(way):
         whole = kam.explain(NETWORK, IMAGES, method, **settings)
         np.testing.assert_allclose(e.maps, whole.maps, atol=1e-5 * np.abs(whole.maps).max())
         np.testing.assert_array_equal(e.targets, whole.targets)
+        assert (e.residual is None) == (method != "lrp")
+        if e.residual is not None:
+            np.testing.assert_allclose(e.residual, whole.residual, atol=1e-4)
         for column, found in zip(OF_MODEL + OF_TRUTH, values):
             np.testing.assert_allclose(found, alone(row, column), atol=2e-4, err_msg=str(column))
 
@@ -135,10 +138,13 @@ def test_what_does_not_fit_is_one_line():
         ({"masks": MASKS[:3]}, "masks of 3 images do not fit 7 images"),
         ({"targets": "all"}, "methods are compared on one target an image"),
         ({"targets": "labels"}, "targets='labels', but the dataset holds images only"),
+        ({"batch_size": 0}, "batch_size=0 is no number of batch_size; give 1 or more"),
         ({"targets": [1, 2]}, "targets of 2 images do not fit 7 images"),
     ]:
         with pytest.raises(ValueError, match=message.replace("(", r"\(")):
             kam.compare(NETWORK, IMAGES, **{"methods": ["gradcam"], **given})
+    with pytest.raises(ValueError, match="a stream brings its own masks and boxes"):
+        kam.compare(NETWORK, stream(3), ["gradcam"], masks=MASKS)
     for nothing in ([], IMAGES[:0]):
         with pytest.raises(ValueError, match="no images to compare methods on"):
             kam.compare(NETWORK, nothing)

@@ -12,7 +12,7 @@ import numpy as np
 from keras_actmaps import render
 from keras_actmaps.during.turns import SHOWN, Turn
 from keras_actmaps.during.watched import Watched
-from keras_actmaps.explanation import Explanation
+from keras_actmaps.explanation import Explanation, first_of
 from keras_actmaps.given import PREDICTED
 from keras_actmaps.metrics import energy_pointing
 
@@ -37,7 +37,7 @@ class Album:
         self.folder.mkdir(parents=True, exist_ok=True)
         versions = explanation.versions | {"images": self._fingerprint}
         replace(explanation, versions=versions).save(self._path(turn.number))
-        shown = _first(explanation)
+        shown = first_of(explanation, SHOWN)
         picture = render.cards(shown, self.watched.images[:SHOWN], self._titles(turn), self._caption(turn))
         png = render.as_png(picture)
         render.save_png(png, self._path(turn.number, ".png"))
@@ -97,7 +97,7 @@ class Album:
         if self.watched.masks is not None:
             shares = energy_pointing(explanation, self.watched.masks)
             header.append(f"{np.nanmean(shares):.0%} in mask" if np.isfinite(shares).any() else "empty masks")
-        shown = _first(explanation)
+        shown = first_of(explanation, SHOWN)
         asked = zip(shown.targets.tolist(), shown.scores)
         words = [self._score(number, target, score) for number, (target, score) in enumerate(asked)]
         frames = render.overlay(shown, self.watched.images[:SHOWN])
@@ -118,7 +118,7 @@ class Album:
 
     def _titles(self, turn: Turn) -> list[tuple[str, str]]:
         """Of each image what is true and what is predicted, and what its map is for."""
-        shown, titles = _first(turn.explanation), []
+        shown, titles = first_of(turn.explanation, SHOWN), []
         for number, (true, target, score) in enumerate(zip(self._names(), shown.targets.tolist(), shown.scores)):
             predicted = "" if turn.predicted is None else f"predicted: {self.watched.name(int(turn.predicted[number]))}"
             asked = f"score {score:.3g}"
@@ -152,11 +152,6 @@ def evenly(items: Sequence, most: int) -> list:
     """At most so many of the items, evenly spread, with the first and the last."""
     places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
     return [items[place] for place in places]
-
-
-def _first(explanation: Explanation) -> Explanation:
-    parts = {name: getattr(explanation, name)[:SHOWN] for name in ("maps", "targets", "scores")}
-    return replace(explanation, **parts)
 
 
 def _short(score: float) -> str:
