@@ -85,7 +85,7 @@ def _ask(asked: Question, names: list[str], settings: dict, lenient: bool) -> tu
             getattr(asked, part)  # found, or an error, before any work
     explanations, written = [], []
     for name in names:
-        own = {key: value for key, value in settings.items() if key in kinds.settings_of(TABLE[name])}
+        own = kinds.own_settings(TABLE[name], settings)
         try:
             if name in METHODS:
                 explanations.append(maps.explain(asked, name, own))

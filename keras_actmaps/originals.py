@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_actmaps.explanation import Explanation
-from keras_actmaps.methods.kinds import settings_of
+from keras_actmaps.methods.kinds import own_settings
 from keras_actmaps.methods.occlusion import PARTS
 from keras_actmaps.question import Question
 from keras_actmaps.resize import resize
@@ -71,7 +71,7 @@ def write(asked: Question, names: list[str], settings: dict, lenient: bool) -> l
     """
     written = []
     for name in names:
-        own = {key: value for key, value in settings.items() if key in settings_of(METHODS[name])}
+        own = own_settings(METHODS[name], settings)
         try:
             explanation, grid = METHODS[name](asked, **own)
         except ValueError as error:

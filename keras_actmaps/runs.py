@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 
 from keras_actmaps import data as datasets
+from keras_actmaps.explanation import whole
 
 PACKAGES = tuple(dict.fromkeys(("keras", keras.backend.backend(), "tensorflow", "tensorflow-datasets", "numpy")))
 
@@ -89,14 +90,12 @@ class RunFolder:
         return keras.saving.load_model(checkpoint), rows
 
     def write(self, name: str, text: str) -> None:
-        temporary = self.partial / f".{name}"
-        temporary.write_text(text)
-        temporary.replace(self.partial / name)
+        with whole(self.partial / name) as temporary:
+            temporary.write_text(text)
 
     def save(self, name: str, model: keras.Model) -> None:
-        temporary = self.partial / f".{name}"
-        model.save(temporary, include_optimizer=name != "model.keras")
-        temporary.replace(self.partial / name)
+        with whole(self.partial / name) as temporary:
+            model.save(temporary, include_optimizer=name != "model.keras")
 
     def has_model(self) -> bool:
         return (self.partial / "model.keras").is_file()

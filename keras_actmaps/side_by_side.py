@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_actmaps import comparing, render
 from keras_actmaps.explanation import Explanation, whole
 from keras_actmaps.methods import METHODS
-from keras_actmaps.methods.kinds import check_count, settings_of
+from keras_actmaps.methods.kinds import check_count, own_settings
 from keras_actmaps.metrics import choosing, named
 from keras_actmaps.question import Question
 from keras_actmaps.subjects import Stream
@@ -41,9 +41,7 @@ def write(
     images = shown.images
     stream = stream or [(images.arrays, None, images.truth)]
     columns = choosing.fitting(images.truth) if metrics == "all" else metrics and metrics.split(",")
-    rows = [
-        (name, {key: value for key, value in settings.items() if key in settings_of(METHODS[name])}) for name in names
-    ]
+    rows = [(name, own_settings(METHODS[name], settings)) for name in names]
     skip = (lambda name, error: asked.say(f"{name} does not fit: {error}")) if lenient else None
     explanations, table = comparing.compare(
         asked.probe_at_layer, stream, rows, columns, targets=asked.target, keep=len(images.arrays), skip=skip

@@ -23,6 +23,11 @@ def settings_of(method: Callable) -> dict:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
+def own_settings(method: Callable, given: dict) -> dict:
+    """Those of the settings, given for several methods at once, that this one has."""
+    return {key: value for key, value in given.items() if key in settings_of(method)}
+
+
 def compiled(method: Callable) -> Callable:
     """A method `(probe, images, targets, *, setting=default) -> maps` of tensors, compiled once for each shape."""
 
