@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from keras_actmaps import commands
+from keras_actmaps.cli import main
 
 
 def parse(arguments=None) -> argparse.Namespace:
@@ -38,16 +38,16 @@ def parse(arguments=None) -> argparse.Namespace:
 
 
 def main() -> None:
-    from keras_actmaps import asking
+    from keras_actmaps.cli import explain
     from keras_actmaps.methods import catalogue
 
     wanted = vars(arguments)
     if wanted.pop("list"):
-        print(catalogue.listing(asking.TABLE))
+        print(catalogue.listing(explain.TABLE))
     else:
-        asking.answer(**wanted)
+        explain.answer(**wanted)
 
 
 if __name__ == "__main__":
     arguments = parse()
-    sys.exit(commands.run(main, "explain.py"))
+    sys.exit(main.run(main, "explain.py"))

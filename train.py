@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from keras_actmaps import commands
+from keras_actmaps.cli import main
 
 
 def parse(arguments=None) -> argparse.Namespace:
@@ -26,17 +26,19 @@ def parse(arguments=None) -> argparse.Namespace:
 
 
 def main() -> None:
-    from keras_actmaps import callbacks, data, training
+    from keras_actmaps import data
+    from keras_actmaps.callbacks import explain_callback
+    from keras_actmaps.training import train
 
     methods = settings.pop("explain")
     if methods:
-        settings["callbacks"] = callbacks.of_run(methods)
+        settings["callbacks"] = explain_callback.of_run(methods)
     if settings["dataset"] is None:
         settings["dataset"], why = data.default(settings["data_dir"])
         print(why)
-    training.train(**settings)
+    train.train(**settings)
 
 
 if __name__ == "__main__":
     settings = vars(parse())
-    sys.exit(commands.run(main, "train.py"))
+    sys.exit(main.run(main, "train.py"))

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 import keras_actmaps as kam
-from keras_actmaps import engine, runs
+from keras_actmaps import backend
+from keras_actmaps.training import runs
 
 
 def bare_passes(model, count: int, steps: int):
@@ -21,13 +22,13 @@ def bare_passes(model, count: int, steps: int):
     def score(images):
         return keras.ops.take_along_axis(model(images, training=False), classes, axis=1)[:, 0], None
 
-    program = engine.compiled(lambda images: engine.gradients(score, [images])[0][0], model.weights)
+    program = backend.CompiledFunction(lambda images: backend.gradients(score, [images])[0][0], model.weights)
     images = keras.ops.convert_to_tensor(np.random.default_rng(0).random((count, *model.input_shape[1:]), "float32"))
 
     def run():
         for _ in range(steps):
             gradients = program(images)
-        return engine.to_numpy(gradients)
+        return backend.to_numpy(gradients)
 
     return run
 

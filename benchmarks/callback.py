@@ -15,8 +15,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import keras_actmaps as kam
-from keras_actmaps import runs
-from keras_actmaps.during.watched import of_split
+from keras_actmaps.callbacks.image_source import of_split
+from keras_actmaps.training import runs
 
 
 def seconds(run) -> float:

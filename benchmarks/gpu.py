@@ -22,7 +22,8 @@ import numpy as np
 
 import keras_actmaps as kam
 from benchmarks.bare import passes
-from keras_actmaps import engine, rewire
+from keras_actmaps import backend
+from keras_actmaps.core.rewrite import KERNEL_LAYERS
 
 OPERATIONS = 2 * 4.09e9  # of one forward pass of ResNet50 at 224, multiplications and additions
 METHODS = {  # settings, and the bare passes (forward, forward and backward) of an image
@@ -56,7 +57,7 @@ def matrix_rate(precision: str, xla, on_gpu: bool) -> float:
             product = keras.ops.matmul(product, matrix)
         return keras.ops.cast(product[0, 0], "float32")
 
-    program = engine.compiled(chain, (), precision, xla)
+    program = backend.CompiledFunction(chain, (), precision, xla)
     return 4 * 2 * side**3 / min(seconds(partial(program, matrix)) for _ in range(4))
 
 
@@ -64,7 +65,7 @@ def seconds(run) -> float:
     """The time until the answer is on the host."""
     started = time.perf_counter()
     answer = run()
-    engine.to_numpy(answer.maps if hasattr(answer, "maps") else answer)
+    backend.to_numpy(answer.maps if hasattr(answer, "maps") else answer)
     return time.perf_counter() - started
 
 
@@ -93,7 +94,7 @@ def measure(model, batch: int, precision: str, xla, names, repeats: int, rate: f
 def in_bfloat16(layer):
     """A copy of a layer that, with a kernel, multiplies in bfloat16."""
     config = layer.get_config()
-    if isinstance(layer, rewire.KERNELS):
+    if isinstance(layer, KERNEL_LAYERS):
         config["dtype"] = "mixed_bfloat16"
     return type(layer).from_config(config)
 
@@ -114,7 +115,7 @@ def main() -> None:
         weights=None, input_shape=(arguments.side, arguments.side, 3), classifier_activation=None
     )
     switches = [True, False] if on_gpu and keras.backend.backend() == "tensorflow" else [None]
-    for precision in arguments.precision or (engine.PRECISIONS if on_gpu else ["float32"]):
+    for precision in arguments.precision or (backend.PRECISIONS if on_gpu else ["float32"]):
         for xla in switches:
             rate = matrix_rate(precision, xla, on_gpu)
             print(f"| | {precision} | {xla} | matrix products | {rate / 1e12:.2f} TFLOP/s | | |", flush=True)

@@ -7,7 +7,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from keras_actmaps import explain_dataset, runs
+from keras_actmaps import explain_dataset
+from keras_actmaps.training import runs
 
 
 def cells_of_maxima(maps: np.ndarray) -> np.ndarray:

@@ -13,8 +13,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import keras_actmaps as kam
-from keras_actmaps import engine, runs
-from keras_actmaps.metrics.kinds import scored
+from keras_actmaps import backend
+from keras_actmaps.core.batching import padded_batches
+from keras_actmaps.metrics.registry import scored
+from keras_actmaps.training import runs
 
 SIZE = 32
 
@@ -45,13 +47,13 @@ def main() -> None:
     run = runs.open_run(arguments.run)
     probe, images = kam.Probe(run.model()), first(run.data().test, arguments.images)
     e = kam.explain(probe, images, "gradcam")
-    targets = probe.targets(e.targets, len(images))
-    batches = [batch for batch, _ in engine.batches([images, targets], SIZE)]
+    targets = probe.validate_targets(e.targets, len(images))
+    batches = [batch for batch, _ in padded_batches([images, targets], SIZE)]
     needed = -(-2 * (arguments.steps + 1) * len(images) // SIZE)
 
     def passes():
         for number in range(needed):
-            engine.to_numpy(probe.ask(scored, *batches[number % len(batches)], score="softmax")[0])
+            backend.to_numpy(probe.ask(scored, *batches[number % len(batches)], score="softmax")[0])
 
     def both():
         for metric in (kam.metrics.deletion, kam.metrics.insertion):

@@ -9,7 +9,8 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from keras_actmaps import data, training
+from keras_actmaps import data
+from keras_actmaps.training import train
 
 CACHED = 5_000  # the largest data set whose decoded images are cached
 
@@ -23,9 +24,9 @@ def rate(run, images: int) -> float:
 
 
 def measure(name: str, batches: int) -> str:
-    protocol = training.protocol(name)
+    protocol = train.protocol(name)
     loaded = data.load(name, batch_size=protocol.batch_size)
-    model = training.new_model(protocol, None, loaded)
+    model = train.new_model(protocol, None, loaded)
     images = batches * protocol.batch_size
     stream = iter(loaded.train.repeat())
     one = next(stream)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import keras_actmaps as kam
-from keras_actmaps import runs
+from keras_actmaps.training import runs
 
 QUICK = {"rise": {"samples": 200}, "lime": {"samples": 200}, "kernel_shap": {"samples": 200}}
 

@@ -17,10 +17,10 @@ import tf_explain as original
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps import runs
 from keras_actmaps import tf_explain as ours
-from keras_actmaps.originals import kept
-from keras_actmaps.resize import resize
+from keras_actmaps.cli.tf_explain import kept
+from keras_actmaps.core.resize import resize
+from keras_actmaps.training import runs
 
 SHAPE = (12, 16, 3)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from keras_actmaps.looks import LOOKS
+from keras_actmaps.cli.figures import LOOKS
 from keras_actmaps.methods import METHODS, catalogue
 
 PAGE = Path(__file__).with_name("methods.md")

@@ -17,10 +17,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import keras_actmaps as kam
-from keras_actmaps import asking, comparing, runs, subjects
-from keras_actmaps.explanation import save_rows
+from keras_actmaps.cli import explain, inputs
+from keras_actmaps.comparison import compare
+from keras_actmaps.comparison.table import Table
+from keras_actmaps.core.files import save_rows
 from keras_actmaps.metrics import parameter_randomisation
-from keras_actmaps.table import Table
+from keras_actmaps.training import runs
 
 PAGE, FOLDER = Path(__file__).with_name("report.md"), Path(__file__).with_name("report")
 FAITHFULNESS = ["deletion", "insertion", "road", "average_drop", ("infidelity", {"samples": 32})]
@@ -39,19 +41,19 @@ SHOWN = "gradcam,cam,lrp,integrated_gradients,saliency,guided_backprop,occlusion
 
 def measured(run: runs.Run, count: int, metrics: list, split: str = "test", left_out=()) -> Table:
     """All methods on the first images of a split."""
-    subject = subjects.Subject(run.model(), run=run)
-    stream = subjects.Stream(subject, split, limit=count)
+    subject = inputs.Subject(run.model(), run=run)
+    stream = inputs.Stream(subject, split, limit=count)
     names = [name for name in kam.METHODS if name not in left_out]
 
     def skip(name, error):
         print(f"{run.path.name}: {name} does not fit: {error}")
 
-    return comparing.compare(subject.model, stream, names, metrics, keep=0, skip=skip).table
+    return compare.compare(subject.model, stream, names, metrics, keep=0, skip=skip).table
 
 
 def randomised(run: runs.Run, count: int, methods) -> dict:
     """For each method the layers, the top first, and how alike its maps stay: {method: (layers, ssim, spearman)}."""
-    images, *_ = next(iter(subjects.Stream(subjects.Subject(None, run=run), "test", limit=count)))
+    images, *_ = next(iter(inputs.Stream(inputs.Subject(None, run=run), "test", limit=count)))
     found = {}
     for method in methods:
         result = parameter_randomisation(run.model(), images, method, **FEWER.get(method, {}))
@@ -91,7 +93,7 @@ def main() -> None:
 
 def columns(table: Table, metrics: list) -> Table:
     """A table of some of its metrics."""
-    names = [metric if isinstance(metric, str) else comparing.Asked(*metric).label for metric in metrics]
+    names = [metric if isinstance(metric, str) else compare.Asked(*metric).label for metric in metrics]
     places = [table.metrics.index(name) for name in names if name in table.metrics]
     better = tuple(table.better[place] for place in places)
     return replace(table, metrics=tuple(names), better=better, values=table.values[:, places])
@@ -145,7 +147,7 @@ def sanity_plot(found: dict, name: str) -> Figure:
 def picture(run: str) -> None:
     """The page's picture: methods on drawn grids."""
     folder = FOLDER / ".drawn"
-    asking.answer(SHOWN, run=run, output=str(folder), compare=True, index=[0, 4, 7])
+    explain.answer(SHOWN, run=run, output=str(folder), compare=True, index=[0, 4, 7])
     (folder / "compare.png").replace(PAGE.parent / "pictures" / "compare.png")
     for path in folder.iterdir():
         path.unlink()

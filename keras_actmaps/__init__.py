@@ -1,38 +1,38 @@
 """Activation maps and attributions for Keras models."""
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "explain": "api",
-    "explain_dataset": "api",
-    "Explanation": "explanation",
-    "ExplainCallback": "callbacks",
-    "feature_maps": "inside.features",
-    "pooling": "inside.pooling",
-    "Probe": "probe",
+_MODULES = {
+    "explain": "methods.explain",
+    "explain_dataset": "methods.explain",
+    "Explanation": "core.explanation",
+    "ExplainCallback": "callbacks.explain_callback",
+    "feature_maps": "features.feature_maps",
+    "pooling": "features.pooling",
     "METHODS": "methods",
-    "boxes": "localize",
-    "compare": "comparing",
-    "ascent": "inside.ascent",
-    "exemplars": "inside.exemplars",
-    "data": None,
-    "metrics": None,
-    "models": None,
-    "render": None,
-    "tf_explain": None,
-    "training": None,
-}
-__all__ = ["__version__", *_HOME]
+    "boxes": "metrics.boxes",
+    "compare": "comparison.compare",
+    "ascent": "features.activation_maximization",
+    "exemplars": "features.exemplars",
+}  # the module of each public function or class
+_RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
+_SUBPACKAGES = ("data", "metrics", "models", "render", "tf_explain", "training")
+__all__ = ["__version__", *_MODULES, *_RENAMED, *_SUBPACKAGES]
 
 
-def __getattr__(name: str):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOME[name] or name}")
-    return home if _HOME[name] is None else getattr(home, name)
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name in _RENAMED:
+        module, own_name = _RENAMED[name]
+        return getattr(importlib.import_module(f"{__name__}.{module}"), own_name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

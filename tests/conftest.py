@@ -133,12 +133,14 @@ def linear_network(shape, classes=2, seed=0) -> tuple[keras.Model, np.ndarray, n
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A run on a few drawn grids, of a network that has learnt nothing."""
-    from keras_actmaps import data, models, runs
+    from keras_actmaps import data
+    from keras_actmaps.models import zoo
+    from keras_actmaps.training import runs
 
     info = data.load("drawn-grid", limit=16).info
     record = {name: getattr(info, name) for name in ("classes", "scale", "notice", "source")}
     folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
     folder.begin({"dataset": "drawn-grid", "data": {"limit": 16}, **record}, "")
     keras.utils.set_random_seed(0)
-    folder.save("model.keras", models.grid_cnn())
+    folder.save("model.keras", zoo.grid_cnn())
     return folder.publish()

@@ -18,9 +18,9 @@ from keras import layers, ops
 from PIL import Image
 
 import keras_actmaps as kam
-from keras_actmaps import api
-from keras_actmaps.during import album, behind
-from keras_actmaps.during.watched import by_name
+from keras_actmaps.callbacks import history, worker
+from keras_actmaps.callbacks.image_source import by_name
+from keras_actmaps.methods import explain
 
 SIDE, CLASSES, BATCH, STEPS = 12, 4, 8, 4
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras' variables
@@ -114,7 +114,7 @@ def same(one, other):
 
 
 def maps(folder, number, kind="epoch"):
-    return kam.Explanation.load(folder / f"{kind}-{number:0{album.DIGITS[kind]}d}.npz")
+    return kam.Explanation.load(folder / f"{kind}-{number:0{history.DIGITS[kind]}d}.npz")
 
 
 class Copies(keras.callbacks.Callback):
@@ -216,7 +216,7 @@ def test_batches_are_counted_on_where_a_fit_is_resumed(data, tmp_path):
 def test_nothing_is_traced_anew_from_epoch_to_epoch(data, tmp_path):
     traces = []  # of the probe, and how often Python has come by a layer
     count = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda *_: traces.append((api.as_probe(model).traces, *model.layers[4].counts.values()))
+        on_epoch_end=lambda *_: traces.append((explain.as_traced(model).traces, *model.layers[4].counts.values()))
     )
     model = compiled(network())
     watchers = [callback(data, tmp_path / name, name, targets="labels") for name in ("gradcam", "occlusion")]
@@ -581,7 +581,7 @@ def test_two_replicas_of_a_mirrored_strategy(tmp_path):
 
 def test_what_is_done_behind_is_done_in_order_and_waited_for():
     done = []
-    work = behind.Behind(lambda item: done.append(1 / item))
+    work = worker.Worker(lambda item: done.append(1 / item))
     for item in (1, 2, 0, 4):
         work.hand(item)
     work.finish()
@@ -589,5 +589,5 @@ def test_what_is_done_behind_is_done_in_order_and_waited_for():
 
 
 def test_turns_are_spread_evenly_with_the_first_and_the_last():
-    assert album.evenly(range(100), 4) == [0, 33, 66, 99] and album.evenly([7, 8], 4) == [7, 8]
-    assert album.evenly([], 4) == [] and album.evenly([5, 6, 7], 1) == [5]
+    assert history.evenly(range(100), 4) == [0, 33, 66, 99] and history.evenly([7, 8], 4) == [7, 8]
+    assert history.evenly([], 4) == [] and history.evenly([5, 6, 7], 1) == [5]

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_actmaps import Explanation, asking, boxes, commands, runs, training
+from keras_actmaps import Explanation, boxes
+from keras_actmaps.cli import explain, main
+from keras_actmaps.training import runs, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return training.train("drawn-grid", epochs=1, limit=256, runs=folder, say=lambda *_: None)
+    return train.train("drawn-grid", epochs=1, limit=256, runs=folder, say=lambda *_: None)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def explain(trained, tmp_path, capsys):
 
     def run(**settings):
         given = {"run": str(trained.path), "output": str(tmp_path / "out"), "index": [0], **settings}
-        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        status = main.run(lambda: explain.answer(**given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err
 

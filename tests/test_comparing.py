@@ -7,7 +7,7 @@ from conftest import BACKEND, gap_network, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.metrics import METRICS, choosing
+from keras_actmaps.metrics import METRICS, selection
 
 NETWORK = gap_network((12, 16, 3))
 IMAGES = np.random.default_rng(0).random((7, 12, 16, 3), "float32")
@@ -78,7 +78,7 @@ def test_the_usual_metrics_are_those_that_the_truth_allows():
     _, table = kam.compare(NETWORK, stream(2), ["gradcam"])
     assert table.metrics == ("deletion", "insertion", "pointing_game", "energy_pointing", "box_iou")
     of_masks = {"pointing_game", "energy_pointing", "mass_accuracy", "rank_accuracy", "pixel_average_precision"}
-    assert set(METRICS) - set(choosing.fitting({})) == of_masks | {"box_iou", "max_box_accuracy"}
+    assert set(METRICS) - set(selection.fitting({})) == of_masks | {"box_iou", "max_box_accuracy"}
 
 
 def test_maps_are_kept_of_the_first_images_only():

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_actmaps import engine
+from keras_actmaps import backend
+from keras_actmaps.core.batching import padded_batches
 
 
 def test_gradients_are_those_of_the_summed_scores():
     x, y = ops.array([[1.0, 2.0], [3.0, 4.0]]), ops.array([[5.0, 6.0], [7.0, 8.0]])
-    (dx, dy), anything = engine.gradients(lambda x, y: (ops.sum(x**2 * y, axis=1), "kept"), [x, y])
+    (dx, dy), anything = backend.gradients(lambda x, y: (ops.sum(x**2 * y, axis=1), "kept"), [x, y])
     np.testing.assert_allclose(dx, 2 * x * y)
     np.testing.assert_allclose(dy, x**2)
     assert anything == "kept"
@@ -18,7 +19,7 @@ def test_gradients_are_those_of_the_summed_scores():
 
 def test_a_score_without_a_gradient_is_an_error():
     with pytest.raises(ValueError, match="does not depend on the input through operations that have a gradient"):
-        engine.gradients(lambda x: (ops.cast(ops.argmax(x, axis=1), "float32"), None), [ops.ones((2, 3))])
+        backend.gradients(lambda x: (ops.cast(ops.argmax(x, axis=1), "float32"), None), [ops.ones((2, 3))])
 
 
 BACKEND = keras.backend.backend()
@@ -27,7 +28,7 @@ XLA = {"tensorflow": [None, False, True], "jax": [None, True], "torch": [None, F
 
 @pytest.mark.parametrize("xla", XLA[BACKEND])
 def test_one_trace_a_shape_with_and_without_xla(xla):
-    program = engine.compiled(lambda x: ops.sum(ops.sin(x), axis=1), xla=xla)
+    program = backend.CompiledFunction(lambda x: ops.sum(ops.sin(x), axis=1), xla=xla)
     for shape in [(2, 3), (2, 3), (4, 3), (2, 3)]:
         values = np.random.default_rng(0).random(shape).astype("float32")
         np.testing.assert_allclose(program(values), np.sin(values).sum(1), rtol=1e-5)
@@ -37,12 +38,12 @@ def test_one_trace_a_shape_with_and_without_xla(xla):
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow has both")
 def test_an_xla_that_the_framework_has_not_is_an_error():
     with pytest.raises(ValueError, match=f"xla={BACKEND == 'torch'}: "):
-        engine.compiled(ops.sin, xla=BACKEND == "torch")
+        backend.CompiledFunction(ops.sin, xla=BACKEND == "torch")
 
 
 def test_a_program_sees_the_weights_of_the_moment():
     weight = keras.Variable([1.0, 2.0])
-    program = engine.compiled(lambda x: x * weight, [weight])
+    program = backend.CompiledFunction(lambda x: x * weight, [weight])
     np.testing.assert_array_equal(program(np.float32([3, 3])), [3, 6])
     weight.assign([5.0, 7.0])
     np.testing.assert_array_equal(program(np.float32([3, 3])), [15, 21])
@@ -51,10 +52,10 @@ def test_a_program_sees_the_weights_of_the_moment():
 
 def test_a_foreign_model_is_named_with_what_to_do():
     with pytest.raises(TypeError, match="a Keras model or a Probe is needed, not int"):
-        engine.check_model(3)
+        backend.check_model(3)
     keras_2 = type("Model", (), {"__module__": "tf_keras.src.engine.training"})()
     with pytest.raises(TypeError, match=f"^Model is a model of Keras 2, and Keras runs on {BACKEND}; a Keras 3 "):
-        engine.check_model(keras_2)
+        backend.check_model(keras_2)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras runs on PyTorch, which has its own models explained")
@@ -62,28 +63,28 @@ def test_a_torch_module_needs_keras_on_pytorch():
     module = type("ResNet", (), {"__module__": "torchvision.models.resnet"})
     module = type("Mine", (module, type("Module", (), {"__module__": "torch.nn.modules.module"})), {})()
     with pytest.raises(TypeError, match=rf"^Mine is a model of PyTorch, and Keras runs on {BACKEND}; set KERAS_"):
-        engine.check_model(module)
+        backend.check_model(module)
 
 
 def test_the_last_batch_is_padded_with_its_last_row():
     numbers, letters = np.arange(5), np.array(list("abcde"))
-    batches = list(engine.batches([numbers, letters], 3))
+    batches = list(padded_batches([numbers, letters], 3))
     assert [real for _, real in batches] == [3, 2]
     assert batches[1][0][0].tolist() == [3, 4, 4] and batches[1][0][1].tolist() == ["d", "e", "e"]
 
 
 def test_a_pass_with_its_own_backward_rule():
-    cube = engine.with_backward(lambda x: x**3, lambda x, gradients: 10 * x * gradients)
+    cube = backend.custom_gradient(lambda x: x**3, lambda x, gradients: 10 * x * gradients)
     x = ops.array([1.0, 2.0])
-    (gradient,), _ = engine.gradients(lambda x: (2 * cube(x), None), [x])
+    (gradient,), _ = backend.gradients(lambda x: (2 * cube(x), None), [x])
     np.testing.assert_allclose(gradient, 20 * x)
     np.testing.assert_allclose(cube(x), x**3)
 
 
 def test_pullback_is_the_transposed_jacobian():
     matrix = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
-    outputs, back = engine.pullback(lambda x, unused: [ops.matmul(x, matrix)], [ops.ones((2, 3)), ops.ones((1,))])
+    outputs, back = backend.vjp(lambda x, unused: [ops.matmul(x, matrix)], [ops.ones((2, 3)), ops.ones((1,))])
     cotangent = np.random.default_rng(1).normal(size=(2, 4)).astype("float32")
     x, unused = back([ops.convert_to_tensor(cotangent)])
     np.testing.assert_allclose(x, cotangent @ matrix.T, rtol=1e-5)
-    assert outputs[0].shape == (2, 4) and engine.to_numpy(unused).tolist() == [0]
+    assert outputs[0].shape == (2, 4) and backend.to_numpy(unused).tolist() == [0]

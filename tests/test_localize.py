@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_actmaps import Explanation, boxes
-from keras_actmaps.localize import best_overlaps, best_threshold, box_masks, iou_of, widened
+from keras_actmaps.metrics.boxes import best_overlaps, best_threshold, box_masks, iou_of, widened
 
 
 def explained(*maps):

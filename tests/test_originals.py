@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_actmaps import Explanation, asking, commands, originals, runs
+from keras_actmaps import Explanation
+from keras_actmaps.cli import explain, main, tf_explain
+from keras_actmaps.training import runs
 
 INDEX = [2, 0, 3]
 
@@ -35,7 +37,7 @@ def explain(run, tmp_path, capsys):
 
     def ask(**settings):
         given = {"run": str(run.path), "output": str(tmp_path), "index": INDEX, "engine": "tf-explain", **settings}
-        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        status = main.run(lambda: explain.answer(**given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -92,10 +94,10 @@ def test_all_that_work_are_drawn_and_the_rest_is_said_with_its_reason(explain, t
     assert "fails at gradcam with Keras 3" in said and "'Dense' object has no attribute 'output_shape'" in said
     written = {path.name for path in tmp_path.glob("tf-explain-*")}
     assert written == {
-        f"tf-explain-{name}.{kind}" for name in originals.METHODS if name != "gradcam" for kind in ("png", "npz")
+        f"tf-explain-{name}.{kind}" for name in tf_explain.METHODS if name != "gradcam" for kind in ("png", "npz")
     }
     assert Explanation.load(tmp_path / "tf-explain-occlusion.npz").settings == {"patch_size": 14}
-    for name in originals.METHODS.keys() - {"gradcam"}:
+    for name in tf_explain.METHODS.keys() - {"gradcam"}:
         assert picture(tmp_path, name).shape[:2] == (112, 112)
         assert np.isfinite(Explanation.load(tmp_path / f"tf-explain-{name}.npz").maps).all()
 

@@ -11,7 +11,7 @@ from conftest import gap_network, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps import api
+from keras_actmaps.methods import explain
 
 
 def photograph(model, images):
@@ -65,9 +65,9 @@ def test_a_stream_is_traced_once_ragged_end_included():
 def test_explaining_a_model_again_compiles_nothing(images):
     model = gap_network()
     kam.explain(model, images)
-    probe = api.as_probe(model, None, None, images)
+    probe = explain.as_traced(model, None, None, images)
     kam.explain(model, images[:, ::-1], targets=1)
-    assert api.as_probe(model, None, None, images) is probe
+    assert explain.as_traced(model, None, None, images) is probe
     assert probe.traces == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import gap_network
 
 import keras_actmaps as kam
-from keras_actmaps import progress
+from keras_actmaps.core import progress
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_actmaps.table import short
+from keras_actmaps.comparison.table import short
 
 FOLDER = Path(__file__).parents[1] / "docs"
 PAGE = (FOLDER / "report.md").read_text()

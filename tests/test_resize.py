@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import enlarged
 
-from keras_actmaps.resize import resize
+from keras_actmaps.core.resize import resize
 
 
 @pytest.mark.parametrize("small, large", [((7, 7), (224, 224)), ((3, 5), (8, 31)), ((1, 4), (6, 4)), ((8, 6), (5, 3))])

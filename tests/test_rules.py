@@ -7,7 +7,7 @@ from conftest import array, gradient_of, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
-from keras_actmaps.rules.linear import linearised
+from keras_actmaps.core.linear import linearize
 
 SHAPE = (6, 5, 2)
 LOW, HIGH = -1.5, 2.0
@@ -286,12 +286,12 @@ def test_folding_keeps_the_outputs_and_follows_the_weights():
     for block in BLOCKS:
         model, _, images = network(BLOCKS[block])
         probe = kam.Probe(model)
-        graph = linearised(probe.graph)
-        kinds = [type(step.operation).__name__ for step in graph.steps]
+        graph = linearize(probe.graph)
+        kinds = [type(step.operation).__name__ for step in graph.nodes]
         assert "BatchNormalization" not in kinds and "ZeroPadding2D" not in kinds and kinds.count("Linear") == 3
 
         def outputs(images, graph=graph, probe=probe):
-            return array(probe.finish(graph.steps, {graph.inputs[0]: images}))
+            return array(probe.finish(graph.nodes, {graph.inputs[0]: images}))
 
         close(outputs(images), array(model(images)), 1e-5)
         if "normalised" in block:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import keras_actmaps as kam
-from keras_actmaps import Explanation, asking, commands, subjects
+from keras_actmaps import Explanation
+from keras_actmaps.cli import explain, inputs, main
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def compare(run, tmp_path, capsys):
 
     def ask(method="gradcam,lrp", **settings):
         given = {"run": str(run.path), "output": str(tmp_path / "out"), "compare": True, **settings}
-        status = commands.run(lambda: asking.answer(method, **given), "explain.py")
+        status = main.run(lambda: explain.answer(method, **given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -87,7 +88,7 @@ def test_bad_input_is_one_line_and_writes_nothing(compare, tmp_path, given, mess
 
 def test_a_stream_ends_with_its_limit_and_knows_its_length(run):
     for limit, count in ((10, 10), (None, 16), (99, 16)):
-        stream = subjects.Stream(subjects.Subject(None, run=run), "test", limit=limit)
+        stream = inputs.Stream(inputs.Subject(None, run=run), "test", limit=limit)
         batches = list(stream)
         assert sum(len(images) for images, *_ in batches) == stream.count == count
         assert len(batches) == len(stream)

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_actmaps.table import Table, duration
+from keras_actmaps.comparison.table import Table, duration
 
 VALUES = np.array(
     [[[1, 2, 3, np.nan], [5, 5, 5, 5]], [[4, 4, 4, 4], [5, 5, 5, 5]], [[0, 0, 0, np.nan], [1, 2, 3, 4]]], "float64"

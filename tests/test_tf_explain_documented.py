@@ -177,9 +177,9 @@ def test_what_is_written_is_what_tensorflow_writes_with_tensorboard(tmp_path):
 
 
 def test_compiled_once_in_all_epochs(tmp_path, monkeypatch):
-    from keras_actmaps import engine
+    from keras_actmaps import backend
 
-    made, compiled = [], engine.compiled
+    made, compiled = [], backend.CompiledFunction
     monkeypatch.setattr(engine, "compiled", lambda *given: made.append(compiled(*given)) or made[-1])
     scope = names(None, "")
     given = {"validation_data": (scope["x_val"], None), "class_index": 0, "output_dir": tmp_path}

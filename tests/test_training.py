@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_actmaps import Explanation, callbacks, models, runs, training
+from keras_actmaps import Explanation
+from keras_actmaps.callbacks import explain_callback
+from keras_actmaps.models import zoo
+from keras_actmaps.training import runs, train
 
 
 def quiet(*_):
@@ -17,7 +20,7 @@ def quiet(*_):
 
 def train(tmp_path, **settings):
     given = {"epochs": 2, "limit": 64, "runs": tmp_path, "say": quiet, **settings}
-    return training.train("drawn-grid", **given)
+    return train.train("drawn-grid", **given)
 
 
 def history(run):
@@ -46,7 +49,7 @@ def test_a_run_folder_holds_what_the_design_says(tmp_path):
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(runs.RunFolder, "save", lambda self, name, model: saved.append(name))
-    keep = training.KeepBest(runs.RunFolder(tmp_path, "d"), [])
+    keep = train.KeepBest(runs.RunFolder(tmp_path, "d"), [])
     (tmp_path / "d.partial").mkdir()
     for accuracy, loss in [(0.5, 1.0), (0.7, 0.9), (0.6, 0.1), (0.7, 0.9), (0.7, 0.8)]:
         keep.on_epoch_end(len(keep.history), {"val_accuracy": accuracy, "val_loss": loss})
@@ -60,19 +63,19 @@ def test_resuming_goes_on_where_it_stopped(tmp_path):
     assert [float(row["epoch"]) for row in both] == [1, 2, 3]
     assert float(both[0]["loss"]) == float(first[0]["loss"])
     iterations = keras.saving.load_model(tmp_path / "drawn-grid" / "checkpoint.keras").optimizer.iterations
-    assert int(iterations) == 3 * 64 // training.PROTOCOLS["drawn-grid"].batch_size
+    assert int(iterations) == 3 * 64 // train.PROTOCOLS["drawn-grid"].batch_size
     with pytest.raises(FileNotFoundError, match="nothing to resume in"):
         train(tmp_path / "other", resume=True)
 
 
 def test_an_interrupt_keeps_the_best_model_and_says_so(tmp_path, monkeypatch):
-    class Stop(training.KeepBest):
+    class Stop(train.KeepBest):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "KeepBest", Stop)
-    with pytest.raises(training.Interrupted, match=r"the best model so far \(epoch [12], .* is kept in .*; go on with"):
+    with pytest.raises(train.Interrupted, match=r"the best model so far \(epoch [12], .* is kept in .*; go on with"):
         train(tmp_path, epochs=5)
     run = runs.newest_run(tmp_path)
     assert len(history(run)) == 2 and run.model().count_params() == 93_962
@@ -83,12 +86,12 @@ def test_an_interrupt_keeps_the_best_model_and_says_so(tmp_path, monkeypatch):
 def test_an_early_interrupt_leaves_the_run_before_it(tmp_path, monkeypatch):
     kept = (train(tmp_path, epochs=1).path / "model.keras").read_bytes()
 
-    class Stop(training.KeepBest):
+    class Stop(train.KeepBest):
         def on_train_batch_begin(self, batch, logs=None):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "KeepBest", Stop)
-    with pytest.raises(training.Interrupted, match="before the first epoch was over; nothing new is kept"):
+    with pytest.raises(train.Interrupted, match="before the first epoch was over; nothing new is kept"):
         train(tmp_path, epochs=1)
     assert (tmp_path / "drawn-grid" / "model.keras").read_bytes() == kept
 
@@ -100,10 +103,10 @@ def test_the_frozen_head_is_the_classifier_that_was_fitted(tmp_path):
         for number in range(20):
             pixels = np.clip(random.normal(level, 20, (32, 32, 3)), 0, 255)
             keras.utils.save_img(tmp_path / "images" / name / f"{number}.png", pixels, scale=False)
-    network = models.backbone("squeezenet")
+    network = zoo.backbone("squeezenet")
     weights = {f"{layer.name}/{v.name}": v.numpy() for layer in network.layers for v in layer.weights}
     np.savez(tmp_path / "weights.npz", **weights)
-    run = training.train(f"folder:{tmp_path / 'images'}", backbone="squeezenet", weights=str(tmp_path / "weights.npz"),
+    run = train.train(f"folder:{tmp_path / 'images'}", backbone="squeezenet", weights=str(tmp_path / "weights.npz"),
                          runs=tmp_path / "runs", say=quiet)  # fmt: skip
     model = run.model()
     np.testing.assert_array_equal(model.get_layer("fire9_expand3x3").kernel, weights["fire9_expand3x3/kernel"])
@@ -142,7 +145,7 @@ def energies(run, method):
 def test_a_run_holds_what_explaining_it_meanwhile_has_found(tmp_path):
     train(tmp_path, epochs=1)
     said = []
-    run = train(tmp_path, epochs=3, resume=True, callbacks=callbacks.of_run("gradcam,saliency"), say=said.append)
+    run = train(tmp_path, epochs=3, resume=True, callbacks=explain_callback.of_run("gradcam,saliency"), say=said.append)
     rows = history(run)
     for method in ("gradcam", "saliency"):
         names = {path.name for path in (run.path / "explain" / method).iterdir()}
@@ -156,14 +159,14 @@ def test_a_run_holds_what_explaining_it_meanwhile_has_found(tmp_path):
 
 
 def test_an_interrupt_keeps_the_strip_of_the_epochs_so_far(tmp_path, monkeypatch):
-    class Stop(training.KeepBest):
+    class Stop(train.KeepBest):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 2:
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "KeepBest", Stop)
-    with pytest.raises(training.Interrupted, match="is kept in"):
-        train(tmp_path, epochs=5, callbacks=callbacks.of_run("gradcam"))
+    with pytest.raises(train.Interrupted, match="is kept in"):
+        train(tmp_path, epochs=5, callbacks=explain_callback.of_run("gradcam"))
     folder = runs.newest_run(tmp_path).path / "explain" / "gradcam"
     with Image.open(folder / "strip.gif") as film:
         assert film.n_frames == 2
@@ -171,7 +174,7 @@ def test_an_interrupt_keeps_the_strip_of_the_epochs_so_far(tmp_path, monkeypatch
 
 def test_what_cannot_be_explained_meanwhile_is_said_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="no method 'nope'; there are: cam"):
-        callbacks.of_run("gradcam,nope")
+        explain_callback.of_run("gradcam,nope")
     with pytest.raises(ValueError, match="a linear head is fitted on its own, and there is no fit to look at"):
-        train(tmp_path, backbone="squeezenet", weights="x.npz", callbacks=callbacks.of_run("gradcam"))
+        train(tmp_path, backbone="squeezenet", weights="x.npz", callbacks=explain_callback.of_run("gradcam"))
     assert not list(tmp_path.iterdir())

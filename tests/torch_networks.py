@@ -8,7 +8,7 @@ from conftest import array
 from torch import nn
 from torch.nn import functional
 
-from keras_actmaps import engine
+from keras_actmaps import backend
 
 SHAPE = (3, 20, 28)
 IMAGES = np.random.default_rng(0).random((3, *SHAPE), "float32")
@@ -195,7 +195,7 @@ def outputs_of(module: nn.Module, images):
 
 def translated(module, images=IMAGES):
     """What the Keras model of a module gives."""
-    model = engine.adopted(module, images.shape[1:])
+    model = backend.convert_module(module, images.shape[1:])
     with torch.no_grad():
         return model, model(torch.as_tensor(np.moveaxis(images, 1, -1) if images.ndim > 2 else images))
 

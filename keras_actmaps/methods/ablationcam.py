@@ -1,36 +1,47 @@
-"""Ablation-CAM: channels weighted by the drop in score when they are gone."""
+"""Ablation-CAM: channels weighted by the drop in score when they are removed."""
+
+from typing import Any
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import compiled, of_layer, one_layer, takes_many
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@of_layer
-@takes_many
-@compiled
-def ablationcam(probe, images, targets):
-    """The features weighted by what the score loses without them (Desai and Ramaswamy 2020).
+def ablationcam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """L = relu(sum_k w_k A^k) with w_k = (Y - Y_k) / |Y| (Desai and Ramaswamy 2020).
 
-    w_k = (Y - Y_k) / |Y|, with Y_k the score where channel k of the features is 0, and L = relu(sum_k w_k A^k). The
-    paper divides by Y, which would turn every sign around for a negative score. images (N,H,W,C) -> (N,h,w).
-    Cost: one forward pass, and one of what follows the layer for each channel; no gradient.
-    Fails: channels that stand in for each other all lose little alone; slow at early layers, whose head is long.
+    Y_k is the score where channel k of the features A is 0. The paper divides by Y, which would invert every sign for
+    a negative score.
     """
-    one_layer(probe, "ablationcam")
-    values, (slot,), head = probe.split(images)
+    values, (slot,), head = traced.split(inputs)
     features = values[slot]
-    outputs = probe.finish(head, values)
-    resolved = targets if callable(targets) else probe.resolve(outputs, targets)
-    scores = probe.score(outputs, resolved)
+    outputs = traced.run_to_outputs(head, values)
+    resolved = targets if callable(targets) else traced.resolve(outputs, targets)
+    scores = traced.score(outputs, resolved)
 
     def score_without(kept):
-        return probe.score(probe.finish(head, {**values, slot: features * kept}), resolved)
+        return traced.score(traced.run_to_outputs(head, {**values, slot: features * kept}), resolved)
 
     channels = features.shape[-1]
     ablated = ops.map(score_without, ops.cast(1 - ops.eye(channels), features.dtype))
     weights = ops.moveaxis(ops.divide_no_nan(scores - ablated, ops.abs(scores)), 0, -1)
-    probe.note(outputs, targets)
     space = tuple(1 for _ in features.shape[1:-1])
     if len(weights.shape) == 3:
         features = features[:, None]
-    return ops.relu(ops.sum(ops.reshape(weights, (*weights.shape[:-1], *space, channels)) * features, axis=-1))
+    weighted = ops.reshape(weights, (*weights.shape[:-1], *space, channels)) * features
+    return Attribution(ops.relu(ops.sum(weighted, axis=-1)), outputs)
+
+
+METHOD = Method(
+    name="ablationcam",
+    function=ablationcam,
+    level="layer",
+    multi_target=True,
+    needs=frozenset({"graph", "spatial_layer"}),
+    summary="The features of a layer, weighted by what the score loses without them",
+    paper="Desai and Ramaswamy 2020",
+    cost="one forward pass, and one of what follows the layer for each channel; no gradient.",
+    limitations="channels that replace each other all lose little alone; slow at early layers, whose head is long.",
+)

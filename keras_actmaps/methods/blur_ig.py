@@ -1,88 +1,81 @@
-"""Blur integrated gradients: the gradient along the way from a blurred image to the sharp one."""
+"""Blur integrated gradients: the gradient along the path from a blurred image to the sharp one."""
 
 import functools
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 
-from keras_actmaps import engine
-from keras_actmaps.methods.kinds import (
-    accumulate,
-    check_channels,
-    check_count,
-    many_passes,
-    reduced,
-    sampled,
-    scores_only,
-    sums_to,
-)
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, Gt
+from keras_actmaps.core.traced_model import TracedModel, outputs_only
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
 
-def _check(probe, images, *, sigma, steps, channels):
-    check_count("steps", steps)
-    check_channels(channels)
-    if images.ndim == 2:
-        raise ValueError("a table has no neighbours to blur; integrated_gradients works there")
-    if not isinstance(sigma, (int, float, np.number)) or not 0 < sigma < np.inf:
-        raise ValueError(f"sigma={sigma!r} blurs nothing; give a share of the longest side above 0, as 0.2")
+def blur_ig(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    sigma: Annotated[float, Gt(0), "the strongest blur, in longest sides"] = 0.2,
+    steps: Annotated[Count, "forward and backward passes"] = 64,
+) -> Attribution:
+    """S = sum_s dY/dx (L((b_s + b_s+1) / 2)) (L(b_s+1) - L(b_s)) (Xu et al. 2020).
 
-
-def _difference(probe, images, targets, scores, settings):
-    """Completeness: the score minus that of the most blurred image."""
-    most = settings["sigma"] * max(images.shape[1:-1])
-    return scores - engine.to_numpy(probe.ask(scores_only, blurred(images, most), targets)[2])
-
-
-@sums_to(_difference)
-@many_passes(_check)
-def blur_ig(probe, images, targets, *, sigma=0.2, steps=64, channels="sum"):
-    """The part of each pixel in the score's rise while the image comes into focus (Xu et al. 2020).
-
-    S = sum_c sum_s dY/dx (L((b_s + b_s+1) / 2)) (L(b_s+1) - L(b_s)), with L(b) the image blurred by a Gaussian of
-    standard deviation b, from sigma times the longest side down to 0. It sums to Y(x) - Y(L(b_0)); what is missing is
-    the residual. No colour stands for nothing, as a baseline's does. images (N,H,W,C) -> (N,H,W).
-
-    sigma: the strongest blur, in longest sides; the paper takes 50 pixels. channels: "sum", "max" of the absolute
-    values, or "keep".
-    Cost: `steps` forward and backward passes.
-    Fails: finds what has an outline; what a blur does not change, as a large plain area, gets little.
+    L(b) is the image blurred by a Gaussian of standard deviation b, from sigma times the longest side down to 0. The
+    sum over the map is Y(x) - Y(L(b_0)). The paper takes a sigma of 50 pixels.
     """
-    blurs = sigma * max(images.shape[1:-1]) * np.linspace(1, 0, steps + 1) ** 2
+    blurs = sigma * max(inputs.shape[1:-1]) * np.linspace(1, 0, steps + 1) ** 2
     middles = (blurs[1:] + blurs[:-1]) / 2
-    total = np.zeros(images.shape)
+    total = np.zeros(inputs.shape)
 
     def focused(which, sample):
-        return _each(images, which, middles[sample])
+        return _blur_each(inputs, which, middles[sample])
 
-    everything = np.arange(len(images))
-    for which, sample, gradients, _ in sampled(
-        probe, everything, targets, steps, focused, saliency.program, channels="keep"
-    ):
-        gained = _each(images, which, blurs[sample + 1]) - _each(images, which, blurs[sample])
+    for which, sample, gradients, _ in run_samples(traced, inputs, targets, steps, focused, saliency, context):
+        gained = _blur_each(inputs, which, blurs[sample + 1]) - _blur_each(inputs, which, blurs[sample])
         accumulate(total, which, gained * gradients)
-    return engine.to_numpy(reduced(total.astype("float32"), channels))
+    return Attribution(total.astype("float32"))
 
 
-def blurred(images: np.ndarray, deviation: float) -> np.ndarray:
-    """images (N,...,C) under a Gaussian of this standard deviation in pixels, mirrored at the borders."""
-    for axis in range(1, images.ndim - 1):
-        rows = np.moveaxis(images, axis, -1) @ _diffusion(images.shape[axis], float(deviation))
-        images = np.moveaxis(rows, -1, axis)
-    return images
+def _validate(traced: TracedModel, inputs: Array, **_: Any) -> None:
+    if inputs.ndim == 2:
+        raise ValueError("the features of a table have no neighbors to blur; integrated_gradients works there")
 
 
-def _each(images: np.ndarray, which: np.ndarray, deviations: np.ndarray) -> np.ndarray:
-    """Each of the images `which`, (M,...,C), under its own blur."""
-    rows = np.empty((len(which), *images.shape[1:]), "float32")
+def _total(
+    traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
+) -> Array:
+    """The score minus that of the most blurred image."""
+    most = settings["sigma"] * max(inputs.shape[1:-1])
+    return scores - to_numpy(traced.run(outputs_only, blurred(inputs, most), targets, context=context)[2])
+
+
+def blurred(inputs: Array, deviation: float) -> Array:
+    """Inputs (N, ..., C) under a Gaussian of this standard deviation in pixels, mirrored at the borders."""
+    for axis in range(1, inputs.ndim - 1):
+        rows = np.moveaxis(inputs, axis, -1) @ _diffusion(inputs.shape[axis], float(deviation))
+        inputs = np.moveaxis(rows, -1, axis)
+    return inputs
+
+
+def _blur_each(inputs: Array, which: Array, deviations: Array) -> Array:
+    """Each of the inputs `which`, (M, ..., C), under its own blur."""
+    rows = np.empty((len(which), *inputs.shape[1:]), "float32")
     for deviation in np.unique(deviations):
         chosen = deviations == deviation
-        rows[chosen] = blurred(images[which[chosen]], deviation)
+        rows[chosen] = blurred(inputs[which[chosen]], deviation)
     return rows
 
 
 @functools.lru_cache(maxsize=512)
-def _diffusion(side: int, deviation: float) -> np.ndarray:
-    """The matrix (side, side) of heat flowing along a row of pixels: the Gaussian of discrete scale space.
+def _diffusion(side: int, deviation: float) -> Array:
+    """The matrix (side, side) of heat that flows along a row of pixels: the Gaussian of discrete scale space.
 
     Unlike a sampled Gaussian it never creates an extremum, keeps the sum, and is right below a pixel (Lindeberg 1990).
     """
@@ -90,3 +83,18 @@ def _diffusion(side: int, deviation: float) -> np.ndarray:
     modes = np.cos(np.pi * (order[:, None] + 0.5) * order / side) * np.sqrt(np.where(order, 2, 1) / side)
     decays = np.exp(-(deviation**2) * (1 - np.cos(np.pi * order / side)))
     return ((modes * decays) @ modes.T).astype("float32")
+
+
+METHOD = Method(
+    name="blur_ig",
+    function=blur_ig,
+    single_pass=False,
+    reduction="sum",
+    validate=_validate,
+    total=_total,
+    needs=frozenset({"gradients"}),
+    summary="The part of each pixel in the score's rise while the image comes into focus",
+    paper="Xu et al. 2020",
+    cost="`steps` forward and backward passes.",
+    limitations="finds what has an outline; what a blur does not change, as a large plain area, gets little.",
+)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keras_actmaps.methods import METHODS
-from keras_actmaps.methods.kinds import settings_of
+from keras_actmaps.methods.registry import settings_of
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,34 @@
-"""DeconvNet: the gradient at the image, through ReLUs that pass positive gradients only, on or off."""
+"""DeconvNet: the gradient at the input, through ReLUs that pass positive gradients only, on or off."""
 
-from keras_actmaps.methods.kinds import compiled, reduced
-from keras_actmaps.rules.backward import deconvnet as positive
-from keras_actmaps.rules.backward import with_relu
+from typing import Any
+
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.relu import deconvnet_relu, with_relu
 
 
-@compiled
-def deconvnet(probe, images, targets, *, channels="sum"):
-    """What comes back through the network when each ReLU is run on the gradient (Zeiler & Fergus 2014, section 2.1).
+def deconvnet(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """R_l = 1[R_l+1 > 0] R_l+1 at each ReLU, whether it was on or off (Zeiler and Fergus 2014, section 2.1).
 
-    R_l = 1[R_l+1 > 0] R_l+1 at each ReLU, whether it was on or off. images (N,H,W,C) -> (N,H,W).
-
-    What counts as ReLU and the channels: as for guided_backprop. Raises ValueError for a model without ReLU.
-    Cost: 1 forward and backward pass.
-    Fails: without max pooling it hardly depends on the image, and it is much the same for every class.
+    ReLU counts as for `guided_backprop`.
     """
-    steps = with_relu(probe.need_graph(), positive, probe.name, "deconvnet")
-    return reduced(probe.gradients(images, targets, steps), channels)
+    nodes = with_relu(traced.require_graph(), deconvnet_relu, traced.name, "deconvnet")
+    return Attribution(*traced.gradients(inputs, targets, nodes))
+
+
+def _validate(traced: TracedModel, inputs: Array) -> None:
+    with_relu(traced.require_graph(), deconvnet_relu, traced.name, "deconvnet")
+
+
+METHOD = Method(
+    name="deconvnet",
+    function=deconvnet,
+    reduction="sum",
+    validate=_validate,
+    needs=frozenset({"gradients", "graph"}),
+    summary="What comes back through the network when each ReLU is applied to the gradient",
+    paper="Zeiler and Fergus 2014, section 2.1",
+    cost="one forward and one backward pass.",
+    limitations="without max pooling it hardly depends on the image, and it is much the same for every class.",
+)

@@ -1,71 +1,81 @@
-"""DeepLIFT: the change of the score from a baseline, shared out over the change of each pixel."""
+"""DeepLIFT: the change of the score from a baseline, distributed over the change of each pixel."""
 
+from typing import Annotated, Any
+
+import numpy as np
 from keras import ops, tree
 
-from keras_actmaps import engine, rewire
-from keras_actmaps.methods.baselines import baseline_for, gain_over
-from keras_actmaps.methods.kinds import check_channels, many_passes, reduced, sums_to
-from keras_actmaps.rules.kinds import kind_of, label
+from keras_actmaps import backend
+from keras_actmaps.core.graph import run_backward, run_nodes
+from keras_actmaps.core.layer_types import describe_node, layer_type
+from keras_actmaps.core.rewrite import split_activations
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._baselines import Baseline, baseline_for, gain_over
+from keras_actmaps.methods.registry import Attribution, Method
 
-SMALL = 1e-6  # where a change of an activation's input is nothing, its gradient stands for the quotient
-TOWARDS = 1e-4  # of the way from baseline to image: far enough to choose between equals in the baseline
-
-
-def _check(probe, images, *, baseline, channels):
-    check_channels(channels)
-    baseline_for(images[:1], baseline)
-    for step in rewire.split_activations(probe.need_graph()).steps:
-        if kind_of(step) is None:
-            raise ValueError(f"deeplift has no rule for layer {label(step)}; integrated_gradients takes any layer")
+SMALL = 1e-6  # where a change of an activation's input is nothing, its gradient replaces the quotient
+TOWARDS = 1e-4  # of the way from baseline to input: far enough to choose between equals in the baseline
 
 
-@sums_to(gain_over("baseline"))
-@many_passes(_check)
-def deeplift(probe, images, targets, *, baseline="zero", channels="sum"):
-    """The part of each pixel in the score's change from a baseline (Shrikumar et al. 2017, section 3.5.2: rescale).
+def deeplift(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    baseline: Annotated[Baseline, "reference input: zero, mean, blur, a number or an image"] = "zero",
+) -> Attribution:
+    """S = m (x - x0), the rescale rule of Shrikumar et al. 2017, section 3.5.2.
 
-    S = m (x - x0), where the multiplier m of an activation is dy/dx as a quotient of changes, (y - y0) / (x - x0), and
-    multipliers follow the chain rule. It sums to Y(x) - Y(x0). images (N,H,W,C) -> (N,H,W).
-
-    Linear layers and products have the gradient halfway, which is exact for them; max pooling gives its change to the
-    place that wins in the image, or in the baseline where that is the greater. baseline: x0, as in `baseline_for`.
-    channels: "sum", "max" of the absolute values, or "keep". Raises ValueError for a layer that is none of these.
-    Cost: 2 forward passes, of image and baseline, and 1 back.
-    Fails: it hangs on the baseline, as integrated gradients do; gates and products are shared by a convention.
+    The multiplier m of an activation is dy/dx as a quotient of changes, (y - y0) / (x - x0), and multipliers follow the
+    chain rule. The map sums to Y(x) - Y(x0). Linear layers and products have the gradient halfway, which is exact for
+    them; max pooling gives its change to the position that wins in the input, or in the baseline where that is greater.
     """
-    start = baseline_for(images, baseline)
-    return engine.to_numpy(probe.ask(_multiplied, images, targets, start, channels=channels)[0])
+    start = np.ascontiguousarray(baseline_for(inputs, baseline))
+    multipliers, _, _ = traced.run(_multipliers, inputs, targets, start, context=context)
+    return Attribution(multipliers)
 
 
-def _multiplied(probe, images, targets, start, *, channels):
-    graph = rewire.split_activations(probe.graph)
-    values, begins = (rewire.run(graph.steps, {graph.inputs[0]: x}) for x in (images, start))
+def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
+    baseline_for(inputs[:1], baseline)
+    for node in split_activations(traced.require_graph()).nodes:
+        if layer_type(node) is None:
+            raise ValueError(
+                f"deeplift has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"
+            )
+
+
+def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
+    """Multipliers times changes, (N, ..., C)."""
+    graph = split_activations(traced.graph)
+    values, begins = (run_nodes(graph.nodes, {graph.inputs[0]: x}) for x in (inputs, start))
     slots = tree.flatten(graph.outputs)
     outputs, before = ([ops.cast(part[slot], "float32") for slot in slots] for part in (values, begins))
     packed = tree.pack_sequence_as(graph.outputs, outputs)
-    probe.note(packed, targets)
-    chosen = targets if callable(targets) else probe.resolve(packed, targets)
+    chosen = targets if callable(targets) else traced.resolve(packed, targets)
 
     def score(*outputs):
-        return [probe.score(tree.pack_sequence_as(graph.outputs, list(outputs)), chosen)]
+        return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), chosen)]
 
-    (scores,), back = engine.pullback(score, _halfway(outputs, before))
-    multipliers = dict(zip(slots, back([ops.ones_like(scores)])))
+    (scores,), backward = backend.vjp(score, _halfway(outputs, before))
+    multipliers = dict(zip(slots, backward([ops.ones_like(scores)])))
 
-    def through(step, arrived):
-        x, x0 = ([part[slot] for slot in step.reads.values()] for part in (values, begins))
-        y, y0 = ([part[slot] for slot in step.writes] for part in (values, begins))
+    def rule(node, arrived):
+        x, x0 = ([part[slot] for slot in node.reads.values()] for part in (values, begins))
+        y, y0 = ([part[slot] for slot in node.writes] for part in (values, begins))
         arrived = [ops.zeros_like(y) if m is None else m for y, m in zip(y, arrived)]
-        rule = {"activation": _rescale, "max": _by_winner}.get(kind_of(step), _by_gradient)
-        return rule(lambda *inputs: tree.flatten(step(dict(zip(step.reads.values(), inputs)))), x, x0, y, y0, arrived)
+        own = {"activation": _rescale, "max": _by_winner}.get(layer_type(node), _by_gradient)
+        return own(lambda *tensors: tree.flatten(node(dict(zip(node.reads.values(), tensors)))), x, x0, y, y0, arrived)
 
-    arrived = rewire.run_back(graph.steps, multipliers, through)
-    return reduced(arrived[graph.inputs[0]] * (images - start), channels)
+    arrived = run_backward(graph.nodes, multipliers, rule)
+    return Attribution(arrived[graph.inputs[0]] * (inputs - start), packed)
 
 
 def _by_gradient(function, x, x0, y, y0, multipliers):
     """The gradient halfway: exact for what is linear or a product."""
-    return engine.pullback(function, _halfway(x, x0))[1](multipliers)
+    return backend.vjp(function, _halfway(x, x0))[1](multipliers)
 
 
 def _rescale(function, x, x0, y, y0, multipliers):
@@ -80,11 +90,26 @@ def _by_winner(function, x, x0, y, y0, multipliers):
     """The maximum's rise to its winner in x, its fall to that in x0 (of equals, the one near x), over their changes."""
     near = [b + TOWARDS * (a - b) for a, b in zip(x, x0)]
     (m,), (y,), (y0,) = multipliers, y, y0
-    rises = engine.pullback(function, x)[1]([m * ops.maximum(y - y0, 0.0)])
-    falls = engine.pullback(function, near)[1]([m * ops.minimum(y - y0, 0.0)])
+    rises = backend.vjp(function, x)[1]([m * ops.maximum(y - y0, 0.0)])
+    falls = backend.vjp(function, near)[1]([m * ops.minimum(y - y0, 0.0)])
     changes = [a - b for a, b in zip(x, x0)]
     return [(up + down) / ops.where(change == 0, 1.0, change) for up, down, change in zip(rises, falls, changes)]
 
 
 def _halfway(x, x0):
     return [(a + b) / 2 for a, b in zip(x, x0)]
+
+
+METHOD = Method(
+    name="deeplift",
+    function=deeplift,
+    single_pass=False,
+    reduction="sum",
+    validate=_validate,
+    total=gain_over("baseline"),
+    needs=frozenset({"gradients", "graph"}),
+    summary="The part of each pixel in the score's change from a baseline",
+    paper="Shrikumar et al. 2017, section 3.5.2: rescale",
+    cost="2 forward passes, of input and baseline, and 1 backward pass.",
+    limitations="depends on the baseline, as integrated gradients do; gates and products are shared by a convention.",
+)

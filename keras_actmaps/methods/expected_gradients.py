@@ -1,92 +1,95 @@
 """Expected gradients: integrated gradients, averaged over many baselines."""
 
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
 import numpy as np
 
-from keras_actmaps import engine
-from keras_actmaps.methods.kinds import (
-    accumulate,
-    check_channels,
-    check_count,
-    check_seed,
-    many_passes,
-    reduced,
-    sampled,
-    scores_only,
-    sums_to,
-)
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, Seed
+from keras_actmaps.core.traced_model import TracedModel, outputs_only
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
-GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples, modulo 1, lie evenly however many there are
+GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples, modulo 1, are evenly spread however many there are
 
 
-def _check(probe, images, *, baselines, samples, seed, channels):
-    check_count("samples", samples)
-    check_seed(seed)
-    check_channels(channels)
-    if baselines is None and images.ndim == 2:
-        raise ValueError("the features of a table cannot be put in another order; give baselines (B,F), as rows of it")
-    if baselines is None:
-        return
-    given = np.asarray(baselines)
-    if given.shape[1:] != images.shape[1:] or not len(given) or not np.issubdtype(given.dtype, np.number):
-        raise ValueError(f"baselines of shape {given.shape} and type {given.dtype} are no images (B, "
-                         f"{', '.join(map(str, images.shape[1:]))})")  # fmt: skip
-    if not np.isfinite(given).all():
-        raise ValueError("the baselines hold NaN or Inf")
+def expected_gradients(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    baselines: Annotated[np.ndarray | None, "inputs (B, ...), such as some of the training set"] = None,
+    samples: Annotated[Count, "baselines that are drawn"] = 100,
+    seed: Seed = 0,
+) -> Attribution:
+    """S = mean_s (x - x_s) dY/dx (x_s + a_s (x - x_s)) (Erion et al. 2021).
+
+    Baselines x_s are drawn at random, with one position a_s on each path, evenly spread over 0 to 1 by the golden
+    ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the input's own pixels in random
+    order are used, which have its colors but not its shapes and depend on no other input.
+    """
+    draw, positions = _draw(inputs, baselines, samples, seed)
+    positions = positions.reshape(-1, *(1,) * (inputs.ndim - 1))
+    total = np.zeros(inputs.shape)
+
+    def between(which, sample):
+        start = draw(which, sample)
+        return start + positions[sample] * (inputs[which] - start)
+
+    for which, sample, gradients, _ in run_samples(traced, inputs, targets, samples, between, saliency, context):
+        accumulate(total, which, (inputs[which] - draw(which, sample)) * gradients)
+    return Attribution((total / samples).astype("float32"))
 
 
-def _expected(probe, images, targets, scores, settings):
-    """Completeness in the mean: the score minus the mean score of the baselines drawn."""
-    draw, _ = _drawn(images, settings["baselines"], settings["samples"], settings["seed"])
-    total = np.zeros(len(images))
-    everything = np.arange(len(images))
-    for which, _, found, _ in sampled(probe, everything, targets, settings["samples"], draw, scores_only):
+def _validate(traced: TracedModel, inputs: Array, *, baselines: Array | None, **_: Any) -> None:
+    if baselines is None and inputs.ndim == 2:
+        raise ValueError("the features of a table cannot be reordered; pass baselines (B, F), such as rows of it")
+    if baselines is not None and (baselines.shape[1:] != inputs.shape[1:] or not len(baselines)):
+        raise ValueError(f"baselines of shape {baselines.shape} do not fit inputs of shape {inputs.shape[1:]}")
+
+
+def _total(
+    traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
+) -> Array:
+    """The score minus the mean score of the baselines that were drawn."""
+    draw, _ = _draw(inputs, settings["baselines"], settings["samples"], settings["seed"])
+    total = np.zeros(len(inputs))
+    for which, _, _, found in run_samples(traced, inputs, targets, settings["samples"], draw, outputs_only, context):
         accumulate(total, which, found)
     return scores - (total / settings["samples"]).astype("float32")
 
 
-@sums_to(_expected)
-@many_passes(_check)
-def expected_gradients(probe, images, targets, *, baselines=None, samples=100, seed=0, channels="sum"):
-    """The part of each pixel in the score's rise from what might be there (Erion et al. 2021).
-
-    S = sum_c mean_s (x - x_s) dY/dx (x_s + a_s (x - x_s)), with baselines x_s drawn at random and one place a_s on each
-    path, evenly spread over 0 to 1 by the golden ratio. It sums to Y(x) - mean_s Y(x_s) but for chance; what is missing
-    is the residual. images (N,H,W,C) -> (N,H,W).
-
-    baselines: images (B,H,W,C), as some of the training set. None: the image's own pixels in random order, which have
-    its colours but not its shapes and ask for no other image. channels: "sum", "max" of the absolute values, or "keep".
-    Cost: `samples` forward and backward passes, and as many forward passes for the residual.
-    Fails: is noisy with few samples; depends on the baselines, and ones unlike real images mislead.
-    """
-    draw, places = _drawn(images, baselines, samples, seed)
-    places = places.reshape(-1, *(1,) * (images.ndim - 1))
-    total = np.zeros(images.shape)
-
-    def between(which, sample):
-        start = draw(which, sample)
-        return start + places[sample] * (images[which] - start)
-
-    everything = np.arange(len(images))
-    for which, sample, gradients, _ in sampled(
-        probe, everything, targets, samples, between, saliency.program, channels="keep"
-    ):
-        accumulate(total, which, (images[which] - draw(which, sample)) * gradients)
-    return engine.to_numpy(reduced((total / samples).astype("float32"), channels))
-
-
-def _drawn(images, baselines, samples: int, seed: int):
-    """(which image, which sample) -> the baseline of each, and the place of each sample on its path."""
+def _draw(inputs: Array, baselines: Array | None, samples: int, seed: int) -> tuple[Callable, Array]:
+    """`(input index, sample index) -> baselines`, and the position of each sample on its path."""
     random = np.random.default_rng(seed)
-    places = ((random.random() + GOLDEN * np.arange(samples)) % 1).astype("float32")
+    positions = ((random.random() + GOLDEN * np.arange(samples)) % 1).astype("float32")
     if baselines is not None:
-        given = np.asarray(baselines, "float32")
-        order = np.sort(np.resize(random.permutation(len(given)), samples))
-        return (lambda which, sample: given[order[sample]]), places
+        rows = np.asarray(baselines, "float32")
+        order = np.sort(np.resize(random.permutation(len(rows)), samples))
+        return (lambda which, sample: rows[order[sample]]), positions
 
     def shuffled(which, sample):
-        pixels = images.reshape(len(images), -1, images.shape[-1])
+        pixels = inputs.reshape(len(inputs), -1, inputs.shape[-1])
         rows = [np.random.default_rng([seed, s]).permutation(pixels[i]) for i, s in zip(which, sample)]
-        return np.stack(rows).reshape(-1, *images.shape[1:])
+        return np.stack(rows).reshape(-1, *inputs.shape[1:])
 
-    return shuffled, places
+    return shuffled, positions
+
+
+METHOD = Method(
+    name="expected_gradients",
+    function=expected_gradients,
+    single_pass=False,
+    reduction="sum",
+    validate=_validate,
+    total=_total,
+    needs=frozenset({"gradients"}),
+    summary="The part of each pixel in the score's rise from what might be there instead",
+    paper="Erion et al. 2021",
+    cost="`samples` forward and backward passes, and as many forward passes for the residual.",
+    limitations="is noisy with few samples; depends on the baselines, and ones unlike real images mislead.",
+)

@@ -1,81 +1,90 @@
 """Extremal perturbation: the smooth mask of a given area that keeps the score highest."""
 
+from typing import Annotated, Any
+
 import numpy as np
 from keras import ops
 
-from keras_actmaps import engine
-from keras_actmaps.methods.baselines import baseline_for
-from keras_actmaps.methods.kinds import check_count, check_seed, many_passes
-from keras_actmaps.methods.masking import check_share, per_axis, space_of
+from keras_actmaps import backend
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, Fraction, PerAxis, Seed
+from keras_actmaps.core.traced_model import TracedModel, map_shape
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._baselines import Fill, baseline_for
+from keras_actmaps.methods._masking import per_axis
+from keras_actmaps.methods.registry import Attribution, Method
 
 RATE = 0.2  # of the ascent
-LIGHTEST, HEAVIEST = 0.1, 100.0  # the weight of the area, in the first and in the last step
+LIGHTEST, HEAVIEST = 0.1, 100.0  # weight of the area, in the first and in the last step
 NOISE = 0.1  # of the logits that the ascent begins with
 SHARPNESS = 20.0  # of the smooth maximum
 EDGE = 0.5  # how softly a cell's edge falls off, in cells
 
 
-def _check(probe, images, *, area, steps, cells, fill, seed):
-    check_share("area", area)
-    check_count("steps", steps)
-    per_axis("cells", cells, space_of(images))
-    check_seed(seed)
-    baseline_for(images[:1], fill)
+def extremal_perturbation(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    area: Annotated[Fraction, "share of the image that is kept"] = 0.1,
+    steps: Annotated[Count, "steps of the ascent"] = 200,
+    cells: Annotated[PerAxis, "cells of the mask along each axis"] = 14,
+    fill: Fill = "blur",
+    seed: Seed = 0,
+) -> Attribution:
+    """m = argmax Y(m x + (1 - m) x0) - w |sort(m) - r|^2 (Fong et al. 2019, section 3).
 
-
-@many_passes(_check)
-def extremal_perturbation(probe, images, targets, *, area=0.1, steps=200, cells=14, fill="blur", seed=0):
-    """The smooth mask, 0 to 1, of a given area that keeps the score highest (Fong et al. 2019, section 3).
-
-    m = argmax Y(m x + (1 - m) x0) - w |sort(m) - r|^2, where r is 0 but for a share `area` of ones and w grows from
-    step to step. m is a grid of cells, enlarged by `smooth_mask`. Unlike in the paper, the ascent is on the logits of
-    the cells, and the gradient of Y is divided by its maximum, so that the scale of Y makes no difference.
-    images (N,H,W,C) -> (N,H,W).
-
-    area: the share of the image that is kept. cells: of the grid, along an axis. fill: x0, as the baseline of
-    `baseline_for`. seed: of the slight noise that the ascent begins with, so that no cell is first by its place.
-    Cost: `steps` forward and backward passes.
-    Fails: finds one good mask of many, not surely the best; an area larger than the evidence is spent on anything.
+    r is 0 but for a share `area` of ones, and w grows from step to step. The mask m is a grid of cells, enlarged by
+    `smooth_mask`. Unlike in the paper, the ascent is on the logits of the cells, and the gradient of Y is divided by its
+    maximum, so that the scale of Y makes no difference. The seed is that of the slight noise that the ascent begins
+    with, so that no cell comes first by its position.
     """
-    space = space_of(images)
-    grid = space if images.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
-    logits = np.random.default_rng(seed).normal(0, NOISE, grid).astype("float32")
-    logits = ops.convert_to_tensor(np.tile(logits, (len(images), *(1,) * len(grid))))
-    hidden = ops.convert_to_tensor(np.ascontiguousarray(baseline_for(images, fill)))
-    images = ops.convert_to_tensor(images)
+    space = map_shape(inputs)
+    grid = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
+    noise = np.random.default_rng(seed).normal(0, NOISE, grid).astype("float32")
+    logits = ops.convert_to_tensor(np.tile(noise, (len(inputs), *(1,) * len(grid))))
+    hidden = ops.convert_to_tensor(np.ascontiguousarray(baseline_for(inputs, fill)))
+    images = ops.convert_to_tensor(inputs)
     for weight in np.geomspace(LIGHTEST, HEAVIEST, steps, dtype="float32"):
-        logits, _, _ = probe.ask(_step, images, targets, hidden, weight, logits, area=area)
-        probe.report(len(images), len(images) * steps)
-    return engine.to_numpy(smooth_mask(ops.sigmoid(logits), space))
+        logits, _, _ = traced.run(_step, images, targets, hidden, weight, logits, context=context, area=area)
+        context.report(len(images), len(images) * steps)
+    return Attribution(smooth_mask(ops.sigmoid(logits), space))
 
 
-def _step(probe, images, targets, hidden, weight, logits, *, area):
-    """The logits (N,h,w) of the cells after one step of the ascent."""
-    space = space_of(images)
-    places, count = int(np.prod(space)), int(np.prod(logits.shape[1:]))
-    goal = ops.cast(np.arange(places) >= places - max(1, round(area * places)), "float32")
+def _validate(traced: TracedModel, inputs: Array, *, cells: Any, fill: Any, **_: Any) -> None:
+    per_axis("cells", cells, map_shape(inputs))
+    baseline_for(inputs[:1], fill)
+
+
+def _step(
+    traced: TracedModel, images: Tensor, targets: Any, hidden: Tensor, weight: Tensor, logits: Tensor, *, area: float
+) -> Attribution:
+    """The logits (N, h, w) of the cells after one step of the ascent."""
+    space = map_shape(images)
+    positions, count = int(np.prod(space)), int(np.prod(logits.shape[1:]))
+    goal = ops.cast(np.arange(positions) >= positions - max(1, round(area * positions)), "float32")
 
     def score(values):
         mask = smooth_mask(values, space)
         kept = ops.reshape(mask, (*mask.shape, *(1,) * (len(images.shape) - len(mask.shape))))
-        outputs = probe.outputs(kept * images + (1 - kept) * hidden)
-        return probe.score(outputs, targets), outputs
+        outputs = traced.outputs(kept * images + (1 - kept) * hidden)
+        return traced.score(outputs, targets), outputs
 
     def excess(values):
-        ranked = ops.sort(ops.reshape(smooth_mask(values, space), (-1, places)), axis=-1)
+        ranked = ops.sort(ops.reshape(smooth_mask(values, space), (-1, positions)), axis=-1)
         return count * ops.mean((ranked - goal) ** 2, axis=-1), None
 
     values = ops.sigmoid(logits)
-    (gain,), outputs = engine.gradients(score, [values])
-    (loss,), _ = engine.gradients(excess, [values])
-    probe.note(outputs, targets)
+    (gain,), outputs = backend.gradients(score, [values])
+    (loss,), _ = backend.gradients(excess, [values])
     largest = ops.max(ops.abs(gain), axis=tuple(range(1, len(gain.shape))), keepdims=True)
-    return logits + RATE * (gain / ops.maximum(largest, 1e-12) - weight * loss)
+    return Attribution(logits + RATE * (gain / ops.maximum(largest, 1e-12) - weight * loss), outputs)
 
 
-def smooth_mask(values, space: tuple[int, ...]):
-    """The values (N,h,w) of a grid as masks (N,H,W): the smooth maximum, along each axis, of soft-edged cells."""
-    if len(space) == 1 and values.shape[1] == space[0]:  # the features of a table have no neighbours
+def smooth_mask(values: Tensor, space: tuple[int, ...]) -> Tensor:
+    """The values (N, h, w) of a grid as masks (N, H, W): the smooth maximum, along each axis, of soft-edged cells."""
+    if len(space) == 1 and values.shape[1] == space[0]:  # the features of a table have no neighbors
         return values
     for axis, side in enumerate(space, start=1):
         reach = ops.convert_to_tensor(_reach(values.shape[axis], side))
@@ -84,8 +93,21 @@ def smooth_mask(values, space: tuple[int, ...]):
     return values
 
 
-def _reach(count: int, side: int) -> np.ndarray:
-    """How much each of `side` places sees of each of `count` cells: 1 inside, a Gaussian edge outside."""
+def _reach(count: int, side: int) -> Array:
+    """How much each of `side` positions belongs to each of `count` cells: 1 inside, a Gaussian edge outside."""
     places = (np.arange(side) + 0.5) * count / side - 0.5
     outside = np.maximum(np.abs(places[:, None] - np.arange(count)) - 0.5, 0)
     return np.exp(-0.5 * (outside / EDGE) ** 2).astype("float32")
+
+
+METHOD = Method(
+    name="extremal_perturbation",
+    function=extremal_perturbation,
+    single_pass=False,
+    validate=_validate,
+    needs=frozenset({"gradients"}),
+    summary="The smooth mask, 0 to 1, of a given area that keeps the score highest",
+    paper="Fong et al. 2019, section 3",
+    cost="`steps` forward and backward passes.",
+    limitations="finds one good mask of many, not surely the best; an area larger than the evidence is spent on anything.",
+)

@@ -2,16 +2,25 @@
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import at_layer, space
+from keras_actmaps.core.traced_model import spatial_axes
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Method, at_layer
 
 
-@at_layer
-def gradcam(features, gradients):
-    """Where the features of a layer speak for the target (Selvaraju et al. 2017, eq. 1 and 2).
-
-    a_k = mean_ij dY/dA_ij^k and L = relu(sum_k a_k A^k). images (N,H,W,C) -> (N,h,w).
-    Cost: one forward pass, and one backward pass from the score to the layer.
-    Fails: a mean gradient hides what differs from place to place, so before the last layers the map can mislead.
-    """
-    weights = ops.mean(gradients, axis=space(features), keepdims=True)
+def gradcam(features: Tensor, gradients: Tensor) -> Tensor:
+    """L = relu(sum_k a_k A^k) with a_k = mean_ij dY/dA_ij^k (Selvaraju et al. 2017, eq. 1 and 2)."""
+    weights = ops.mean(gradients, axis=spatial_axes(features), keepdims=True)
     return ops.relu(ops.sum(weights * features, axis=-1))
+
+
+METHOD = Method(
+    name="gradcam",
+    function=at_layer(gradcam),
+    level="layer",
+    multi_target=True,
+    needs=frozenset({"gradients", "graph", "spatial_layer"}),
+    summary="Where the features of a layer speak for the target",
+    paper="Selvaraju et al. 2017, eq. 1 and 2",
+    cost="one forward pass, and one backward pass from the score to the layer.",
+    limitations="a mean gradient hides what differs between positions, so before the last layers the map can mislead.",
+)

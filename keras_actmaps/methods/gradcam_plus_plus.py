@@ -1,21 +1,32 @@
-"""Grad-CAM++: Grad-CAM with a weight for each place of a channel."""
+"""Grad-CAM++: Grad-CAM with a weight for each position of a channel."""
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import at_layer, space
+from keras_actmaps.core.traced_model import spatial_axes
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Method, at_layer
 
 
-@at_layer
-def gradcam_plus_plus(features, gradients):
-    """Where the features speak for the target, several small objects alike (Chattopadhay et al. 2018, eq. 19).
+def gradcam_plus_plus(features: Tensor, gradients: Tensor) -> Tensor:
+    """L = relu(sum_k w_k A^k) with w_k = sum_ij alpha relu(g), g = dY/dA_ij^k (Chattopadhay et al. 2018, eq. 19).
 
-    With g = dY/dA_ij^k: alpha = g^2 / (2 g^2 + g^3 sum_ab A_ab^k) = 1 / (2 + g sum_ab A_ab^k),
-    w_k = sum_ij alpha relu(g) and L = relu(sum_k w_k A^k). The paper scores with exp(Y), which would multiply the map
-    by exp(Y) and overflow; it is left out. images (N,H,W,C) -> (N,h,w).
-    Cost: one forward pass, and one backward pass from the score to the layer.
-    Fails: uses positive gradients only, so that what speaks against the target lights up too where it is active.
+    alpha = g^2 / (2 g^2 + g^3 sum_ab A_ab^k) = 1 / (2 + g sum_ab A_ab^k). The paper scores with exp(Y), which would
+    multiply the map by exp(Y) and overflow; it is left out.
     """
-    totals = ops.sum(features, axis=space(features), keepdims=True)
+    totals = ops.sum(features, axis=spatial_axes(features), keepdims=True)
     alphas_gradients = ops.divide_no_nan(ops.relu(gradients), 2 + gradients * totals)
-    weights = ops.sum(alphas_gradients, axis=space(features), keepdims=True)
+    weights = ops.sum(alphas_gradients, axis=spatial_axes(features), keepdims=True)
     return ops.relu(ops.sum(weights * features, axis=-1))
+
+
+METHOD = Method(
+    name="gradcam_plus_plus",
+    function=at_layer(gradcam_plus_plus),
+    level="layer",
+    multi_target=True,
+    needs=frozenset({"gradients", "graph", "spatial_layer"}),
+    summary="Where the features of a layer speak for the target, several small objects alike",
+    paper="Chattopadhay et al. 2018, eq. 19",
+    cost="one forward pass, and one backward pass from the score to the layer.",
+    limitations="uses positive gradients only, so that active evidence against the target lights up too.",
+)

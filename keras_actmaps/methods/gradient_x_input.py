@@ -1,15 +1,25 @@
 """Gradient x input: what each pixel adds to the score, to first order."""
 
-from keras_actmaps.methods.kinds import compiled, reduced
+from typing import Any
+
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@compiled
-def gradient_x_input(probe, images, targets, *, channels="sum"):
-    """The gradient at each pixel times the pixel (Shrikumar et al. 2017, section 2.2): sum_c x_c dY/dx_c.
+def gradient_x_input(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """x_c dY/dx_c (Shrikumar et al. 2017, section 2.2). On ReLU networks without biases it sums to the score."""
+    gradients, outputs = traced.gradients(inputs, targets)
+    return Attribution(inputs * gradients, outputs)
 
-    On a network of ReLUs without biases it sums to the score. channels: "sum", "max" of the absolute values, or "keep".
-    images (N,H,W,C) -> (N,H,W).
-    Cost: one forward and one backward pass.
-    Fails: a black pixel gets nothing however much it matters; as noisy as the gradient.
-    """
-    return reduced(images * probe.gradients(images, targets), channels)
+
+METHOD = Method(
+    name="gradient_x_input",
+    function=gradient_x_input,
+    reduction="sum",
+    needs=frozenset({"gradients"}),
+    summary="The gradient at each pixel times the pixel",
+    paper="Shrikumar et al. 2017, section 2.2",
+    cost="one forward and one backward pass.",
+    limitations="a black pixel gets nothing however much it matters; as noisy as the gradient.",
+)

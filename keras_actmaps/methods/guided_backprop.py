@@ -1,20 +1,35 @@
-"""Guided backpropagation: the gradient at the image, through ReLUs that pass positive gradients only."""
+"""Guided backpropagation: the gradient at the input, through ReLUs that pass positive gradients only."""
 
-from keras_actmaps.methods.kinds import compiled, reduced
-from keras_actmaps.rules.backward import guided, with_relu
+from typing import Any
+
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.relu import guided_relu, with_relu
 
 
-@compiled
-def guided_backprop(probe, images, targets, *, channels="sum"):
-    """The gradient that ReLUs let through where it is positive and they are on (Springenberg et al. 2015, section 3.4).
-
-    R_l = 1[x_l > 0] 1[R_l+1 > 0] R_l+1 at each ReLU. images (N,H,W,C) -> (N,H,W).
+def guided_backprop(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """R_l = 1[x_l > 0] 1[R_l+1 > 0] R_l+1 at each ReLU (Springenberg et al. 2015, section 3.4).
 
     ReLU counts as a layer, as an operation and as `activation=`; ReLU6, leaky and thresholded ReLU keep their slopes;
-    other activations (sigmoid, silu, ...) keep their gradient. channels: "sum", "max" of the absolute values, "keep".
-    Raises ValueError for a model without ReLU.
-    Cost: 1 forward and backward pass.
-    Fails: it paints edges of the image, much the same for every class and for random upper layers.
+    other activations (sigmoid, silu, ...) keep their gradient.
     """
-    steps = with_relu(probe.need_graph(), guided, probe.name, "guided_backprop")
-    return reduced(probe.gradients(images, targets, steps), channels)
+    nodes = with_relu(traced.require_graph(), guided_relu, traced.name, "guided_backprop")
+    return Attribution(*traced.gradients(inputs, targets, nodes))
+
+
+def _validate(traced: TracedModel, inputs: Array) -> None:
+    with_relu(traced.require_graph(), guided_relu, traced.name, "guided_backprop")
+
+
+METHOD = Method(
+    name="guided_backprop",
+    function=guided_backprop,
+    reduction="sum",
+    validate=_validate,
+    needs=frozenset({"gradients", "graph"}),
+    summary="The gradient that ReLUs pass back where it is positive and they are on",
+    paper="Springenberg et al. 2015, section 3.4",
+    cost="one forward and one backward pass.",
+    limitations="it shows edges of the image, much the same for every class and for random upper layers.",
+)

@@ -1,30 +1,39 @@
-"""Guided Grad-CAM: guided backpropagation where Grad-CAM is."""
+"""Guided Grad-CAM: guided backpropagation multiplied by Grad-CAM."""
 
-from keras_actmaps import engine
-from keras_actmaps.methods.gradcam import gradcam
+from typing import Any
+
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.resize import resize
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods.gradcam import METHOD as GRADCAM
 from keras_actmaps.methods.guided_backprop import guided_backprop
-from keras_actmaps.methods.kinds import check_channels, many_passes, of_layer, one_layer, reduced
-from keras_actmaps.resize import resize
-from keras_actmaps.rules.backward import guided, with_relu
+from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.relu import guided_relu, with_relu
 
 
-def _check(probe, images, *, channels):
-    one_layer(probe, "guided_gradcam")
-    check_channels(channels)
-    with_relu(probe.graph, guided, probe.name, "guided_gradcam")
+def guided_gradcam(traced: TracedModel, inputs: Array, targets: Any, context: RunContext) -> Attribution:
+    """G = guided_backprop * resize(gradcam), bilinear (Selvaraju et al. 2017, section 3.2)."""
+    edges, _, _ = traced.run(guided_backprop, inputs, targets, context=context)
+    region, _, _ = traced.run(GRADCAM.function, inputs, targets, context=context)
+    return Attribution(to_numpy(edges) * resize(to_numpy(region), inputs.shape[1:-1])[..., None])
 
 
-@of_layer
-@many_passes(_check)
-def guided_gradcam(probe, images, targets, *, channels="sum"):
-    """Guided backpropagation times Grad-CAM, brought to the size of the image (Selvaraju et al. 2017, section 3.2).
+def _validate(traced: TracedModel, inputs: Array) -> None:
+    with_relu(traced.require_graph(), guided_relu, traced.name, "guided_gradcam")
 
-    G = guided_backprop * resize(gradcam), bilinear. images (N,H,W,C) -> (N,H,W).
 
-    channels: "sum", "max" of the absolute values, or "keep". Raises ValueError for a model without ReLU.
-    Cost: 2 forward and backward passes.
-    Fails: as guided backpropagation inside the region of Grad-CAM; fine edges, hardly more about the class.
-    """
-    edges = engine.to_numpy(probe.ask(guided_backprop.program, images, targets, channels="keep")[0])
-    region = engine.to_numpy(probe.ask(gradcam.program, images, targets)[0])
-    return engine.to_numpy(reduced(edges * resize(region, images.shape[1:-1])[..., None], channels))
+METHOD = Method(
+    name="guided_gradcam",
+    function=guided_gradcam,
+    level="layer",
+    single_pass=False,
+    reduction="sum",
+    validate=_validate,
+    needs=frozenset({"gradients", "graph", "spatial_layer"}),
+    summary="Guided backpropagation times Grad-CAM, resized to the image",
+    paper="Selvaraju et al. 2017, section 3.2",
+    cost="2 forward and backward passes.",
+    limitations="as guided backpropagation inside the region of Grad-CAM; fine edges, hardly more about the class.",
+)

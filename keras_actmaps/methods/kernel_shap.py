@@ -1,47 +1,57 @@
 """Kernel SHAP: Shapley values of segments, by regression."""
 
 import math
+from typing import Annotated, Any
 
 import numpy as np
 
-from keras_actmaps.methods.baselines import baseline_for, gain_over
-from keras_actmaps.methods.kinds import check_count, check_seed, many_passes, sums_to
-from keras_actmaps.methods.segments import coalition_scores, segmented, spread
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, PerAxis, Seed
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._baselines import Fill, baseline_for, gain_over
+from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, segment, spread
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-def _check(probe, images, *, samples, segments, cells, fill, seed):
-    check_count("samples", samples)
-    check_seed(seed)
-    count = segmented(images[:1], segments, cells)[0].max() + 1
-    if samples < min(2**count, count + 2):
-        raise ValueError(f"samples={samples} are too few for {count} segments; give {min(2**count, count + 2)} or more")
-    baseline_for(images[:1], fill)
+def kernel_shap(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    samples: Annotated[Count, "coalitions, the same for all images"] = 1000,
+    segments: Segments = "superpixels",
+    cells: Annotated[PerAxis, CELLS] = 7,
+    fill: Fill = "zero",
+    seed: Seed = 0,
+) -> Attribution:
+    """phi = argmin sum_z k(z) (Y(z) - Y(0) - phi.z)^2 (Lundberg and Lee 2017, theorem 2).
 
-
-@sums_to(gain_over("fill"))
-@many_passes(_check)
-def kernel_shap(probe, images, targets, *, samples=1000, segments="superpixels", cells=7, fill="zero", seed=0):
-    """The Shapley value of each segment, spread evenly over its pixels (Lundberg & Lee 2017, theorem 2).
-
-    phi = argmin sum_z k(z) (Y(z) - Y(0) - phi.z)^2 over coalitions z of the n segments, where sum phi = Y(1) - Y(0) and
-    k(z) = (n - 1) / (C(n, |z|) |z| (n - |z|)). Exact where all 2^n coalitions fit in `samples`; otherwise z is drawn
-    by k(z), each together with its complement. images (N,H,W,C) -> (N,H,W).
-
-    segments, cells: see `segmented`. fill: what hides a segment, as the baseline of `baseline_for`. All images get
-    the same coalitions.
-    Cost: `samples` forward passes, or 2^n if these are fewer.
-    Fails: judges images with holes, which the model has never seen; is noisy where n is large for `samples`.
+    Over coalitions z of the n segments, where sum phi = Y(1) - Y(0) and
+    k(z) = (n - 1) / (C(n, |z|) |z| (n - |z|)). Exact where all 2^n coalitions fit in `samples`; otherwise z is drawn by
+    k(z), each together with its complement. A value is spread evenly over the pixels of its segment.
     """
-    labels = segmented(images, segments, cells)
-    kept, importance = coalitions(int(labels[0].max()) + 1, samples, seed)
-    scores = coalition_scores(probe, images, targets, kept, labels, fill).T
+    labels = segment(inputs, segments, cells)
+    kept, importance = coalitions(int(labels.max()) + 1, samples, seed)
+    scores = coalition_scores(traced, inputs, targets, kept, labels, fill, context).T
     values = shapley_values(kept[2:], scores[2:] - scores[0], scores[1] - scores[0], importance)
-    sizes = np.stack([np.bincount(label.ravel()) for label in labels])
-    return spread(values.T / sizes, labels)
+    sizes = np.stack([np.bincount(label.ravel(), minlength=kept.shape[1]) for label in labels])
+    return Attribution(spread(values.T / np.maximum(sizes, 1), labels))
 
 
-def coalitions(count: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """None, all, then the coalitions between (M, count), and the weights of the latter in the regression."""
+def _validate(
+    traced: TracedModel, inputs: Array, *, samples: int, segments: Any, cells: Any, fill: Any, seed: int
+) -> None:
+    count = int(segment(inputs[:1], segments, cells)[0].max()) + 1
+    least = min(2 ** min(count, 63), count + 2)
+    if samples < least:
+        raise ValueError(f"samples={samples} are too few for {count} segments; pass {least} or more")
+    baseline_for(inputs[:1], fill)
+
+
+def coalitions(count: int, samples: int, seed: int) -> tuple[Array, Array]:
+    """None, all, then the coalitions between, (M, count), and the weights of the latter in the regression."""
     ends = np.repeat([[0], [1]], count, axis=1)
     if 2**count <= samples:
         numbers = np.arange(1, 2**count - 1)
@@ -60,12 +70,25 @@ def coalitions(count: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndar
     return np.concatenate([ends, between]), np.ones(len(between))
 
 
-def shapley_values(kept: np.ndarray, gains: np.ndarray, whole: np.ndarray, importance: np.ndarray) -> np.ndarray:
+def shapley_values(kept: Array, gains: Array, whole: Array, importance: Array) -> Array:
     """The values (count, N) of least weighted squares that sum to `whole` (N,) and explain the gains (M, N) of `kept`.
 
-    Each value is whole / count and a deviation; the deviations of least norm sum to 0, as the centred rows do.
+    Each value is whole / count and a deviation; the deviations of least norm sum to 0, as the centered rows do.
     """
     count = kept.shape[1]
     rows = np.sqrt(importance)[:, None]
     even = kept.mean(axis=1, keepdims=True)
     return whole / count + np.linalg.lstsq(rows * (kept - even), rows * (gains - even * whole), rcond=None)[0]
+
+
+METHOD = Method(
+    name="kernel_shap",
+    function=kernel_shap,
+    single_pass=False,
+    validate=_validate,
+    total=gain_over("fill"),
+    summary="The Shapley value of each segment, spread evenly over its pixels",
+    paper="Lundberg and Lee 2017, theorem 2",
+    cost="`samples` forward passes, or 2^n if these are fewer.",
+    limitations="judges images with holes, unlike any the model has seen; is noisy where n is large for `samples`.",
+)

@@ -1,97 +1,131 @@
-"""Layer-wise relevance propagation: the score, handed back layer by layer to those who made it."""
+"""Layer-wise relevance propagation: the score, passed back layer by layer to the inputs that made it."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from keras import ops, tree
 
-from keras_actmaps import engine, rewire
-from keras_actmaps.methods.kinds import check_channels, compiled, reduced, sums_to
-from keras_actmaps.rules.linear import linearised
-from keras_actmaps.rules.relevance import COMPOSITES, RULES, Propagation, check_rules
-from keras_actmaps.rules.terms import Numbers
+from keras_actmaps import backend
+from keras_actmaps.core.graph import run_nodes
+from keras_actmaps.core.linear import linearize
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Ge
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.lrp import Propagation, check_rules
+from keras_actmaps.methods.rules.lrp_rules import Parameters
+
+Composite = Literal["epsilon_plus", "epsilon_alpha2_beta1", "epsilon_gamma_box", "epsilon_plus_flat"]
+Rule = Literal["0", "epsilon", "gamma", "alpha-beta", "z+", "flat", "w²", "w^2", "zB", "pass", "route"]
+Bound = float | np.ndarray | None
 
 
-def _score(probe, images, targets, scores, settings):
+def lrp(
+    traced: TracedModel,
+    inputs: Tensor,
+    targets: Any,
+    *,
+    composite: Annotated[Composite, "rules by the type of layer"] = "epsilon_plus",
+    rule: Annotated[Rule | Literal[0] | None, "one rule for all layers instead"] = None,
+    rules: Annotated[dict[str, str | Callable] | None, "rules by a layer's path, name or type"] = None,
+    epsilon: Annotated[float, Ge(0), "stabilizer of the epsilon rule"] = 1e-6,
+    gamma: Annotated[float, Ge(0), "preference of the gamma rule for positive weights"] = 0.25,
+    alpha: Annotated[float, Ge(0), "weight of positive contributions; alpha - beta = 1"] = 2.0,
+    beta: Annotated[float, Ge(0), "weight of negative contributions"] = 1.0,
+    low: Annotated[Bound, "least value of the images for zB, or one per channel; that of each image"] = None,
+    high: Annotated[Bound, "greatest value of the images for zB, or one per channel; that of each image"] = None,
+    bias: Annotated[bool, "whether biases take their share of the relevance"] = True,
+) -> Attribution:
+    """R_i = sum_j z_ij / (sum_i z_ij + b_j) R_j from the logit to the input (Bach et al. 2015, eq. 56 to 60).
+
+    Parameters
+    ----------
+    composite : str
+        "epsilon_plus" (epsilon on Dense, z+ on convolutions), "epsilon_alpha2_beta1" (alpha-beta instead of z+),
+        "epsilon_gamma_box" (gamma; zB on the first convolutions) or "epsilon_plus_flat" (flat on the first layers).
+    rules : dict
+        Before all others, and for layers that have none: a rule of the table, "pass" (relevance stays where it is),
+        "route" (it goes where the gradient does), "0", "epsilon", or a function
+        `(layer, inputs, outputs, relevance) -> relevance of the inputs`.
+    bias : bool
+        With True the map sums to the score less the share of the biases; with False that share is distributed over the
+        inputs, and only relevance with no input that contributes is lost.
+
+    Notes
+    -----
+    Batch normalization is folded into the layer with a kernel beside it; one that has none passes relevance through, as
+    activations, rescaling and preprocessing do (rules 0 and epsilon give their shift a share). Sums and average pooling
+    distribute by z_ij = x_i, max pooling gives all to the winner, a gate (squeeze and excitation) leaves all to the
+    signal. Raises ValueError for an unknown rule and for a layer without one.
+    """
+    graph = linearize(traced.require_graph())
+    values = run_nodes(graph.nodes, {graph.inputs[0]: inputs})
+    slots = tree.flatten(graph.outputs)
+    outputs = [ops.cast(values[slot], "float32") for slot in slots]
+
+    def score(*outputs):
+        return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), targets)]
+
+    (scores,), backward = backend.vjp(score, outputs)
+    start = {slot: y * g for slot, y, g in zip(slots, outputs, backward([ops.ones_like(scores)]))}
+    parameters = Parameters(epsilon, gamma, alpha, beta, bias)
+    one_rule = None if rule is None else str(rule)
+    propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
+    return Attribution(propagation(values, start), tree.pack_sequence_as(graph.outputs, outputs))
+
+
+def _validate(
+    traced: TracedModel,
+    inputs: Array,
+    *,
+    composite: str,
+    rule: Any,
+    rules: Mapping[str, Any] | None,
+    epsilon: float,
+    gamma: float,
+    alpha: float,
+    beta: float,
+    low: Any,
+    high: Any,
+    bias: bool,
+) -> None:
+    if not np.isclose(alpha - beta, 1):
+        raise ValueError(f"alpha={alpha} and beta={beta} must differ by 1, or relevance would be lost")
+    for name, end in (("low", low), ("high", high)):
+        if end is not None and np.shape(end) not in ((), (1,), (inputs.shape[-1],)):
+            raise ValueError(
+                f"{name} of shape {np.shape(end)} must be a number or one per channel, of which there are "
+                f"{inputs.shape[-1]}"
+            )
+    if low is not None and high is not None and np.any(np.asarray(low) >= np.asarray(high)):
+        raise ValueError(f"low={low} is not below high={high}")
+    graph = linearize(traced.require_graph())
+    check_rules(graph, rules or {})
+    parameters = Parameters(epsilon, gamma, alpha, beta, bias)
+    one_rule = None if rule is None else str(rule)
+    propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
+    for node in graph.nodes:
+        propagation.rule_of(node)
+
+
+def _total(
+    traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
+) -> Array:
     """Conservation: the score."""
     return scores
 
 
-@sums_to(_score)
-@compiled
-def lrp(
-    probe,
-    images,
-    targets,
-    *,
-    composite="epsilon_plus",
-    rule=None,
-    rules=None,
-    epsilon=1e-6,
-    gamma=0.25,
-    alpha=2.0,
-    beta=1.0,
-    low=None,
-    high=None,
-    bias=True,
-    channels="sum",
-):
-    """The part of each pixel in the score, as the layers hand it back to their inputs (Bach et al. 2015, eq. 56 to 60).
-
-    R_i = sum_j z_ij / (sum_i z_ij + b_j) R_j from the logit to the image. images (N,H,W,C) -> (N,H,W).
-
-    composite: "epsilon_plus" (epsilon on Dense, z+ on convolutions), "epsilon_alpha2_beta1" (alpha-beta instead of z+),
-        "epsilon_gamma_box" (gamma; zB on the first convolutions) or "epsilon_plus_flat" (flat on the first layers).
-    rule: one for all layers instead: "0", "epsilon", "gamma", "alpha-beta", "z+", "flat", "w²" (also "w^2") or "zB".
-    rules: {a layer's path, name or type: rule} before all others; also for layers that have none, for which there are
-        "pass" (relevance stays where it is), "route" (it goes where the gradient does), "0", "epsilon" or a function
-        (layer, inputs, outputs, relevance) -> relevance of the inputs.
-    epsilon, gamma, alpha, beta: the numbers in the rules; alpha - beta = 1. low, high: the least and greatest value of
-        the images for zB, a number or one a channel; None takes those of each image.
-    bias: True gives biases their share, and the map sums to the score less that; False shares it among the inputs, and
-        only what nothing but a bias speaks for is lost.
-    channels: "sum", "max" of the absolute values, or "keep".
-
-    Batch normalisation is folded into the layer with a kernel beside it; one that has none passes relevance through,
-    as activations, rescaling and preprocessing do (rules 0 and epsilon give their shift a share). Sums and average
-    pooling share by z_ij = x_i, max pooling gives all to the winner, a gate (squeeze and excitation) leaves all to what
-    it gates. Raises ValueError for an unknown rule and for a layer without one.
-    Cost: 1 forward pass, and 1 to 4 passes through each layer on the way back.
-    Fails: z+ and alpha-beta hang little on the target and lose relevance behind silu; 0 and epsilon are noisy.
-    """
-    numbers = Numbers(epsilon, gamma, alpha, beta, bias)
-    _check(images, composite, rule, numbers, low, high, channels)
-    graph = linearised(probe.need_graph())
-    check_rules(graph, rules or {})
-    rule = None if rule is None else str(rule)
-    values = rewire.run(graph.steps, {graph.inputs[0]: images})
-    slots = tree.flatten(graph.outputs)
-    outputs = [ops.cast(values[slot], "float32") for slot in slots]
-    probe.note(tree.pack_sequence_as(graph.outputs, outputs), targets)
-
-    def score(*outputs):
-        return [probe.score(tree.pack_sequence_as(graph.outputs, list(outputs)), targets)]
-
-    (scores,), back = engine.pullback(score, outputs)
-    start = {slot: y * g for slot, y, g in zip(slots, outputs, back([ops.ones_like(scores)]))}
-    relevance = Propagation(graph, composite, rule, rules or {}, numbers, low, high)(values, start)
-    return reduced(relevance, channels)
-
-
-def _check(images, composite, rule, numbers: Numbers, low, high, channels) -> None:
-    check_channels(channels)
-    if composite not in COMPOSITES:
-        raise ValueError(f"no composite {composite!r}; there are: {', '.join(COMPOSITES)}")
-    if rule is not None and str(rule) not in RULES:
-        raise ValueError(f"no rule {rule!r}; there are: {', '.join(RULES)}")
-    for name in ("epsilon", "gamma", "alpha", "beta"):
-        if not 0 <= getattr(numbers, name) < np.inf:
-            raise ValueError(f"{name}={getattr(numbers, name)!r} is below 0 or not finite")
-    if not np.isclose(numbers.alpha - numbers.beta, 1):
-        raise ValueError(
-            f"alpha={numbers.alpha} and beta={numbers.beta} do not differ by 1, so relevance would be lost"
-        )
-    for name, end in (("low", low), ("high", high)):
-        if end is not None and np.shape(end) not in ((), (1,), (images.shape[-1],)):
-            raise ValueError(f"{name} of shape {np.shape(end)} is neither a number nor one for each of "
-                             f"{images.shape[-1]} channels")  # fmt: skip
-    if low is not None and high is not None and np.any(np.asarray(low) >= np.asarray(high)):
-        raise ValueError(f"low={low} is not below high={high}")
+METHOD = Method(
+    name="lrp",
+    function=lrp,
+    reduction="sum",
+    validate=_validate,
+    total=_total,
+    needs=frozenset({"gradients", "graph"}),
+    summary="The part of each pixel in the score, as the layers pass it back to their inputs",
+    paper="Bach et al. 2015, eq. 56 to 60",
+    cost="one forward pass, and 1 to 4 passes through each layer on the way back.",
+    limitations="z+ and alpha-beta depend little on the target and lose relevance behind silu; 0 and epsilon are noisy.",
+)

@@ -1,55 +1,64 @@
-"""RISE: the mean of random masks, weighted by the scores of what they let through."""
+"""RISE: the mean of random masks, weighted by the scores of what they keep."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import numpy as np
 
-from keras_actmaps.methods.baselines import baseline_for
-from keras_actmaps.methods.kinds import check_count, check_seed, many_passes
-from keras_actmaps.methods.masking import check_share, masked_scores, per_axis, space_of
-from keras_actmaps.resize import resize
+from keras_actmaps.core.resize import resize
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, Fraction, PerAxis, Seed
+from keras_actmaps.core.traced_model import TracedModel, map_shape
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._baselines import Fill, baseline_for
+from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-def _check(probe, images, *, samples, cells, probability, centred, fill, seed):
-    check_count("samples", samples)
-    check_seed(seed)
-    per_axis("cells", cells, space_of(images))
-    check_share("probability", probability)
-    baseline_for(images[:1], fill)
+def rise(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    samples: Annotated[Count, "random masks, the same for all images; the paper takes 4000 to 8000"] = 2000,
+    cells: Annotated[PerAxis, "cells of a mask along each axis"] = 7,
+    probability: Annotated[Fraction, "that a cell is kept"] = 0.5,
+    centred: Annotated[bool, "subtract the mean score; false is the paper's equation"] = True,
+    fill: Fill = "zero",
+    seed: Seed = 0,
+) -> Attribution:
+    """S(p) = sum_i (Y(M_i x) - m) M_i(p) / (samples * probability) (Petsiuk et al. 2018, eq. 6).
 
-
-@many_passes(_check)
-def rise(probe, images, targets, *, samples=2000, cells=7, probability=0.5, centred=True, fill="zero", seed=0):
-    """The mean score of the images in which a pixel is seen (Petsiuk et al. 2018, eq. 6).
-
-    S(p) = sum_i (Y(M_i x) - m) M_i(p) / (samples * probability), M_i as in `random_masks`. The paper has m = 0, for
-    probabilities. For logits, whose zero is arbitrary, m is the mean score, and S is positive where seeing the pixel
-    raises it: E[Y | p seen] - E[Y]. centred=False gives the paper's. images (N,H,W,C) -> (N,H,W).
-
-    samples: the paper takes 4000 to 8000. cells: of the grid, along an axis. probability: that a cell is seen.
-    fill: what hides, as the baseline of `baseline_for`. All images get the same masks.
-    Cost: `samples` forward passes.
-    Fails: is noisy with few samples, and blind to what is smaller than a cell.
+    M_i as in `random_masks`. The paper has m = 0, for probabilities. For logits, whose zero is arbitrary, m is the mean
+    score, and S is positive where keeping the pixel raises it: E[Y | p kept] - E[Y].
     """
-    masks = random_masks(images, samples, cells, probability, seed)
-    scores = masked_scores(probe, images, targets, samples, lambda _, sample: masks(sample), fill)
+    masks = random_masks(inputs, samples, cells, probability, seed)
+    scores = masked_scores(traced, inputs, targets, samples, lambda _, sample: masks(sample), fill, context)
     if centred:
         scores -= scores.mean(axis=1, keepdims=True)
-    maps = np.zeros(images.shape[:1] + space_of(images))
-    for first in range(0, samples, probe.batch_size):
-        block = np.arange(first, min(first + probe.batch_size, samples))
+    maps = np.zeros(inputs.shape[:1] + map_shape(inputs))
+    for first in range(0, samples, context.batch_size):
+        block = np.arange(first, min(first + context.batch_size, samples))
         maps += np.tensordot(scores[:, block], masks(block), axes=1)
-    return (maps / (samples * probability)).astype("float32")
+    return Attribution((maps / (samples * probability)).astype("float32"))
 
 
-def random_masks(images, samples: int, cells, probability: float, seed: int):
-    """A function: numbers (M,) -> the masks (M,H,W) of these numbers (Petsiuk et al. 2018, section 3.2).
+def _validate(traced: TracedModel, inputs: Array, *, cells: Any, fill: Any, **_: Any) -> None:
+    per_axis("cells", cells, map_shape(inputs))
+    baseline_for(inputs[:1], fill)
+
+
+def random_masks(inputs: Array, samples: int, cells: Any, probability: float, seed: int) -> Callable[[Array], Array]:
+    """A function from mask numbers (M,) to these masks (M, H, W) (Petsiuk et al. 2018, section 3.2).
 
     A grid of `cells`, each 1 with `probability`, is enlarged bilinearly to one cell more than the image and cropped at
-    a random place, so that every pixel's expectation is `probability`. The features of a table are drawn one by one.
+    a random position, so that every pixel's expectation is `probability`. The features of a table are drawn one by one.
     """
-    space = space_of(images)
-    grid = space if images.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
+    space = map_shape(inputs)
+    grid = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
     cell = np.array([-(-side // count) for side, count in zip(space, grid)])
-    large = space if images.ndim == 2 else tuple((np.array(grid) + 1) * cell)
+    large = space if inputs.ndim == 2 else tuple((np.array(grid) + 1) * cell)
     random = np.random.default_rng(seed)
     grids = (random.random((samples, *grid)) < probability).astype("float32")
     corners = random.integers(0, cell, (samples, len(space)))
@@ -64,3 +73,15 @@ def random_masks(images, samples: int, cells, probability: float, seed: int):
         return np.stack(list(crops))[place]
 
     return masks
+
+
+METHOD = Method(
+    name="rise",
+    function=rise,
+    single_pass=False,
+    validate=_validate,
+    summary="The mean score of the images in which a pixel is kept",
+    paper="Petsiuk et al. 2018, eq. 6",
+    cost="`samples` forward passes.",
+    limitations="is noisy with few samples, and blind to what is smaller than a cell.",
+)

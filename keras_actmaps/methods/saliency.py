@@ -1,15 +1,24 @@
 """Saliency: the gradient at the input."""
 
-from keras_actmaps.methods.kinds import compiled, reduced
+from typing import Any
+
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@compiled
-def saliency(probe, images, targets, *, channels="max"):
-    """How strongly each pixel moves the score (Simonyan et al. 2014, section 3): max_c |dY/dx_c|.
+def saliency(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """dY/dx_c; the maximum of its absolute values over the channels in Simonyan et al. 2014, section 3."""
+    return Attribution(*traced.gradients(inputs, targets))
 
-    channels: "max" (of the absolute values, as in the paper), "sum", or "keep" for the signed gradients.
-    images (N,H,W,C) -> (N,H,W).
-    Cost: one forward and one backward pass.
-    Fails: is noisy, and says what would change the score, not what has made it.
-    """
-    return reduced(probe.gradients(images, targets), channels)
+
+METHOD = Method(
+    name="saliency",
+    function=saliency,
+    reduction="abs_max",
+    needs=frozenset({"gradients"}),
+    summary="How strongly each pixel moves the score",
+    paper="Simonyan et al. 2014, section 3",
+    cost="one forward and one backward pass.",
+    limitations="is noisy, and shows what would change the score, not what has made it.",
+)

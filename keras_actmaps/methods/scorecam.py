@@ -1,45 +1,55 @@
-"""Score-CAM: channels weighted by the score of the image seen through them."""
+"""Score-CAM: channels weighted by the score of the image masked by them."""
+
+from typing import Any
 
 import numpy as np
 
-from keras_actmaps import engine
-from keras_actmaps.methods.kinds import features_only, many_passes, of_layer, one_layer, sampled, scores_only
-from keras_actmaps.resize import resize
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.resize import resize
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import TracedModel, features_only, outputs_only
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._sampling import run_samples
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-def _check(probe, images):
-    one_layer(probe, "scorecam")
+def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunContext) -> Attribution:
+    """L = relu(sum_k w_k A^k) with w = softmax over the channels of Y(x * M_k) (Wang et al. 2020, algorithm 1).
 
-
-@of_layer
-@many_passes(_check)
-def scorecam(probe, images, targets):
-    """The features weighted by the score of what they let through of the image (Wang et al. 2020, algorithm 1).
-
-    M_k = A^k resized to the image and scaled to 0..1, w = softmax over the channels of Y(x * M_k), and
-    L = relu(sum_k w_k A^k). Y is the logit, without a softmax over the classes; the score of the paper's black baseline
-    cancels in the softmax. A constant channel lets nothing through. images (N,H,W,C) -> (N,h,w).
-    Cost: a forward pass for each channel of the layer, and no gradient.
-    Fails: where logits are far apart, the softmax leaves one or two channels and the map shows little else.
+    M_k = A^k resized to the image and scaled to 0..1. Y is the logit, without a softmax over the classes; the score of
+    the paper's black baseline cancels in the softmax. A constant channel keeps nothing of the image.
     """
-    features = engine.to_numpy(probe.ask(features_only, images, targets)[0])
+    features = to_numpy(traced.run(features_only, inputs, targets, context=context)[0])
 
     def masked(which, channel):
-        return images[which] * _masks(features[which, ..., channel], images.shape[1:-1])[..., None]
+        return inputs[which] * _masks(features[which, ..., channel], inputs.shape[1:-1])[..., None]
 
-    scores = np.empty((len(images), features.shape[-1]))
-    for which, channel, _, found in sampled(
-        probe, np.arange(len(images)), targets, features.shape[-1], masked, scores_only
+    scores = np.empty((len(inputs), features.shape[-1]))
+    for which, channel, _, found in run_samples(
+        traced, inputs, targets, features.shape[-1], masked, outputs_only, context
     ):
         scores[which, channel] = found
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.maximum(np.einsum("n...k,nk->n...", features, weights), 0).astype("float32")
+    return Attribution(np.maximum(np.einsum("n...k,nk->n...", features, weights), 0).astype("float32"))
 
 
-def _masks(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
-    """maps (M,h,w) -> (M,H,W) from 0 to 1, each by itself; 0 for a constant map."""
+def _masks(maps: Array, space: tuple[int, ...]) -> Array:
+    """Maps (M, h, w) as masks (M, H, W) from 0 to 1, each by itself; 0 for a constant map."""
     maps = resize(maps, space)
     axes = tuple(range(1, maps.ndim))
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     return (maps - low) / np.where(high > low, high - low, 1)
+
+
+METHOD = Method(
+    name="scorecam",
+    function=scorecam,
+    level="layer",
+    single_pass=False,
+    needs=frozenset({"graph", "spatial_layer"}),
+    summary="The features of a layer, weighted by the score of what they keep of the image",
+    paper="Wang et al. 2020, algorithm 1",
+    cost="a forward pass for each channel of the layer, and no gradient.",
+    limitations="where logits are far apart, the softmax leaves one or two channels and the map shows little else.",
+)

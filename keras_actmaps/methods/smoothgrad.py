@@ -1,20 +1,43 @@
-"""SmoothGrad: the mean attribution of an image with noise."""
+"""SmoothGrad: the mean attribution of an input with noise."""
 
-from keras_actmaps.methods import noise as around
-from keras_actmaps.methods.kinds import many_passes
+from typing import Any
+
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._noise import Channels, Noise, Of, Samples, moments, reduce_as, validate_noise
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@many_passes(around.check)
-def smoothgrad(probe, images, targets, *, of="saliency", samples=50, noise=0.15, seed=0, channels=None):
-    """The attribution, averaged over noise that people do not see (Smilkov et al. 2017).
+def smoothgrad(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    of: Of = "saliency",
+    samples: Samples = 50,
+    noise: Noise = 0.15,
+    seed: Seed = 0,
+    channels: Channels = None,
+) -> Attribution:
+    """S = mean_s M(x + e_s), e_s from N(0, (noise * (max x - min x))^2) (Smilkov et al. 2017).
 
-    S = mean_s M(x + e_s), e_s from N(0, (noise * (max x - min x))^2). The signed attributions are averaged, then their
-    channels are reduced. images (N,H,W,C) -> (N,H,W).
-
-    of: the method M, by name or as a function. samples: how many draws; the same noise for every image.
-    noise: in value ranges of the image; the paper takes 0.1 to 0.2. channels: None = as `of` does it by itself.
-    Cost: `samples` times that of the method.
-    Fails: strong noise leaves the images the model knows, and blurs the map more than it cleans it.
+    The signed attributions of the method M are averaged, then their channels are reduced.
     """
-    mean, _ = around.moments(probe, images, targets, of, samples, noise, seed)
-    return around.as_maps(mean, of, channels)
+    mean, _ = moments(traced, inputs, targets, context, of, samples, noise, seed)
+    return Attribution(reduce_as(mean, of, channels))
+
+
+METHOD = Method(
+    name="smoothgrad",
+    function=smoothgrad,
+    single_pass=False,
+    validate=validate_noise,
+    needs=frozenset({"gradients"}),
+    summary="The attribution, averaged over noise that people do not see",
+    paper="Smilkov et al. 2017",
+    cost="`samples` times that of the method.",
+    limitations="strong noise leaves the images the model knows, and blurs the map more than it cleans it.",
+)

@@ -1,18 +1,40 @@
-"""SquareGrad: the mean squared attribution of an image with noise."""
+"""SquareGrad: the mean squared attribution of an input with noise."""
 
-from keras_actmaps.methods import noise as around
-from keras_actmaps.methods.kinds import many_passes
+from typing import Any
+
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._noise import Channels, Noise, Of, Samples, moments, reduce_as, validate_noise
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@many_passes(around.check)
-def squaregrad(probe, images, targets, *, of="saliency", samples=50, noise=0.15, seed=0, channels=None):
-    """How large the attribution is around an image, of whichever sign (Hooker et al. 2019).
+def squaregrad(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    of: Of = "saliency",
+    samples: Samples = 50,
+    noise: Noise = 0.15,
+    seed: Seed = 0,
+    channels: Channels = None,
+) -> Attribution:
+    """S = mean_s M(x + e_s)^2, with e_s as in SmoothGrad (Hooker et al. 2019). Channels are reduced last."""
+    _, square = moments(traced, inputs, targets, context, of, samples, noise, seed)
+    return Attribution(reduce_as(square, of, channels))
 
-    S = mean_s M(x + e_s)^2, e_s as in SmoothGrad; channels are reduced last. images (N,H,W,C) -> (N,H,W).
 
-    of, samples, noise, seed, channels: as for `smoothgrad`.
-    Cost: `samples` times that of the method.
-    Fails: has no sign; squaring makes a few pixels outshine all others.
-    """
-    _, square = around.moments(probe, images, targets, of, samples, noise, seed)
-    return around.as_maps(square, of, channels)
+METHOD = Method(
+    name="squaregrad",
+    function=squaregrad,
+    single_pass=False,
+    validate=validate_noise,
+    needs=frozenset({"gradients"}),
+    summary="How large the attribution is around an image, of whichever sign",
+    paper="Hooker et al. 2019",
+    cost="`samples` times that of the method.",
+    limitations="has no sign; squaring makes a few pixels outshine all others.",
+)

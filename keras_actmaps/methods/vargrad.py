@@ -1,21 +1,45 @@
-"""VarGrad: the variance of the attribution of an image with noise."""
+"""VarGrad: the variance of the attribution of an input with noise."""
+
+from typing import Any
 
 import numpy as np
 
-from keras_actmaps.methods import noise as around
-from keras_actmaps.methods.kinds import many_passes
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._noise import Channels, Noise, Of, Samples, moments, reduce_as, validate_noise
+from keras_actmaps.methods.registry import Attribution, Method
 
 
-@many_passes(around.check)
-def vargrad(probe, images, targets, *, of="saliency", samples=50, noise=0.15, seed=0, channels=None):
-    """How much the attribution changes around an image (Adebayo et al. 2018).
+def vargrad(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    *,
+    of: Of = "saliency",
+    samples: Samples = 50,
+    noise: Noise = 0.15,
+    seed: Seed = 0,
+    channels: Channels = None,
+) -> Attribution:
+    """S = mean_s M(x + e_s)^2 - (mean_s M(x + e_s))^2, with e_s as in SmoothGrad (Adebayo et al. 2018).
 
-    S = mean_s M(x + e_s)^2 - (mean_s M(x + e_s))^2, e_s as in SmoothGrad; channels are reduced last.
-    images (N,H,W,C) -> (N,H,W).
-
-    of, samples, noise, seed, channels: as for `smoothgrad`.
-    Cost: `samples` times that of the method.
-    Fails: has no sign, and is 0 where the model is linear, however much such a place matters.
+    Channels are reduced last.
     """
-    mean, square = around.moments(probe, images, targets, of, samples, noise, seed)
-    return around.as_maps(np.maximum(square - mean**2, 0), of, channels)
+    mean, square = moments(traced, inputs, targets, context, of, samples, noise, seed)
+    return Attribution(reduce_as(np.maximum(square - mean**2, 0), of, channels))
+
+
+METHOD = Method(
+    name="vargrad",
+    function=vargrad,
+    single_pass=False,
+    validate=validate_noise,
+    needs=frozenset({"gradients"}),
+    summary="How much the attribution changes around an image",
+    paper="Adebayo et al. 2018",
+    cost="`samples` times that of the method.",
+    limitations="has no sign, and is 0 where the model is linear, however much such a pixel matters.",
+)

@@ -2,18 +2,29 @@
 
 from keras import ops
 
-from keras_actmaps.methods.kinds import at_layer, space
+from keras_actmaps.core.traced_model import spatial_axes
+from keras_actmaps.core.types import Tensor
+from keras_actmaps.methods.registry import Method, at_layer
 
 
-@at_layer
-def xgradcam(features, gradients):
-    """Grad-CAM with the weights that come closest to conserving the score (Fu et al. 2020).
+def xgradcam(features: Tensor, gradients: Tensor) -> Tensor:
+    """L = relu(sum_k w_k A^k) with w_k = sum_ij A_ij^k dY/dA_ij^k / sum_ij A_ij^k (Fu et al. 2020).
 
-    w_k = sum_ij A_ij^k dY/dA_ij^k / sum_ij A_ij^k and L = relu(sum_k w_k A^k); before the relu the map sums to
-    sum A dY/dA. A channel whose features sum to 0 counts nothing. images (N,H,W,C) -> (N,h,w).
-    Cost: one forward pass, and one backward pass from the score to the layer.
-    Fails: a channel of both signs can sum to nearly 0 and then gets a huge weight, as at layers without a ReLU.
+    Before the relu the map sums to sum A dY/dA. A channel whose features sum to 0 counts nothing.
     """
-    given = ops.sum(gradients * features, axis=space(features), keepdims=True)
-    weights = ops.divide_no_nan(given, ops.sum(features, axis=space(features), keepdims=True))
+    contributions = ops.sum(gradients * features, axis=spatial_axes(features), keepdims=True)
+    weights = ops.divide_no_nan(contributions, ops.sum(features, axis=spatial_axes(features), keepdims=True))
     return ops.relu(ops.sum(weights * features, axis=-1))
+
+
+METHOD = Method(
+    name="xgradcam",
+    function=at_layer(xgradcam),
+    level="layer",
+    multi_target=True,
+    needs=frozenset({"gradients", "graph", "spatial_layer"}),
+    summary="Grad-CAM with the weights that come closest to conserving the score",
+    paper="Fu et al. 2020",
+    cost="one forward pass, and one backward pass from the score to the layer.",
+    limitations="a channel of both signs can sum to nearly 0 and gets a huge weight, as at layers without a ReLU.",
+)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_actmaps.methods.kinds import check_count, check_seed
-from keras_actmaps.methods.masking import masked_scores, per_axis
-from keras_actmaps.metrics.kinds import check_score, higher_is_better, lower_is_better, question, scored
+from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.methods.registry import check_count, check_seed
 from keras_actmaps.metrics.patches import patches_of, sums_over
+from keras_actmaps.metrics.registry import check_score, higher_is_better, lower_is_better, question, scored
 
 
 @higher_is_better

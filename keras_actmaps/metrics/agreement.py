@@ -6,9 +6,9 @@ shapes.
 
 import numpy as np
 
-from keras_actmaps.explanation import Explanation, single_maps
-from keras_actmaps.metrics.kinds import higher_is_better
+from keras_actmaps.core.explanation import Explanation, maps_of_one_target
 from keras_actmaps.metrics.ranks import in_top, ranks
+from keras_actmaps.metrics.registry import higher_is_better
 
 WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2  # of SSIM
 
@@ -66,7 +66,7 @@ def top_k_overlap(explanation: Explanation, other: Explanation, *, k: float = 0.
 
 
 def _pair(explanation: Explanation, other: Explanation, absolute: bool) -> tuple[np.ndarray, np.ndarray]:
-    one, two = (single_maps(part).astype("float64") for part in (explanation, other))
+    one, two = (maps_of_one_target(part).astype("float64") for part in (explanation, other))
     if one.shape != two.shape:
         raise ValueError(f"maps of shape {one.shape} cannot be compared with maps of shape {two.shape}")
     return (np.abs(one), np.abs(two)) if absolute else (one, two)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_actmaps.explanation import Explanation, single_maps
-from keras_actmaps.metrics.kinds import higher_is_better, lower_is_better
+from keras_actmaps.core.explanation import Explanation, maps_of_one_target
+from keras_actmaps.metrics.registry import higher_is_better, lower_is_better
 
 
 @higher_is_better
@@ -30,7 +30,7 @@ def entropy(explanation: Explanation) -> np.ndarray:
 
 def _shares(explanation: Explanation) -> np.ndarray:
     """Magnitudes (N,pixels) that sum to 1."""
-    maps = single_maps(explanation)
+    maps = maps_of_one_target(explanation)
     sizes = np.abs(maps.reshape(len(maps), -1).astype("float64"))
     sizes = np.where(sizes.any(axis=1, keepdims=True), sizes, 1)
     return sizes / sizes.sum(1, keepdims=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_actmaps.methods.masking import masked_scores
-from keras_actmaps.metrics.kinds import check_score, higher_is_better, lower_is_better, question, scored
+from keras_actmaps.methods._masking import masked_scores
 from keras_actmaps.metrics.patches import numbers_of, ranked
+from keras_actmaps.metrics.registry import check_score, higher_is_better, lower_is_better, question, scored
 
 
 @lower_is_better

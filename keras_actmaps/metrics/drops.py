@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_actmaps.methods.masking import masked_scores
-from keras_actmaps.metrics.kinds import check_score, higher_is_better, lower_is_better, question, scored
+from keras_actmaps.methods._masking import masked_scores
+from keras_actmaps.metrics.registry import check_score, higher_is_better, lower_is_better, question, scored
 
 
 @lower_is_better

@@ -5,10 +5,10 @@ import numbers
 import numpy as np
 from keras import ops
 
-from keras_actmaps import engine
-from keras_actmaps.methods.kinds import check_seed, sampled
-from keras_actmaps.metrics.kinds import check_score, lower_is_better, question, scored
+from keras_actmaps import backend
+from keras_actmaps.methods.registry import check_seed, sampled
 from keras_actmaps.metrics.patches import ranked
+from keras_actmaps.metrics.registry import check_score, lower_is_better, question, scored
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
 EXACT = 1e-5  # the residual at which the linear system counts as solved, in those of the start
@@ -56,7 +56,7 @@ def road_curve(
 
     def perturb(which, sample):
         holes = (ranks[which] < removed[sample, None, None])[..., None].astype("float32")
-        filled = engine.to_numpy(program(images[which], holes))
+        filled = backend.to_numpy(program(images[which], holes))
         return filled + holes * strength[which] * drawn[sample]
 
     scores, everything = np.empty((len(images), len(shares))), np.arange(len(images))

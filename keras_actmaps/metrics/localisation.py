@@ -10,11 +10,11 @@ are missing, are no masks, or do not fit the maps.
 
 import numpy as np
 
-from keras_actmaps.explanation import Explanation, single_maps
-from keras_actmaps.localize import THRESHOLDS, best_overlaps, check_threshold, iou_of, true_boxes, widened
-from keras_actmaps.localize import boxes as boxes_of
-from keras_actmaps.metrics.kinds import higher_is_better, of_set
+from keras_actmaps.core.explanation import Explanation, maps_of_one_target
+from keras_actmaps.metrics.boxes import THRESHOLDS, best_overlaps, check_threshold, iou_of, true_boxes, widened
+from keras_actmaps.metrics.boxes import boxes as boxes_of
 from keras_actmaps.metrics.ranks import in_top
+from keras_actmaps.metrics.registry import higher_is_better, of_set
 
 LEVELS = 1000  # of a map, as in the program of the paper of pixel_average_precision
 PARTS = {"positive": lambda values: np.maximum(values, 0), "absolute": np.abs, "squared": np.square}
@@ -152,7 +152,7 @@ def _paired(explanation: Explanation, masks) -> tuple[np.ndarray, np.ndarray]:
     """Maps and masks as (N,pixels), float64 and bool; ValueError where they do not fit."""
     if masks is None:
         raise ValueError("no masks were given; this metric needs them, bool or 0 and 1, one an image")
-    maps, masks = single_maps(explanation), np.asarray(masks)
+    maps, masks = maps_of_one_target(explanation), np.asarray(masks)
     if masks.shape != maps.shape:
         raise ValueError(f"masks of shape {masks.shape} do not fit maps of shape {maps.shape}")
     if not np.isin(masks, (0, 1)).all():

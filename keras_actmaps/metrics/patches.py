@@ -4,8 +4,8 @@ import numbers
 
 import numpy as np
 
-from keras_actmaps.methods.kinds import check_count
-from keras_actmaps.methods.masking import per_axis
+from keras_actmaps.methods._masking import per_axis
+from keras_actmaps.methods.registry import check_count
 
 
 def patches_of(space: tuple[int, ...], patch=1) -> np.ndarray:

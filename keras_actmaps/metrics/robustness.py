@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_actmaps import engine
-from keras_actmaps.api import explain
-from keras_actmaps.explanation import Explanation
-from keras_actmaps.methods.kinds import check_count, check_seed
-from keras_actmaps.metrics.kinds import lower_is_better, question
+from keras_actmaps.core.batching import padded_batches
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.methods.explain import explain
+from keras_actmaps.methods.registry import check_count, check_seed
+from keras_actmaps.metrics.registry import lower_is_better, question
 
 
 @lower_is_better
@@ -74,7 +74,7 @@ def _nearby(
     drawn = np.stack([random.uniform(-1, 1, images.shape[1:]).astype("float32") for random in randoms])
     image_of = np.tile(np.arange(len(images)), samples)
     sample_of = np.repeat(np.arange(samples), len(images))
-    for (which, sample), real in engine.batches([image_of, sample_of], probe.batch_size):
+    for (which, sample), real in padded_batches([image_of, sample_of], probe.batch_size):
         nearby = images[which] + reach[which] * drawn[sample]
         asked = targets if callable(targets) else targets[which]
         given = np.moveaxis(nearby, -1, 1) if probe.is_channels_first else nearby  # as the user's model takes them

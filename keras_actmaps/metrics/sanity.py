@@ -23,11 +23,12 @@ import numpy as np
 from keras import ops
 from keras.src.models.functional import Functional
 
-from keras_actmaps import engine, rewire
-from keras_actmaps.api import explain
-from keras_actmaps.explanation import Explanation
+from keras_actmaps import backend
+from keras_actmaps.core._keras_compat import shallow_copy
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.methods.explain import explain
 from keras_actmaps.metrics.agreement import spearman, ssim
-from keras_actmaps.probe import Probe
 
 WEIGHTS = ("normal", "permuted")
 
@@ -67,7 +68,7 @@ def parameter_randomisation(
     On a copy of the model with the trained weights, layer by layer from the top: the layer's weights are drawn anew
     and the same targets explained again.
 
-    model: a Keras model or a `torch.nn.Module`, which is not changed; no Probe, of which there is no copy.
+    model: a Keras model or a `torch.nn.Module`, which is not changed; no TracedModel, of which there is no copy.
     images, method, targets, layer, batch_size, settings: as for `explain`; images of 11 pixels or more a side.
     cascading: True leaves a layer randomised when it goes on to the next; False gives it its weights back.
     absolute: compare magnitudes, for maps that may turn over as a whole. Where a map is a product with the image, as of
@@ -82,18 +83,18 @@ def parameter_randomisation(
     """
     if weights not in WEIGHTS:
         raise ValueError(f"no weights={weights!r}; there are: {', '.join(WEIGHTS)}")
-    if isinstance(model, Probe):
-        raise ValueError("parameter_randomisation works on a copy of the model, which a Probe has not; give the model")
-    engine.check_model(model)
-    images = engine.to_numpy(images)
+    if isinstance(model, TracedModel):
+        raise ValueError("parameter_randomisation works on a copy of the model, which a TracedModel has not; give the model")
+    backend.check_model(model)
+    images = backend.to_numpy(images)
     own = _copied(model, images)
-    probe = Probe(own, layer, images.shape[1:] if engine.is_module(own) else None)
+    probe = TracedModel(own, layer, images.shape[1:] if backend.is_torch_module(own) else None)
     before = explain(probe, images, method, targets, batch_size=batch_size, **settings)
     asked = targets if callable(targets) else before.targets
     random, found = np.random.default_rng(seed), []
     layers = list(_layers(own, probe))
     for _, tensors in layers:
-        trained = [engine.to_numpy(tensor).copy() for tensor in tensors]
+        trained = [backend.to_numpy(tensor).copy() for tensor in tensors]
         for tensor, values in zip(tensors, trained):
             _write(tensor, _drawn(values, random, weights))
         after = explain(probe, images, method, asked, batch_size=batch_size, **settings)
@@ -114,7 +115,7 @@ def _drawn(values: np.ndarray, random: np.random.Generator, weights: str) -> np.
 
 def _copied(model, images):
     """A copy of a model with its weights, which Keras' clone_model leaves behind. ValueError where there is none."""
-    if engine.is_module(model):
+    if backend.is_torch_module(model):
         return copy.deepcopy(model)
     try:
         if isinstance(model, (keras.Sequential, Functional)):
@@ -133,18 +134,18 @@ def _anew(layer):
     """A layer with weights of its own; one that has none as it is, with the function that it may hold."""
     if layer.weights:
         return type(layer).from_config(layer.get_config())
-    return rewire.twin(layer, _inbound_nodes=[], _outbound_nodes=[])
+    return shallow_copy(layer, _inbound_nodes=[], _outbound_nodes=[])
 
 
-def _layers(model, probe: Probe) -> Iterator[tuple[str, list]]:
+def _layers(model, probe: TracedModel) -> Iterator[tuple[str, list]]:
     """The path and the weights of each layer that has any, each once, the top first."""
-    if engine.is_module(model):
+    if backend.is_torch_module(model):
         parts = [(name, [*part.parameters(recurse=False), *part.buffers(recurse=False)])
                  for name, part in model.named_modules()]  # fmt: skip
     elif probe.graph.is_opaque:
-        parts = [(part.name, part.weights) for part in engine.parts(model) if len(list(part._flatten_layers())) == 1]
+        parts = [(part.name, part.weights) for part in backend.sublayers(model) if len(list(part._flatten_layers())) == 1]
     else:
-        parts = [(step.path, getattr(step.operation, "weights", [])) for step in probe.graph.steps]
+        parts = [(step.path, getattr(step.operation, "weights", [])) for step in probe.graph.nodes]
     seen = set()
     for path, tensors in reversed(parts):
         new = [tensor for tensor in tensors if id(tensor) not in seen]

@@ -8,7 +8,7 @@ from keras_actmaps.render.ascent import ascent_figure, check_film, film
 from keras_actmaps.render.boxes import framed
 from keras_actmaps.render.cards import as_png, cards, save_png, strip
 from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, pooling_figure, ranked
-from keras_actmaps.render.colours import colour, heatmap, normalise, overlay, palette
+from keras_actmaps.render.colors import colour, heatmap, normalise, overlay, palette
 from keras_actmaps.render.comparison import comparison_figure
 from keras_actmaps.render.exemplars import exemplar_figure
 from keras_actmaps.render.figures import class_panels, contact_sheet, originals, picture, save

@@ -10,7 +10,7 @@ from matplotlib.animation import PillowWriter
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from keras_actmaps.explanation import whole
+from keras_actmaps.core.files import atomic_write
 from keras_actmaps.render.figures import grid_of, in_lines, show
 from keras_actmaps.render.images import pixels
 
@@ -38,7 +38,7 @@ def ascent_figure(images, titles: Sequence[str], real=None, real_titles=None, ca
 def film(
     frames: Iterable[np.ndarray], titles: Sequence[str], captions: Sequence[str], path: str | os.PathLike, speed=SPEED
 ) -> Path:
-    """Write images (K,H,W,C), one time after another, as a GIF or an MP4 (VP9), whole or not at all.
+    """Write images (K,H,W,C), one time after another, as a GIF or an MP4 (VP9), atomic_write or not at all.
 
     captions: one a frame. speed: frames a second. ValueError for another kind of file, OSError where it cannot be
     written.
@@ -46,7 +46,7 @@ def film(
     path = Path(path)
     check_film(path.suffix[1:])
     write = _gif if path.suffix == ".gif" else _mp4
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         write(_drawn(frames, titles, captions, speed), temporary, speed)
     return path
 

@@ -11,8 +11,9 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_actmaps.explanation import Explanation, whole
-from keras_actmaps.render.colours import colours_of, overlay, scale_of
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.files import atomic_write
+from keras_actmaps.render.colors import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
 
 CARD, FRAME = 168, 112  # the longer side of a panel of a card, and of a strip
@@ -72,8 +73,8 @@ def as_png(picture: np.ndarray) -> bytes:
 
 
 def save_png(png: bytes, path: str | os.PathLike) -> Path:
-    """Write a file, whole or not at all; OSError where that cannot be done."""
-    with whole(path) as temporary:
+    """Write a file, atomic_write or not at all; OSError where that cannot be done."""
+    with atomic_write(path) as temporary:
         temporary.write_bytes(png)
     return Path(path)
 

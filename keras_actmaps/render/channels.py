@@ -8,7 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_actmaps.render.colours import BRIGHTEST, palette
+from keras_actmaps.render.colors import BRIGHTEST, palette
 from keras_actmaps.render.figures import FONT, in_lines, pointed, show
 from keras_actmaps.render.images import pixels
 

@@ -6,8 +6,8 @@ from textwrap import fill
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_actmaps.explanation import Explanation
-from keras_actmaps.render.colours import colours_of, scale_of
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.render.colors import colours_of, scale_of
 from keras_actmaps.render.figures import LETTERS, PANEL, grid_of, show
 from keras_actmaps.render.images import pixels
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_actmaps.render.colours import BRIGHTEST
+from keras_actmaps.render.colors import BRIGHTEST
 from keras_actmaps.render.figures import FONT, PANEL, grid_of, in_lines
 from keras_actmaps.render.images import pixels
 

@@ -10,9 +10,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from keras_actmaps.explanation import Explanation, whole
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.files import atomic_write
 from keras_actmaps.render.boxes import framed
-from keras_actmaps.render.colours import colours_of, overlay, scale_of
+from keras_actmaps.render.colors import colours_of, overlay, scale_of
 from keras_actmaps.render.images import pixels
 
 PANEL = 2.6  # inches
@@ -103,8 +104,8 @@ def originals(images, titles: Sequence[str], caption: str = "") -> Figure:
 
 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
-    """Write a PNG, whole or not at all; OSError where that cannot be done."""
-    with whole(path) as temporary:
+    """Write a PNG, atomic_write or not at all; OSError where that cannot be done."""
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return Path(path)
 

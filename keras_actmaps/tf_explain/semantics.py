@@ -3,10 +3,10 @@
 import numpy as np
 from keras import ops
 
-from keras_actmaps import api, rewire
-from keras_actmaps.methods import kinds
-from keras_actmaps.probe import Probe
-from keras_actmaps.streams import even_size
+from keras_actmaps.core.batching import even_batch_size
+from keras_actmaps.core.trace import trace_model
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.methods import explain, registry
 from keras_actmaps.tf_explain.utils.saver import save_grayscale, save_rgb
 
 
@@ -27,25 +27,25 @@ class Explainer:
 
 def input_gradients(images, model, class_index, method: str = "saliency"):
     """The attributions of a method at all channels of the images, as a tensor (N,H,W,C)."""
-    maps = api.explain(model, np.asarray(images), method, targets=class_index, channels="keep").maps
+    maps = explain.explain(model, np.asarray(images), method, targets=class_index, channels="keep").maps
     return ops.convert_to_tensor(maps)
 
 
-def at_layer(probe: Probe, images, class_index) -> tuple:
+def at_layer(probe: TracedModel, images, class_index) -> tuple:
     """The features of the probe's layer and the gradients of the class's score at them, tensors (N,h,w,K) each."""
-    images = probe.images(np.asarray(images))
-    targets = probe.targets(class_index, len(images))
-    kinds.one_layer(probe, "GradCAM")
-    sized = probe.sized(32, even_size(32, len(images)))
-    parts = kinds.sampled(sized, images, targets, 1, lambda batch, _: batch, _features_and_gradients)
+    images = probe.validate_inputs(np.asarray(images))
+    targets = probe.validate_targets(class_index, len(images))
+    registry.probe.require_one_layer("GradCAM")
+    sized = probe.sized(32, even_batch_size(32, len(images)))
+    parts = registry.sampled(sized, images, targets, 1, lambda batch, _: batch, _features_and_gradients)
     pairs = np.concatenate([pair for _, _, pair, _ in parts])
     return ops.convert_to_tensor(pairs[:, 0]), ops.convert_to_tensor(pairs[:, 1])
 
 
-def with_softmax(model, layer=None) -> Probe:
+def with_softmax(model, layer=None) -> TracedModel:
     """The model to be asked for the scores that it gives, probabilities where it ends in a softmax."""
-    probe = Probe(model, layer)
-    probe.graph = rewire.flatten(model)
+    probe = TracedModel(model, layer)
+    probe.graph = trace_model(model)
     return probe
 
 

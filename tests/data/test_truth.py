@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_actmaps import data
-from keras_actmaps.localize import box_masks
+from keras_actmaps.metrics.boxes import box_masks
 
 
 def test_the_cell_of_a_grid():

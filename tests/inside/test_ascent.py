@@ -7,7 +7,7 @@ from conftest import BACKEND, gap_network, linear_network, randomised
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.inside.ascent import stages
+from keras_actmaps.features.activation_maximization import stages
 
 SIZE = (12, 16, 3)
 PLAIN = {"parametrisation": "pixels", "certainty": 0, "variation": 0, "jitter": 0, "zoom": 0, "turn": 0, "noise": 0}

@@ -5,7 +5,7 @@ import pytest
 from conftest import array
 from keras import ops
 
-from keras_actmaps.inside.canvas import hartley, paint, roughness, unpainted, viewed, waves
+from keras_actmaps.features.parametrization import hartley, paint, roughness, unpainted, viewed, waves
 
 RANDOM = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ from conftest import gap_network, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.inside.exemplars import fetch
-from keras_actmaps.inside.ranking import Exemplars
+from keras_actmaps.features.exemplars import fetch
+from keras_actmaps.features.topk import Exemplars
 
 COUNT = 23
 

@@ -7,7 +7,7 @@ from conftest import gap_network, randomised, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.inside.features import find_layers
+from keras_actmaps.features.feature_maps import find_layers
 
 
 def network(shape=(12, 16, 3)) -> keras.Model:

@@ -7,8 +7,8 @@ from conftest import randomised
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.inside.exemplars import fetch
-from keras_actmaps.inside.projections import boxes, projections
+from keras_actmaps.features.deconv_projection import boxes, projections
+from keras_actmaps.features.exemplars import fetch
 
 SHAPE = (9, 11, 2)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_actmaps import rewire
-from keras_actmaps.inside.receptive import receptive_field
+from keras_actmaps.core.trace import trace_model
+from keras_actmaps.features.receptive_field import receptive_field
 
 SPACE = (11, 14)
 
@@ -132,7 +132,7 @@ def numerical(model, space):
 
 
 def compare(model, space):
-    graph = rewire.flatten(positive(model))
+    graph = trace_model(positive(model))
     for place, seen in numerical(model, space):
         assert receptive_field(graph, graph.outputs, place, space) == seen, place
 
@@ -169,10 +169,10 @@ def test_a_unit_without_a_place_and_a_layer_that_is_not_known_see_everything():
 
     images = keras.Input((*SPACE, 2))
     features = layers.Conv2D(2, 3, name="features")(Mirror()(images))
-    graph = rewire.flatten(keras.Model(images, layers.GlobalAveragePooling2D()(features)))
+    graph = trace_model(keras.Model(images, layers.GlobalAveragePooling2D()(features)))
     whole = tuple(slice(0, side) for side in SPACE)
     assert receptive_field(graph, graph.outputs, (), SPACE) == whole
-    assert receptive_field(graph, graph.places["features"], (2, 2), SPACE) == whole
+    assert receptive_field(graph, graph.slot_of["features"], (2, 2), SPACE) == whole
 
 
 def test_published_receptive_fields():
@@ -182,7 +182,7 @@ def test_published_receptive_fields():
         for number in range(1, depth + 1):
             x = layers.Conv2D(1, 3, padding="same", activation="relu", name=f"block{block}_conv{number}")(x)
         x = layers.MaxPooling2D(2, strides=2, name=f"block{block}_pool")(x)
-    graph = rewire.flatten(keras.Model(images, x))
+    graph = trace_model(keras.Model(images, x))
     for name, middle, size in (("block5_conv3", 12, 196), ("block5_pool", 6, 212)):
-        rows, columns = receptive_field(graph, graph.places[name], (middle, middle), (384, 384))
+        rows, columns = receptive_field(graph, graph.slot_of[name], (middle, middle), (384, 384))
         assert rows == columns and rows.stop - rows.start == size

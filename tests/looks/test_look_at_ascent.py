@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_actmaps import asking, commands
+from keras_actmaps.cli import explain, main
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def explain(run, tmp_path, capsys):
 
     def answer(**settings):
         given = {"run": str(run.path), "output": str(tmp_path / "out"), "method": "ascent", **settings}
-        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        status = main.run(lambda: explain.answer(**given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err, tmp_path / "out"
 

@@ -4,14 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from keras_actmaps import asking, commands, data, render
+from keras_actmaps import data, render
+from keras_actmaps.cli import explain, main
 
 
 @pytest.fixture
 def explain(run, tmp_path, capsys):
     def answer(**settings):
         given = {"run": str(run.path), "output": str(tmp_path / "out"), "method": "exemplars", **settings}
-        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        status = main.run(lambda: explain.answer(**given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err
 

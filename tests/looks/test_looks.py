@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_actmaps import Explanation, asking, commands, render, subjects
+from keras_actmaps import Explanation, render
+from keras_actmaps.cli import explain, inputs, main
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def explain(run, tmp_path, capsys):
 
     def answer(**settings):
         given = {"run": str(run.path), "output": str(tmp_path / "out"), "index": [0], **settings}
-        status = commands.run(lambda: asking.answer(**given), "explain.py")
+        status = main.run(lambda: explain.answer(**given), "explain.py")
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -99,20 +100,20 @@ def test_pooling_compares_kernel_sizes_and_stacks(explain, tmp_path):
 
 def test_pooling_without_a_run_takes_a_data_set_and_says_which(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subjects.datasets, "is_prepared", lambda *_: False)
-    assert commands.run(lambda: asking.answer(method="pooling"), "explain.py") == 0
+    monkeypatch.setattr(inputs.datasets, "is_prepared", lambda *_: False)
+    assert main.run(lambda: explain.answer(method="pooling"), "explain.py") == 0
     said = capsys.readouterr().out
     assert "no run: images of drawn-grid, since CIFAR-10 is not prepared\n" in said
     assert "test image 0: true: " in said and "predicted" not in said
     assert files(tmp_path / "outputs") == ["original_image.png", "pooling.npz", "pooling.png"]
     for method in ("feature_maps", "pooling,gradcam"):
-        assert commands.run(lambda: asking.answer(method=method), "explain.py") == 2  # noqa: B023
+        assert main.run(lambda: explain.answer(method=method), "explain.py") == 2  # noqa: B023
         assert "no run yet in 'runs'; train one with: python train.py" in capsys.readouterr().err
 
 
 def test_pooling_without_a_run_takes_cifar10_where_it_is_prepared(tmp_path, monkeypatch, capsys, tfds_data_dir):
     monkeypatch.chdir(tmp_path)
-    assert commands.run(lambda: asking.answer(method="pooling", data_dir=tfds_data_dir), "explain.py") == 0
+    assert main.run(lambda: explain.answer(method="pooling", data_dir=tfds_data_dir), "explain.py") == 0
     assert "no run: images of cifar10\n" in capsys.readouterr().out
     assert np.load(tmp_path / "outputs" / "pooling.npz")["0/before"].shape == (1, 32, 32, 16)
 
@@ -120,7 +121,7 @@ def test_pooling_without_a_run_takes_cifar10_where_it_is_prepared(tmp_path, monk
 def test_pooling_of_a_file_without_a_run_keeps_its_size(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("photo.png", np.random.default_rng(0).integers(0, 256, (80, 61, 3), "uint8"))
-    assert asking.answer(method="pooling", image=["photo.png"], say=lambda *_: None)
+    assert explain.answer(method="pooling", image=["photo.png"], say=lambda *_: None)
     assert np.load(tmp_path / "outputs" / "pooling.npz")["0/maximum"].shape == (1, 40, 30, 16)
 
 
@@ -138,8 +139,8 @@ def test_all_takes_the_looks_that_fit_and_says_which_do_not(tmp_path, monkeypatc
     flat.save(tmp_path / "flat.keras")
     cv2.imwrite(str(tmp_path / "image.png"), np.zeros((56, 56), "uint8"))
     chosen = ("gradcam", "saliency", "feature_maps")
-    monkeypatch.setattr(asking, "TABLE", {name: asking.TABLE[name] for name in chosen})
-    written = asking.answer(method="all", model=str(tmp_path / "flat.keras"), image=[str(tmp_path / "image.png")],
+    monkeypatch.setattr(asking, "TABLE", {name: explain.TABLE[name] for name in chosen})
+    written = explain.answer(method="all", model=str(tmp_path / "flat.keras"), image=[str(tmp_path / "image.png")],
                             output=str(tmp_path / "out"))  # fmt: skip
     said = capsys.readouterr().out
     assert "gradcam does not fit: " in said and "feature_maps does not fit: no layer or kind 'conv' in 'flat'" in said

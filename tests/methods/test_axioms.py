@@ -8,7 +8,7 @@ import pytest
 from conftest import array, randomised
 
 import keras_actmaps as kam
-from keras_actmaps.rules.linear import linearised
+from keras_actmaps.core.linear import linearize
 
 NETWORKS = ["grid_cnn", "cifar_cnn", "ResNet50", "VGG16", "MobileNetV2", "EfficientNetB0"]
 
@@ -101,9 +101,9 @@ def test_folding_batch_normalisation_keeps_the_outputs(name):
     model = randomised(network.__wrapped__(name))
     images = pictures(model)
     probe = kam.Probe(model)
-    graph = linearised(probe.graph)
-    outputs = array(probe.finish(graph.steps, {graph.inputs[0]: images}))
+    graph = linearize(probe.graph)
+    outputs = array(probe.finish(graph.nodes, {graph.inputs[0]: images}))
     wanted = model.predict(images, verbose=0)
     assert np.abs(outputs - wanted).max() <= 1e-4 * np.abs(wanted).max()
-    kinds = [type(step.operation).__name__ for step in graph.steps]
+    kinds = [type(step.operation).__name__ for step in graph.nodes]
     assert (kinds.count("BatchNormalization") == 0) == (name not in ("ResNet50V2", "DenseNet121"))

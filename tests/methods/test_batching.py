@@ -9,7 +9,7 @@ from conftest import randomised, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps import api
+from keras_actmaps.methods import explain
 
 MANY = {  # more passes than a batch holds
     "samples": 11,
@@ -52,7 +52,7 @@ def pictures():
 
 def settings(method: str) -> dict:
     """Of the settings in MANY, those that a method has."""
-    return {name: value for name, value in MANY.items() if name in api.defaults(method)}
+    return {name: value for name, value in MANY.items() if name in explain.defaults(method)}
 
 
 @pytest.mark.parametrize("method", kam.METHODS)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_actmaps.asking import TABLE
-from keras_actmaps.looks import LOOKS
+from keras_actmaps.cli.explain import TABLE
+from keras_actmaps.cli.figures import LOOKS
 from keras_actmaps.methods import METHODS, catalogue
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from conftest import array, outside_keras, randomised
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.resize import resize
+from keras_actmaps.core.resize import resize
 
 SHAPE, FEATURES = (12, 9), (6, 4)  # of the images and of the last layer with places
 CLASSES = 4

@@ -83,13 +83,13 @@ def test_relu_in_any_form(kind):
 
 def test_relu6_of_mobilenet_and_attributes_of_vgg_are_found():
     """Guided differs from the plain gradient wherever there is a ReLU to be found, and all are replaced."""
-    from keras_actmaps.rules.backward import guided, with_relu
+    from keras_actmaps.methods.rules.relu import guided, with_relu
 
     for build, count in ((keras.applications.MobileNetV2, 35), (keras.applications.VGG16, 13)):
         model = build(weights=None, include_top=False, input_shape=(32, 32, 3))
         graph = kam.Probe(model).graph
         steps = with_relu(graph, guided, model.name, "guided_backprop")
-        layers_of = {step.operation for step in graph.steps}
+        layers_of = {step.operation for step in graph.nodes}
         replaced = [step for step in steps if not isinstance(step.operation, keras.Operation)]
         assert len(replaced) == count and not layers_of & {step.operation for step in replaced}
 

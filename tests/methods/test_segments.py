@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_actmaps.methods.segments import segmented
+from keras_actmaps.methods._segments import segmented
 
 
 def test_superpixels_follow_an_edge_that_the_grid_cuts():

@@ -79,7 +79,7 @@ def test_steps_that_do_not_divide_the_places_are_rounded_down():
 @pytest.mark.parametrize("score", ["logit", "softmax", "sigmoid"])
 def test_the_curves_are_those_written_out(images, fill, patch, score):
     """xplique's CausalFidelity and RISE's CausalMetric as loops: the places turn from start to end by rank."""
-    from keras_actmaps.methods.baselines import baseline_for
+    from keras_actmaps.methods._baselines import baseline_for
 
     model = gap_network(activation="softmax")
     logits = gap_network()

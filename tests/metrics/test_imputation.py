@@ -6,11 +6,11 @@ from conftest import array, gap_network
 from test_curves import of, softmax
 
 import keras_actmaps as kam
-from keras_actmaps import engine
+from keras_actmaps import backend
 from keras_actmaps.metrics import road, road_curve
 from keras_actmaps.metrics.imputation import imputed as function
 
-imputed = engine.compiled(function)
+imputed = backend.CompiledFunction(function)
 
 
 def solved(image, hole):

@@ -7,7 +7,7 @@ from keras import layers
 
 import keras_actmaps as kam
 from keras_actmaps import Explanation, metrics
-from keras_actmaps.localize import box_masks
+from keras_actmaps.metrics.boxes import box_masks
 
 OF_MASKS = ("pointing_game", "energy_pointing", "mass_accuracy", "rank_accuracy", "pixel_average_precision")
 OF_BOXES = ("box_iou", "max_box_accuracy")

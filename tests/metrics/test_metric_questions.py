@@ -10,6 +10,7 @@ from test_curves import of
 
 import keras_actmaps as kam
 from keras_actmaps import metrics
+from keras_actmaps.metrics.registry import find_metric
 
 ASKING = [name for name, metric in metrics.METRICS.items() if "batch_size" in inspect.signature(metric).parameters]
 QUICK = {"steps": 4, "samples": 3}  # of those that have them
@@ -27,9 +28,9 @@ def test_the_table():
     additive = ["sensitivity_n", "infidelity", "completeness_gap"]
     assert [*faithful, *additive, "max_sensitivity", "local_lipschitz"] == ASKING
     assert all(metrics.METRICS[name].better in ("higher", "lower") for name in ASKING)
-    assert metrics.named("road") is metrics.road
+    assert find_metric("road") is metrics.road
     with pytest.raises(ValueError, match="no metric 'rode'; there are: deletion, insertion, "):
-        metrics.named("rode")
+        find_metric("rode")
 
 
 @pytest.mark.parametrize("name", ASKING)

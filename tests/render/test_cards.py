@@ -6,7 +6,7 @@ import pytest
 from matplotlib import colormaps
 
 from keras_actmaps import render
-from keras_actmaps.explanation import Explanation
+from keras_actmaps.core.explanation import Explanation
 
 WHITE = 255
 

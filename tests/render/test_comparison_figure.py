@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_actmaps import Explanation, render
-from keras_actmaps.table import Table
+from keras_actmaps.comparison.table import Table
 
 RANDOM = np.random.default_rng(0)
 

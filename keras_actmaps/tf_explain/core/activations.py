@@ -3,7 +3,7 @@
 import numpy as np
 from tf_explain.core import activations as original
 
-from keras_actmaps.inside.features import feature_maps
+from keras_actmaps.features.feature_maps import feature_maps
 from keras_actmaps.tf_explain.semantics import Explainer
 from keras_actmaps.tf_explain.utils.display import filter_display
 

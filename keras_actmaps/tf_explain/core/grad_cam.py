@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from tf_explain.core import grad_cam as original
 
-from keras_actmaps.api import as_probe
+from keras_actmaps.core.cache import as_traced
 from keras_actmaps.tf_explain.semantics import Explainer, at_layer, with_softmax
 from keras_actmaps.tf_explain.utils.display import grid_display, heatmap_display
 
@@ -47,12 +47,12 @@ class GradCAM(Explainer, original.GradCAM):
     @staticmethod
     def infer_grad_cam_target_layer(model) -> str:
         """The last layer with a spatial output, by its path; ValueError where there is none."""
-        return as_probe(model).need_layers()[0]
+        return as_traced(model).require_layers()[0]
 
     @staticmethod
     def get_gradients_and_filters(model, images, layer_name, class_index, use_guided_grads):
         """The features (N,h,w,K) of a layer, and the gradients of the class's logit at them."""
-        return _guided(*at_layer(as_probe(model, layer_name), images, class_index), use_guided_grads)
+        return _guided(*at_layer(as_traced(model, layer_name), images, class_index), use_guided_grads)
 
     @staticmethod
     def generate_ponderated_output(outputs, grads) -> list:

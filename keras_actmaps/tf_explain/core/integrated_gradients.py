@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 from tf_explain.core import integrated_gradients as original
 
-from keras_actmaps import api
+from keras_actmaps.methods import explain
 from keras_actmaps.tf_explain.semantics import Explainer
 from keras_actmaps.tf_explain.utils.display import grid_display
 from keras_actmaps.tf_explain.utils.image import transform_to_normalized_grayscale
@@ -39,5 +39,5 @@ def _integrated(model, images, class_index, steps: int, baseline):
     """The attributions of all channels as a tensor (N,H,W,C)."""
     settings = {"steps": steps, "baseline": baseline, "channels": "keep"}
     return ops.convert_to_tensor(
-        api.explain(model, images, "integrated_gradients", targets=class_index, **settings).maps
+        explain.explain(model, images, "integrated_gradients", targets=class_index, **settings).maps
     )

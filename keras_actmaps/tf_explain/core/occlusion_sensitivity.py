@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from tf_explain.core import occlusion_sensitivity as original
 
-from keras_actmaps import api
+from keras_actmaps.methods import explain
 from keras_actmaps.tf_explain.semantics import Explainer
 from keras_actmaps.tf_explain.utils.display import grid_display, heatmap_display
 from keras_actmaps.tf_explain.utils.image import apply_grey_patch, value_range
@@ -42,5 +42,5 @@ class OcclusionSensitivity(Explainer, original.OcclusionSensitivity):
         """The drop of the logit (N,H,W)."""
         patch = tuple(min(patch_size, side) for side in images.shape[1:-1])
         grey = sum(value_range(images)) / 2
-        return api.explain(model, images, "occlusion", targets=class_index, batch_size=self.batch_size or 32,
+        return explain.explain(model, images, "occlusion", targets=class_index, batch_size=self.batch_size or 32,
                            patch=patch, stride=patch, fill=grey).maps  # fmt: skip

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 from tf_explain.core import smoothgrad as original
 
-from keras_actmaps import engine
+from keras_actmaps import backend
 from keras_actmaps.tf_explain.semantics import Explainer, input_gradients
 from keras_actmaps.tf_explain.utils.display import grid_display
 from keras_actmaps.tf_explain.utils.image import transform_to_normalized_grayscale
@@ -42,7 +42,7 @@ def _mean_loss_gradients(noisy_images, model, class_index, num_samples):
         wanted = ops.one_hot(class_index, outputs.shape[-1])
         return keras.losses.categorical_crossentropy(wanted, outputs), None
 
-    (gradients,), _ = engine.gradients(loss, [noisy_images.astype("float32")])
+    (gradients,), _ = backend.gradients(loss, [noisy_images.astype("float32")])
     return _means(gradients, num_samples)
 
 

@@ -1,0 +1,57 @@
+"""The only code that differentiates and compiles; one module per framework, chosen by Keras' backend.
+
+- `CompiledFunction(function, variables, precision, xla)`: a function of tensors as a program, compiled once per shape;
+- `gradients(function, tensors)`: gradients of summed scores;
+- `vjp(function, tensors)`: outputs, and the function from cotangents of the outputs to cotangents of the tensors;
+- `custom_gradient(function, backward)`: a function with another gradient;
+- `xla_by_default()`: whether programs are compiled with XLA unless told otherwise;
+- `convert_module(module, shape)`: a model of the framework's own (PyTorch) as a Keras model on the same weights.
+"""
+
+import importlib
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "tf32", "bfloat16")
+FOREIGN = {"torch": "PyTorch", "tf_keras": "Keras 2", "tensorflow": "TensorFlow", "flax": "Flax", "equinox": "Equinox"}
+
+if keras.backend.backend() not in BACKENDS:
+    raise ImportError(
+        f"keras_actmaps does not support the Keras backend {keras.backend.backend()!r}; set KERAS_BACKEND to one of: "
+        f"{', '.join(BACKENDS)}"
+    )
+_framework: Any = importlib.import_module(f"keras_actmaps.backend.{keras.backend.backend()}_backend")
+
+CompiledFunction = _framework.CompiledFunction
+gradients = _framework.gradients
+vjp = _framework.vjp
+custom_gradient = _framework.custom_gradient
+xla_by_default = _framework.xla_by_default
+convert_module = getattr(_framework, "convert_module", None)
+
+
+def check_model(model: Any) -> None:
+    """TypeError for what is neither a Keras model nor a module that the running framework can convert."""
+    if isinstance(model, keras.Model) or is_torch_module(model):
+        return
+    running = keras.backend.backend()
+    modules = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
+    home = next((module for module in modules if module in FOREIGN), None)
+    if home is None:
+        raise TypeError(f"model must be a Keras model or a Probe, got {type(model).__name__}")
+    advice = "set KERAS_BACKEND=torch before keras is imported" if home == "torch" else "a Keras 3 model is needed"
+    raise TypeError(f"{type(model).__name__} is a {FOREIGN[home]} model, and Keras runs on {running}; {advice}")
+
+
+def is_torch_module(model: Any) -> bool:
+    """Whether this is a model of the running framework's own, which `convert_module` takes."""
+    return convert_module is not None and isinstance(model, _framework.Module) and not isinstance(model, keras.Model)
+
+
+def to_numpy(tensor: Any) -> np.ndarray:
+    """A tensor on any device, or anything that NumPy takes, as an array."""
+    return ops.convert_to_numpy(tensor) if ops.is_tensor(tensor) else np.asarray(tensor)

@@ -1,0 +1,99 @@
+"""JAX: jax.vjp differentiates, jax.jit compiles; the model's variables are passed as arguments."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import keras
+from jax import numpy as jnp
+
+PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "highest"}
+NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
+
+
+class CompiledFunction:
+    """A function of tensors as an XLA program, traced once per shape; `traces` counts.
+
+    Parameters
+    ----------
+    function : callable
+        Of tensors.
+    variables : sequence of keras.Variable
+        Those that the function reads, with their values at the moment of each call.
+    precision : {"float32", "tf32", "bfloat16"}
+        Of matrix products; rounded to TensorFloat-32 for "tf32".
+    xla : bool or None
+        None or True; JAX has no other compiler.
+    """
+
+    def __init__(
+        self, function: Callable, variables: Sequence = (), precision: str = "float32", xla: bool | None = None
+    ):
+        if xla is False:
+            raise ValueError("xla=False: JAX compiles with XLA only")
+        self.traces = 0
+        self._variables = list(variables)
+        self._products = PRODUCTS[precision]
+
+        def traced(values, *tensors):
+            self.traces += 1
+            with keras.StatelessScope(state_mapping=list(zip(self._variables, values))):
+                return function(*tensors)
+
+        self._function = jax.jit(traced)
+
+    def __call__(self, *tensors: Any) -> Any:
+        values = [variable.value for variable in self._variables]
+        try:
+            with jax.default_matmul_precision(self._products):
+                return self._function(values, *tensors)
+        except ValueError as error:  # of ours, raised while tracing
+            vars(error).pop("__notes__", None)  # JAX's, on what it leaves out of the traceback
+            raise
+
+
+def xla_by_default() -> bool:
+    """JAX compiles with XLA only."""
+    return True
+
+
+def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
+    """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
+
+    Raises ValueError where the scores do not depend on the tensors through differentiable operations.
+    """
+    reached = []
+
+    @jax.custom_jvp
+    def watched(scores):
+        return scores
+
+    @watched.defjvp
+    def _(primals, tangents):  # JAX calls this only where the scores depend on a tensor
+        reached.append(True)
+        return watched(*primals), tangents[0]
+
+    def total(*tensors):
+        scores, aux = function(*tensors)
+        return jnp.sum(watched(scores)), aux
+
+    _, backward, aux = jax.vjp(total, *map(jnp.asarray, tensors), has_aux=True)
+    if not reached:
+        raise ValueError(NO_GRADIENT)
+    return list(backward(jnp.ones(()))), aux
+
+
+def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
+    """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
+
+    A tensor that the outputs do not depend on gets zeros.
+    """
+    outputs, backward = jax.vjp(function, *tensors)
+    return outputs, lambda cotangents: list(backward(type(outputs)(cotangents)))
+
+
+def custom_gradient(function: Callable, backward: Callable) -> Callable:
+    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+    replaced = jax.custom_vjp(lambda inputs: function(inputs))  # which fills in no defaults of the function
+    replaced.defvjp(lambda inputs: (function(inputs), inputs), lambda inputs, gradients: (backward(inputs, gradients),))
+    return replaced

@@ -1,0 +1,100 @@
+"""TensorFlow: GradientTape differentiates; tf.function compiles, with XLA where there is a GPU."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from keras_actmaps.backend._shared_setting import SharedSetting
+
+_settings = tf.config.experimental
+_tensor_float_32 = SharedSetting(
+    _settings.tensor_float_32_execution_enabled, _settings.enable_tensor_float_32_execution
+)
+NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
+
+
+class CompiledFunction:
+    """A function of tensors as a graph, traced once per shape; `traces` counts.
+
+    Parameters
+    ----------
+    function : callable
+        Of tensors.
+    variables : sequence of keras.Variable
+        Those that the function reads, with their values at the moment of each call.
+    precision : {"float32", "tf32", "bfloat16"}
+        Of matrix products; rounded to TensorFloat-32 for "tf32".
+    xla : bool or None
+        None takes XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
+    """
+
+    def __init__(
+        self, function: Callable, variables: Sequence = (), precision: str = "float32", xla: bool | None = None
+    ):
+        self.traces = 0
+        self._precision = precision
+        self._programs: dict = {}
+        self._lock = threading.Lock()
+
+        def traced(*tensors):
+            self.traces += 1
+            return function(*tensors)
+
+        xla = xla_by_default() if xla is None else xla
+        self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
+
+    def __call__(self, *tensors: Any) -> Any:
+        tensors = tuple(tf.convert_to_tensor(tensor) for tensor in tensors)
+        shapes = tuple((tuple(tensor.shape), tensor.dtype) for tensor in tensors)
+        with _tensor_float_32(self._precision == "tf32"):
+            with self._lock:
+                if shapes not in self._programs:
+                    self._programs[shapes] = self._function.get_concrete_function(*tensors)
+            return self._programs[shapes](*tensors)
+
+
+def xla_by_default() -> bool:
+    """Whether there is a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
+    """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
+
+    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    """
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        scores, aux = function(*tensors)
+    found = tape.gradient(scores, tensors)
+    if any(gradient is None for gradient in found):
+        raise ValueError(NO_GRADIENT)
+    return [tf.convert_to_tensor(gradient) for gradient in found], aux
+
+
+def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
+    """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
+
+    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        outputs = function(*tensors)
+
+    def backward(cotangents: list) -> list:
+        return tape.gradient(outputs, tensors, cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return outputs, backward
+
+
+def custom_gradient(function: Callable, backward: Callable) -> Callable:
+    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+
+    @tf.custom_gradient
+    def replaced(inputs):
+        return function(inputs), lambda gradients: backward(inputs, gradients)
+
+    return replaced

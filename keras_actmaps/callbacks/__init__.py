@@ -1,0 +1,1 @@
+"""Keras callbacks that explain a model while it is trained."""

@@ -1,0 +1,1 @@
+"""The engine: traced models, graphs, validation, batching and the `Explanation` record."""

@@ -1,0 +1,90 @@
+"""The private parts of Keras that the package relies on, in one place.
+
+Nothing else in the package imports `keras.src` or reads an attribute of Keras that begins with an underscore.
+"""
+
+import inspect
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional
+from keras.src.ops.symbolic_arguments import SymbolicArguments
+
+__all__ = ["Functional", "SymbolicArguments"]
+
+
+def symbolic_function(model: keras.Model) -> keras.Function | None:
+    """The graph behind a Sequential or functional model whose `call` is Keras' own; None for any other."""
+    if isinstance(model, keras.Sequential) and type(model).call is keras.Sequential.call:
+        return model._functional
+    if isinstance(model, Functional) and type(model).call is Functional.call:
+        return model
+    return None
+
+
+def ordered_nodes(function: keras.Function) -> list:
+    """The nodes of a Keras function in the order in which Keras runs them."""
+    by_depth = function._nodes_by_depth
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+def output_structure(function: keras.Function) -> Any:
+    """The outputs of a Keras function in their structure."""
+    return function._outputs_struct
+
+
+def takes_training(operation: Any) -> bool:
+    """Whether Keras passes `training` to the operation's `call`."""
+    return bool(getattr(operation, "_call_has_training_arg", False))
+
+
+def call_takes_training(model: keras.Model) -> bool:
+    """Whether the `call` of a subclassed model has a parameter `training`."""
+    return "training" in inspect.signature(model.call).parameters
+
+
+def built_shapes(model: keras.Model) -> list[tuple]:
+    """The input shapes that a model without symbolic inputs was built for."""
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    return [tuple(shape) for shape in shapes.values() if isinstance(shape, (tuple, list))]
+
+
+def all_layers(layer: keras.layers.Layer) -> list:
+    """The layer and all layers inside it."""
+    return list(layer._flatten_layers())
+
+
+def shallow_copy(layer: Any, **attributes: Any) -> Any:
+    """A copy of a layer on the same variables with other attributes.
+
+    Python's copy protocol is not used, because Keras turns it into saving and loading.
+    """
+    copy = object.__new__(type(layer))
+    copy.__dict__.update(layer.__dict__, **attributes)
+    return copy
+
+
+def detached_copy(layer: Any) -> Any:
+    """A shallow copy of a layer that belongs to no graph yet."""
+    return shallow_copy(layer, _inbound_nodes=[], _outbound_nodes=[])
+
+
+def with_dtype_policy(layer: Any, policy: str) -> Any:
+    """A shallow copy of a layer under another dtype policy, such as "mixed_bfloat16"."""
+    return shallow_copy(layer, _dtype_policy=keras.dtype_policies.DTypePolicy(policy))
+
+
+def with_kernel(layer: Any, kernel: Any) -> Any:
+    """A shallow copy of a layer that applies `kernel` alone: no bias, no low-rank update."""
+    return shallow_copy(layer, kernel=kernel, _kernel=kernel, lora_enabled=False, use_bias=False, bias=None)
+
+
+def causal_padding(layer: Any) -> Any:
+    """The padding of a causal convolution, as `keras.ops.pad` takes it."""
+    return layer._compute_causal_padding()
+
+
+def producer(tensor: keras.KerasTensor) -> tuple[Any, list]:
+    """The operation that made a symbolic tensor, and the tensors that it read."""
+    operation, index, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[index].input_tensors

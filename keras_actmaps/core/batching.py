@@ -1,0 +1,73 @@
+"""Batches: of arrays padded to one shape, and of streams."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.types import Array
+
+
+def padded_batches(arrays: Sequence[Any], size: int) -> Iterator[tuple[list[Array], int]]:
+    """(arrays of `size` rows, number of real rows): the last batch is padded with its last row.
+
+    All batches have one shape, so that one program is compiled.
+    """
+    for start in range(0, len(arrays[0]), size):
+        part = [np.asarray(array[start : start + size]) for array in arrays]
+        real = len(part[0])
+        if real < size:
+            part = [np.concatenate([array, np.repeat(array[-1:], size - real, axis=0)]) for array in part]
+        yield part, real
+
+
+def even_batch_size(batch_size: int, count: int) -> int:
+    """The smallest batch size that needs as few batches as `batch_size` does, so that the last needs little padding."""
+    return -(-count // -(-count // batch_size))
+
+
+def iterate_batches(
+    dataset: Iterable, rank: int | None, batch_size: int
+) -> Iterator[tuple[Array, Array | None, dict[str, Array]]]:
+    """A stream as batches (images, labels or None, extras) of NumPy arrays.
+
+    Parameters
+    ----------
+    dataset : iterable
+        A tf.data.Dataset, a keras.utils.PyDataset, a torch DataLoader or any iterable, of images or
+        (images, labels, ...), in batches or one by one.
+    rank : int or None
+        Number of axes of a batch; elements of one axis less are single images and are gathered into batches. None
+        takes every element as a batch.
+    batch_size : int
+        Size of the batches that single images are gathered into.
+
+    Yields
+    ------
+    tuple
+        `extras` is the third part of an element where that is a mapping, else {}.
+    """
+    is_indexed = isinstance(dataset, keras.utils.PyDataset)
+    elements: Iterable = map(dataset.__getitem__, range(len(dataset))) if is_indexed else dataset
+    waiting: list[tuple] = []
+    for element in elements:
+        parts = [*element, None, None] if isinstance(element, (tuple, list)) else [element, None, None]
+        images, labels = to_numpy(parts[0]), None if parts[1] is None else to_numpy(parts[1])
+        extras = {key: to_numpy(value) for key, value in parts[2].items()} if isinstance(parts[2], Mapping) else {}
+        if rank is None or images.ndim != rank - 1:
+            yield images, labels, extras
+            continue
+        waiting.append((images, labels, extras))
+        if len(waiting) == batch_size:
+            yield _stack(waiting)
+            waiting = []
+    if waiting:
+        yield _stack(waiting)
+
+
+def _stack(rows: list[tuple]) -> tuple[Array, Array | None, dict[str, Array]]:
+    images, labels, extras = zip(*rows)
+    stacked = {name: np.stack([one[name] for one in extras]) for name in extras[0]}
+    return np.stack(images), None if labels[0] is None else np.stack(labels), stacked

@@ -1,0 +1,60 @@
+"""The cache of traced models: one for each model, layer, precision and shape, as long as the model lives."""
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from keras_actmaps import backend
+from keras_actmaps.core._keras_compat import all_layers
+from keras_actmaps.core.traced_model import TracedModel
+
+_cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+MAX_PER_MODEL = 16  # layers, precisions and shapes of one model
+
+
+def as_traced(
+    model: Any, layer: Any = None, precision: str | None = None, inputs: Any = None, xla: bool | None = None
+) -> TracedModel:
+    """The TracedModel itself, or a cached one of the model.
+
+    A model whose layers or activations were replaced since is traced again.
+
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module or TracedModel
+    layer, precision, xla
+        As for `TracedModel`; None takes that of a TracedModel.
+    inputs : array or None
+        Those to be explained, from which the shape that a `torch.nn.Module` takes is read.
+
+    Raises
+    ------
+    ValueError
+        For a layer, precision or xla that differs from that of a TracedModel, and as `TracedModel` does.
+    """
+    if isinstance(model, TracedModel):
+        for name, value in (("layer", layer), ("precision", precision), ("xla", xla)):
+            if value is not None and value != getattr(model, name):
+                raise ValueError(
+                    f"{name}={value!r}, but the Probe was made for {name}={getattr(model, name)!r}; make another Probe"
+                )
+        return model
+    backend.check_model(model)
+    shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
+    state = tuple((id(part), id(getattr(part, "activation", None))) for part in _parts(model))
+    key = tuple(layer) if isinstance(layer, list) else layer, precision, shape, xla
+    with _lock:
+        known = _cache.setdefault(model, {})
+        if key not in known or known[key][0] != state:
+            traced = TracedModel(model, layer, shape, precision or "float32", xla).release()
+            known.pop(next(iter(known)), None) if len(known) >= MAX_PER_MODEL else None
+            known[key] = state, traced
+        return known[key][1]
+
+
+def _parts(model: Any) -> list:
+    """The model and all layers or modules in it."""
+    return list(model.modules()) if backend.is_torch_module(model) else all_layers(model)

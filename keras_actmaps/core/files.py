@@ -1,0 +1,53 @@
+"""Writing files whole or not at all."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`, which replaces it at the end; where writing fails, nothing is left behind."""
+    path = Path(path)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.name[-100:], dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> Path:
+    """Write named arrays as a `.npz` file, whole or not at all; OSError where that fails."""
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return Path(path)
+
+
+def save_rows(path: str | os.PathLike, rows: Iterable[Sequence]) -> Path:
+    """Write rows as a `.csv` file, whole or not at all; OSError where that fails."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return Path(path)
+
+
+def save_text(path: str | os.PathLike, text: str) -> Path:
+    """Write a text file, whole or not at all; OSError where that fails."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def _umask() -> int:
+    """The permissions that new files do not get; the system tells them only by setting them."""
+    current = os.umask(0o077)
+    os.umask(current)
+    return current

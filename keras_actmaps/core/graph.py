@@ -1,0 +1,164 @@
+"""Graph: a model as a flat list of nodes on the model's own weights, run forward or backward."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from keras_actmaps.core._keras_compat import SymbolicArguments, takes_training
+from keras_actmaps.core.types import Slot, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One call of a layer or an operation.
+
+    Attributes
+    ----------
+    path : str
+        Name of the layer, with those of the models around it: `resnet50/conv1_conv`.
+    operation : callable
+        The Keras layer, operation or activation function.
+    arguments : SymbolicArguments
+        Positional and keyword arguments of the call, with symbols for tensors.
+    reads : mapping of int to int
+        Slot of each tensor that is read, by the id of its symbol.
+    writes : tuple of int
+        Slots of the outputs.
+    """
+
+    path: str
+    operation: Callable
+    arguments: SymbolicArguments
+    reads: Mapping[int, Slot]
+    writes: tuple[Slot, ...]
+
+    def __call__(self, values: Mapping[Slot, Tensor], operation: Callable | None = None) -> Any:
+        """Run at inference on the tensors in `values`; outputs of bfloat16 layers are cast to float32."""
+        tensors = {symbol: values[slot] for symbol, slot in self.reads.items()}
+        args, kwargs = self.arguments.fill_in(tensors)
+        if takes_training(self.operation):
+            kwargs = {**kwargs, "training": False}
+        outputs = (operation or self.operation)(*args, **kwargs)
+        if getattr(self.operation, "compute_dtype", "float32") != "bfloat16":
+            return outputs
+        return tree.map_structure(lambda output: ops.cast(output, "float32"), outputs)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced model.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        In an order in which they can run.
+    inputs : tuple of int
+        Slots of the model's inputs.
+    outputs : structure of int
+        Slots of the outputs, in the structure of the model's outputs.
+    slot_of : mapping of str to int
+        Slot of each layer's last output by path, nested models included.
+    shapes : mapping of int to tuple
+        Shape of each slot, None for unknown sides.
+    is_opaque : bool
+        True for a subclassed model that could not be traced: one node without inner layers.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[Slot, ...]
+    outputs: Any
+    slot_of: Mapping[str, Slot]
+    shapes: Mapping[Slot, tuple]
+    is_opaque: bool = False
+
+    def descendants(self, slots: Iterable[Slot]) -> tuple[Node, ...]:
+        """The nodes that depend on any of `slots`."""
+        reached, nodes = set(slots), []
+        for node in self.nodes:
+            if reached.intersection(node.reads.values()):
+                reached.update(node.writes)
+                nodes.append(node)
+        return tuple(nodes)
+
+    def ancestors(self, slots: Iterable[Slot]) -> tuple[Node, ...]:
+        """The nodes on which any of `slots` depends."""
+        return ancestors(self.nodes, slots)
+
+    def producer(self, slot: Slot) -> Node | None:
+        """The node that writes `slot`; None for an input."""
+        return next((node for node in self.nodes if slot in node.writes), None)
+
+
+def ancestors(nodes: Iterable[Node], slots: Iterable[Slot]) -> tuple[Node, ...]:
+    """Those of `nodes` on which any of `slots` depends."""
+    needed, kept = set(slots), []
+    for node in reversed(list(nodes)):
+        if needed.intersection(node.writes):
+            needed.update(node.reads.values())
+            kept.append(node)
+    return tuple(reversed(kept))
+
+
+def run_nodes(
+    nodes: Iterable[Node], values: Mapping[Slot, Tensor], shifts: Mapping[Slot, Tensor] = MappingProxyType({})
+) -> dict[Slot, Tensor]:
+    """Run nodes forward.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        In an order in which they can run.
+    values : mapping of int to tensor
+        The tensors that are known already.
+    shifts : mapping of int to tensor
+        Tensors that are added to a slot as soon as it is known. The gradient at a zero shift is the gradient at the
+        slot, whether or not the slot cuts the graph in two.
+
+    Returns
+    -------
+    dict of int to tensor
+        `values` and all that the nodes have written.
+    """
+    values = {slot: value + shifts[slot] if slot in shifts else value for slot, value in values.items()}
+    for node in nodes:
+        outputs = tree.flatten(node(values))
+        for slot, value in zip(node.writes, outputs, strict=True):
+            values[slot] = value + shifts[slot] if slot in shifts else value
+    return values
+
+
+def run_backward(nodes: Iterable[Node], arrived: Mapping[Slot, Any], rule: Callable) -> dict[Slot, Any]:
+    """Run nodes backward: what has arrived at a node's outputs is passed on to its inputs and summed there.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        In forward order.
+    arrived : mapping of int to tensor
+        What the walk starts from, such as the relevance of the outputs.
+    rule : callable
+        `(node, list) -> list`: from what has arrived at the slots that the node writes (None where nothing has) to
+        what each slot that it reads receives. Nodes at which nothing has arrived are skipped.
+
+    Returns
+    -------
+    dict of int to tensor
+        What has arrived at each slot.
+    """
+    arrived = dict(arrived)
+    for node in reversed(list(nodes)):
+        here = [arrived.get(slot) for slot in node.writes]
+        if any(part is not None for part in here):
+            for slot, part in zip(node.reads.values(), rule(node, here), strict=True):
+                arrived[slot] = arrived[slot] + part if slot in arrived else part
+    return arrived
+
+
+def single_input_node(path: str, operation: Callable, read: Slot, writes: tuple[Slot, ...], shapes: Mapping) -> Node:
+    """The node that calls `operation` on one tensor."""
+    symbol = keras.KerasTensor(shapes[read])
+    return Node(path, operation, SymbolicArguments(symbol), {id(symbol): read}, writes)

@@ -1,0 +1,205 @@
+"""Layers with a kernel as functions of their kernel, with batch normalization folded in.
+
+A propagation rule can apply such a layer with another kernel. Kernel and bias are computed from the layers' variables
+at every use, so they follow training.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import keras
+from keras import layers, ops
+
+from keras_actmaps.core._keras_compat import causal_padding, with_kernel
+from keras_actmaps.core.graph import Graph, Node, single_input_node
+from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain, split_activations
+
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """outputs = apply(inputs, kernel) + bias, with kernel, bias = weights(inputs).
+
+    Attributes
+    ----------
+    layer : keras.layers.Layer
+        The layer that the kernel and the bias come from.
+    apply : callable
+        `(inputs, kernel) -> outputs` without the bias.
+    weights : callable
+        `inputs -> (kernel, bias)`.
+    layout : {"last", "depthwise", "transposed"}
+        Which axis of the kernel is that of the outputs: the last, the last two, or the last but one.
+    """
+
+    layer: keras.layers.Layer
+    apply: Callable
+    weights: Callable
+    layout: str = "last"
+
+    def __call__(self, inputs):
+        kernel, bias = self.weights(inputs)
+        return self.apply(inputs, kernel) + bias
+
+    @property
+    def is_convolution(self) -> bool:
+        return not isinstance(self.layer, layers.Dense)
+
+    @property
+    def channel_axis(self) -> int:
+        return 1 if getattr(self.layer, "data_format", "") == "channels_first" else -1
+
+    def then(self, norm) -> "Linear":
+        """This layer and a batch normalization of its outputs."""
+
+        def weights(inputs):
+            kernel, bias = self.weights(inputs)
+            scale, shift = scale_and_shift(norm)
+            column = {"last": (-1,), "transposed": (-1, 1), "depthwise": kernel.shape[-2:]}[self.layout]
+            return kernel * ops.reshape(scale, column), bias * per_channel(self.layer, scale) + per_channel(
+                self.layer, shift
+            )
+
+        return replace(self, weights=weights)
+
+    def after(self, norm) -> "Linear":
+        """A batch normalization of the inputs and this layer; padding sees no shift, so the bias has places."""
+
+        def weights(inputs):
+            kernel, bias = self.weights(inputs)
+            scale, shift = scale_and_shift(norm)
+            shifts = ops.zeros_like(inputs[:1]) + per_channel(self.layer, shift)
+            rows = scale if self.layout == "transposed" else scale[:, None]
+            return kernel * rows, bias + self.apply(shifts, kernel)
+
+        return replace(self, weights=weights)
+
+    def padded(self, padding) -> "Linear":
+        """Zero padding of the inputs and this layer."""
+        return replace(self, apply=lambda inputs, kernel: self.apply(padding(inputs), kernel))
+
+
+def per_channel(layer, vector):
+    """A vector (channels,) that broadcasts to the layer's inputs or outputs."""
+    is_first = getattr(layer, "data_format", "") == "channels_first"
+    return ops.reshape(vector, (-1, *(1,) * layer.rank)) if is_first else vector
+
+
+def scale_and_shift(norm: layers.BatchNormalization):
+    """Batch normalization at inference as scale * x + shift, both (channels,)."""
+    scale = ops.rsqrt(_value(norm.moving_variance) + norm.epsilon)
+    scale = scale * _value(norm.gamma) if norm.scale else scale
+    shift = -_value(norm.moving_mean) * scale
+    return scale, (shift + _value(norm.beta) if norm.center else shift)
+
+
+def linearize(graph: Graph) -> Graph:
+    """The same function: activations are nodes of their own, layers with a kernel are `Linear`.
+
+    Batch normalization and zero padding are taken into these wherever nothing else reads what lies between.
+    """
+    graph = split_activations(graph)
+    shapes = dict(graph.shapes)
+    nodes = [part for node in graph.nodes for part in _with_kernels(node, shapes)]
+    nodes = _merged(nodes, set(keras.tree.flatten(graph.outputs)), shapes)
+    known = {*graph.inputs, *(slot for node in nodes for slot in node.writes)}
+    slot_of = {path: slot for path, slot in graph.slot_of.items() if slot in known}
+    return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
+
+
+def _with_kernels(node: Node, shapes: dict) -> list[Node]:
+    """A layer with a kernel as a `Linear`, a separable convolution as two of them; other nodes as they are."""
+    layer = node.operation
+    if not is_plain(layer, KERNEL_LAYERS):
+        return [node]
+    if not isinstance(layer, SEPARABLE):
+        return [replace(node, operation=_linear(layer))]
+    depthwise, pointwise = _separated(layer)
+    between = 1 + max(shapes)
+    shape = list(shapes[node.writes[0]])
+    shape[depthwise.channel_axis] = layer.pointwise_kernel.shape[-2]
+    shapes[between] = tuple(shape)
+    return [
+        replace(node, operation=depthwise, writes=(between,)),
+        single_input_node(node.path, pointwise, between, node.writes, shapes),
+    ]
+
+
+def _linear(layer) -> Linear:
+    def apply(inputs, kernel):
+        kernel = ops.cast(kernel, layer.compute_dtype)
+        return ops.cast(with_kernel(layer, kernel).call(ops.cast(inputs, layer.compute_dtype)), "float32")
+
+    def weights(inputs):
+        return _value(layer.kernel), _bias(layer)
+
+    if isinstance(layer, DEPTHWISE):
+        return Linear(layer, apply, weights, "depthwise")
+    return Linear(layer, apply, weights, "transposed" if isinstance(layer, TRANSPOSED) else "last")
+
+
+def _separated(layer) -> tuple[Linear, Linear]:
+    """The depthwise and the pointwise half of a separable convolution."""
+
+    def depthwise(inputs, kernel):
+        padding = layer.padding
+        if padding == "causal":
+            inputs, padding = ops.pad(inputs, causal_padding(layer)), "valid"
+        return ops.depthwise_conv(inputs, kernel, layer.strides, padding, layer.data_format, layer.dilation_rate)
+
+    def pointwise(inputs, kernel):
+        return ops.conv(inputs, kernel, 1, "valid", layer.data_format)
+
+    return (
+        Linear(layer, depthwise, lambda inputs: (_value(layer.depthwise_kernel), ops.zeros(())), "depthwise"),
+        Linear(layer, pointwise, lambda inputs: (_value(layer.pointwise_kernel), _bias(layer))),
+    )
+
+
+def _bias(layer):
+    return per_channel(layer, _value(layer.bias)) if layer.use_bias else ops.zeros(())
+
+
+def _value(variable):
+    return ops.cast(ops.convert_to_tensor(variable), "float32")
+
+
+def _merged(nodes, outputs: set, shapes: dict) -> list[Node]:
+    """Neighbors of which nothing but the second reads the first, made one where `_merge` can."""
+    readers = Counter(slot for node in nodes for slot in node.reads.values())
+    merged = []
+    for node in nodes:
+        while True:
+            read = next(iter(node.reads.values()))
+            first = next((other for other in merged if other.writes == (read,)), None)
+            alone = len(node.reads) == 1 and readers[read] == 1 and read not in outputs
+            operation = _merge(first.operation, node.operation) if first and alone else None
+            if operation is None:
+                break
+            merged = [other for other in merged if other is not first]
+            path = first.path if isinstance(first.operation, Linear) else node.path
+            node = single_input_node(path, operation, next(iter(first.reads.values())), node.writes, shapes)
+        merged.append(node)
+    return merged
+
+
+def _merge(first, second) -> Linear | None:
+    if isinstance(first, Linear) and _normalizes(second, first.channel_axis):
+        return first.then(second)
+    if not isinstance(second, Linear):
+        return None
+    if _normalizes(first, second.channel_axis) and getattr(second.layer, "groups", 1) == 1:
+        return second.after(first)
+    return second.padded(first) if is_plain(first, PADDING) else None
+
+
+def _normalizes(operation, axis: int) -> bool:
+    """Batch normalization of this axis, be it counted from the front or from the back."""
+    if not is_plain(operation, (layers.BatchNormalization,)):
+        return False
+    return operation.axis % operation.input_spec.ndim == axis % operation.input_spec.ndim

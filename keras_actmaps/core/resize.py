@@ -1,0 +1,23 @@
+"""Bilinear resizing of maps of any rank, which never leaves the range of its values."""
+
+import numpy as np
+
+
+def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
+    """maps (..., h, w) -> (..., H, W), linear along each axis, pixel centers aligned, edges held."""
+    first = maps.ndim - len(space)
+    for axis, side in enumerate(space, start=first):
+        if maps.shape[axis] != side:
+            maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ interpolation(maps.shape[axis], side).T, -1, axis)
+    return np.ascontiguousarray(maps, dtype="float32")
+
+
+def interpolation(small: int, large: int) -> np.ndarray:
+    """The matrix (large, small) of linear interpolation at half-pixel centers."""
+    places = np.clip((np.arange(large) + 0.5) * small / large - 0.5, 0, small - 1)
+    below = np.minimum(places.astype(int), max(small - 2, 0))
+    weights = np.zeros((large, small), "float32")
+    rows = np.arange(large)
+    weights[rows, below] = 1 - (places - below)
+    weights[rows, np.minimum(below + 1, small - 1)] += places - below
+    return weights

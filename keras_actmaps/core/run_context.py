@@ -1,0 +1,42 @@
+"""RunContext: how one computation is run, passed along instead of kept on the model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def ignore(*_: object) -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Batch size, progress and the count of passes of one computation.
+
+    Attributes
+    ----------
+    batch_size : int
+        The most inputs in memory at a time.
+    padded_size : int
+        The number of inputs in a compiled batch of originals; at most `batch_size`.
+    report : callable
+        `report(done, total)` is called as inputs are processed; a total of None is unknown.
+    count_passes : callable
+        `count_passes(inputs)` is called with the number of inputs that the model, or the part behind its layer, was
+        run on, padding excluded.
+    """
+
+    batch_size: int = 32
+    padded_size: int = 32
+    report: Callable[[int, int | None], None] = ignore
+    count_passes: Callable[[int], None] = ignore
+
+
+class PassCounter:
+    """Counts the inputs that a model was run on: `RunContext(count_passes=counter.add)`."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, inputs: int) -> None:
+        """Count inputs; negative for padding that was counted before."""
+        self.total += inputs

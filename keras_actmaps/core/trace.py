@@ -1,0 +1,112 @@
+"""Tracing: the graph of a Keras model, nested models laid out in line.
+
+Functional and Sequential models have a graph already; a subclassed model is traced by calling its `call` on a symbol,
+where that uses Keras operations only.
+"""
+
+import itertools
+import weakref
+
+import keras
+from keras import tree
+
+from keras_actmaps.core._keras_compat import (
+    SymbolicArguments,
+    built_shapes,
+    call_takes_training,
+    ordered_nodes,
+    output_structure,
+    symbolic_function,
+)
+from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.rewrite import in_float32
+from keras_actmaps.core.types import Slot
+
+
+def trace_model(model: keras.Model) -> Graph:
+    """The graph of a built model; ValueError for a model without weights or with several inputs."""
+    function = _function(model)
+    return _opaque_graph(model) if function is None else _Tracer().trace(model, function)
+
+
+class _Tracer:
+    """Collects the nodes of a function and of the models nested in it."""
+
+    def __init__(self) -> None:
+        self.slots = itertools.count()
+        self.nodes: list[Node] = []
+        self.slot_of: dict[str, Slot] = {}
+        self.shapes: dict[Slot, tuple] = {}
+
+    def trace(self, model: keras.Model, function: keras.Function) -> Graph:
+        inputs = [self._new_slot(tensor) for tensor in function.inputs]
+        written = self._walk(function, inputs, "")
+        outputs = tree.pack_sequence_as(output_structure(function), written)
+        containers = getattr(model, "containers", {})
+        self.slot_of |= {path: self.slot_of[last] for path, last in containers.items()}
+        is_opaque = getattr(model, "is_opaque", False)
+        return Graph(tuple(self.nodes), tuple(inputs), outputs, self.slot_of, self.shapes, is_opaque)
+
+    def _new_slot(self, tensor: keras.KerasTensor) -> Slot:
+        slot = next(self.slots)
+        self.shapes[slot] = tuple(tensor.shape)
+        return slot
+
+    def _walk(self, function: keras.Function, inputs: list[Slot], prefix: str) -> list[Slot]:
+        """Append the nodes of a function that reads `inputs`; returns the slots of its outputs."""
+        scope = dict(zip(map(id, function.inputs), inputs))
+        for node in ordered_nodes(function):
+            if node.is_input or any(id(tensor) not in scope for tensor in node.input_tensors):
+                continue
+            reads = {id(tensor): scope[id(tensor)] for tensor in node.input_tensors}
+            path = prefix + node.operation.name
+            inner = _function(node.operation) if isinstance(node.operation, keras.Model) else None
+            if inner is not None:
+                symbols = [tensor for tensor in tree.flatten(node.arguments.args) if id(tensor) in reads]
+                written = self._walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/")
+            else:
+                written = [self._new_slot(tensor) for tensor in node.outputs]
+                self.nodes.append(Node(path, in_float32(node.operation), node.arguments, reads, tuple(written)))
+            self.slot_of[path] = written[-1]
+            scope.update(zip(map(id, node.outputs), written))
+        return [scope[id(tensor)] for tensor in function.outputs]
+
+
+def input_shape(model: keras.Model) -> tuple:
+    """The shape of a model's one input, with None for the batch."""
+    if not model.built:
+        raise ValueError(f"{model.name!r} has no weights yet; build it or call it on an image first")
+    shapes = [tuple(tensor.shape) for tensor in tree.flatten(getattr(model, "inputs", None) or [])]
+    shapes = shapes or built_shapes(model)
+    if not shapes:
+        raise ValueError(f"the input shape of {model.name!r} is not known; call it on an image first")
+    if len(shapes) != 1:
+        raise ValueError(f"{model.name!r} has {len(shapes)} inputs; only models with one input can be explained")
+    return (None, *shapes[0][1:])
+
+
+def _function(model: keras.Model) -> keras.Function | None:
+    """The symbolic graph behind a model: its own, or its `call` traced; None where it cannot be traced."""
+    return symbolic_function(model) or _traced_call(model)
+
+
+def _traced_call(model: keras.Model) -> keras.Function | None:
+    inputs = keras.KerasTensor(input_shape(model), dtype=keras.backend.floatx())
+    training = {"training": False} if call_takes_training(model) else {}
+    try:
+        return keras.Function(inputs, model.call(inputs, **training))
+    except Exception:  # whatever the user's code raises on a symbol means: it cannot be traced
+        return None
+
+
+def _opaque_graph(model: keras.Model) -> Graph:
+    """A model as a single node; the node holds it weakly, so that a cached graph does not keep it alive."""
+    symbol = keras.KerasTensor(input_shape(model))
+    reference = weakref.ref(model)
+    training = {"training": False} if call_takes_training(model) else {}
+
+    def call(inputs):
+        return reference()(inputs, **training)
+
+    node = Node(model.name, call, SymbolicArguments(symbol), {id(symbol): 0}, (1,))
+    return Graph((node,), (0,), 1, {}, {0: symbol.shape}, is_opaque=True)

@@ -1,0 +1,315 @@
+"""TracedModel: a Keras model traced into a graph, with a layer to explain at. Its public alias is `Probe`."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from keras import ops, tree
+
+from keras_actmaps import backend
+from keras_actmaps.core import validation
+from keras_actmaps.core.graph import Graph, Node, run_nodes
+from keras_actmaps.core.rewrite import strip_output_activation, with_precision
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import freeze
+from keras_actmaps.core.trace import input_shape, trace_model
+from keras_actmaps.core.types import Array, Slot, Tensor
+from keras_actmaps.core.validation import PREDICTED
+
+MAX_PROGRAMS = 64  # compiled programs that are kept, the most recently used
+
+
+class Attribution(NamedTuple):
+    """What a method returns.
+
+    Attributes
+    ----------
+    values : tensor of shape (N, ..., C), (N, h, w) or (N, K, h, w)
+        Signed, not yet reduced over channels, at the size of the input or of the layer.
+    outputs : structure of tensors or None
+        The logits of the pass that made the values; None where no pass of the original inputs was made.
+    """
+
+    values: Tensor
+    outputs: Any = None
+
+
+class TracedModel:
+    """A model and a layer, traced once and compiled once for each method and shape.
+
+    Parameters
+    ----------
+    model : keras.Model or torch.nn.Module
+        Modules need Keras on PyTorch, take channels-first images (N, C, H, W), and need `shape`.
+    layer : str, int, list or None, default None
+        None is the last layer with a spatial output. A name, a path into a nested model
+        (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of these for methods that fuse layers.
+    shape : tuple of int or None
+        Shape of one input of a module.
+    precision : {"float32", "tf32", "bfloat16"}
+        "tf32" rounds float32 products to TensorFloat-32 where the GPU has it; "bfloat16" computes layers with a kernel
+        in bfloat16. Maps are float32 in any case.
+    xla : bool or None, default None
+        Whether to compile with XLA; None lets the framework decide. TensorFlow takes True and False.
+
+    Attributes
+    ----------
+    graph : Graph
+        The traced model, without a softmax or sigmoid at its outputs.
+    layer : str, list of str or None
+        Path of the layer, or paths of the layers.
+    name, input_shape, precision, xla, is_channels_first
+        Of the model, and as passed.
+
+    Raises
+    ------
+    ValueError
+        For a model without weights or with several inputs, and for an unknown layer or precision.
+    TypeError
+        For a model of another framework.
+
+    Notes
+    -----
+    The model's weights may change afterwards; its layers may not. Nothing but compiled programs is kept, so several
+    threads may use one TracedModel at once. It can be pickled; programs are compiled again afterwards.
+    """
+
+    def __init__(
+        self, model: Any, layer: Any = None, shape: Any = None, precision: str = "float32", xla: bool | None = None
+    ):
+        backend.check_model(model)
+        self._arguments = (layer, shape, precision, xla)
+        self._source = model
+        self.is_channels_first = backend.is_torch_module(model)
+        if self.is_channels_first:
+            model = backend.convert_module(model, shape)
+        self.name: str = model.name
+        self.graph: Graph = with_precision(strip_output_activation(trace_model(model)), precision, model.name)
+        self.input_shape = input_shape(model)
+        self.precision, self.xla = precision, xla
+        self.variables = tuple(model.weights)
+        self.layer = validation.resolve_layer(layer, self.layers, self.graph, model)
+        self._model = model  # keeps an opaque model alive
+        self._programs: OrderedDict = OrderedDict()
+        self._lock = threading.Lock()
+        self._evicted_traces = 0
+
+    def __reduce__(self):
+        if self._source is None:
+            raise TypeError(f"the traced model of {self.name!r} has released its model and cannot be pickled")
+        return type(self), (self._source, *self._arguments)
+
+    @property
+    def layers(self) -> list[str]:
+        """The paths of the layers with a spatial output, in the order in which they run."""
+        return list(dict.fromkeys(node.path for node in self.graph.nodes if self._is_spatial(node.writes[-1])))
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes; None where the outputs are not (N, classes)."""
+        outputs = self.graph.outputs
+        shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
+        return shape[-1] if len(shape) == 2 else None
+
+    @property
+    def space(self) -> tuple[int | None, ...]:
+        """The shape of a map: (H, W) for images, (T,) for sequences, (F,) for tables."""
+        return self.input_shape[1:-1] or self.input_shape[1:]
+
+    @property
+    def traces(self) -> int:
+        """How often anything was compiled."""
+        return self._evicted_traces + sum(program.traces for program in list(self._programs.values()))
+
+    def release(self) -> "TracedModel":
+        """Forget the model itself, so that a cache of traced models does not keep it alive."""
+        self._model = self._source = None
+        return self
+
+    def validate_inputs(self, inputs: Any) -> Array:
+        """Inputs as a user passes them as float32 (N, ...), channels last; ValueError where they do not fit."""
+        return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
+
+    def validate_targets(self, targets: Any, count: int) -> Any:
+        """Targets as a user passes them as int32 (N,) or (N, K), or the function itself.
+
+        Raises ValueError for a class that does not exist and for targets that do not fit the inputs or the outputs.
+        """
+        if self.classes is None and not callable(targets) and not self.graph.is_opaque:
+            raise ValueError(
+                f"the outputs of {self.name!r} are not class scores (N, classes); pass a function outputs -> (N,) as "
+                "targets"
+            )
+        return validation.validate_targets(targets, count, self.classes, self.name)
+
+    def require_graph(self) -> Graph:
+        """The graph; ValueError where it is a single node."""
+        if self.graph.is_opaque:
+            raise ValueError(validation.opaque_message(self.name))
+        return self.graph
+
+    def require_layers(self) -> list[str]:
+        """The paths of the layer or layers as a list; ValueError where there is none."""
+        self.require_graph()
+        if self.layer is None:
+            raise ValueError(f"{self.name!r} has no layer with a spatial output")
+        return self.layer if isinstance(self.layer, list) else [self.layer]
+
+    def require_one_layer(self, method: str) -> str:
+        """The path of the layer; ValueError where there is none, or a list that `method` cannot fuse."""
+        layers = self.require_layers()
+        if isinstance(self.layer, list):
+            raise ValueError(f"{method} takes one layer and cannot fuse {', '.join(layers)}; layercam can")
+        return layers[0]
+
+    def outputs(self, inputs: Tensor) -> Any:
+        """The model's outputs for inputs (N, ...), without a softmax or sigmoid, in float32."""
+        return self.run_to_outputs(self.graph.nodes, {self.graph.inputs[0]: inputs})
+
+    def run_to_outputs(
+        self,
+        nodes: Iterable[Node],
+        values: Mapping[Slot, Tensor],
+        shifts: Mapping[Slot, Tensor] = MappingProxyType({}),
+    ) -> Any:
+        """The outputs, in float32, that `nodes` compute from `values`; shifts as in `run_nodes`."""
+        values = run_nodes(nodes, values, shifts)
+        return tree.map_structure(lambda slot: _float32(values[slot]), self.graph.outputs)
+
+    def split(self, inputs: Tensor) -> tuple[dict[Slot, Tensor], list[Slot], tuple[Node, ...]]:
+        """The model cut at its layers: (values before the cut, slots of the layers, nodes behind the cut)."""
+        slots = [self.graph.slot_of[path] for path in self.require_layers()]
+        behind = self.graph.descendants(slots)
+        later = set(map(id, behind))
+        before = [node for node in self.graph.nodes if id(node) not in later]
+        return run_nodes(before, {self.graph.inputs[0]: inputs}), slots, behind
+
+    def gradients(self, inputs: Tensor, targets: Any, nodes: Iterable[Node] | None = None) -> tuple[Tensor, Any]:
+        """Gradients of the targets' scores at the inputs, (N, H, W, C) like these, and the outputs.
+
+        nodes: what to run instead of the graph's nodes, with another backward pass.
+        """
+        nodes = tuple(nodes or self.graph.nodes)
+
+        def function(x):
+            outputs = self.run_to_outputs(nodes, {self.graph.inputs[0]: x})
+            return self.score(outputs, targets), outputs
+
+        (gradients,), outputs = backend.gradients(function, [inputs])
+        return gradients, outputs
+
+    def map_at_layer(self, inputs: Tensor, targets: Any, equation: Callable) -> Attribution:
+        """`equation(features, gradients) -> maps` at the layer: (N, h, w), or (N, K, h, w) for targets (N, K).
+
+        The backbone runs once and, for each of K targets, only what follows the layer. With a list of layers the
+        equation gets lists.
+        """
+        values, slots, behind = self.split(inputs)
+        known = values if all(slot in values for slot in slots) else run_nodes(behind, values)
+        features = [known[slot] for slot in slots]
+        zeros = [ops.zeros_like(feature) for feature in features]
+
+        def map_of(targets):
+            def head(*shifts):
+                outputs = self.run_to_outputs(behind, values, dict(zip(slots, shifts)))
+                return self.score(outputs, targets), outputs
+
+            gradients, outputs = backend.gradients(head, zeros)
+            pairs = (features, gradients) if isinstance(self.layer, list) else (features[0], gradients[0])
+            return equation(*(tree.map_structure(_float32, pair) for pair in pairs)), outputs
+
+        if callable(targets) or len(targets.shape) == 1:
+            return Attribution(*map_of(targets))
+        outputs = self.run_to_outputs(behind, values)
+        maps = ops.map(lambda column: map_of(column)[0], ops.transpose(targets))
+        return Attribution(ops.moveaxis(maps, 0, 1), outputs)
+
+    def score(self, outputs: Any, targets: Any) -> Tensor:
+        """The scores (N,) of targets (N,), or (N, K) of (N, K); a function is called on the outputs."""
+        if callable(targets):
+            outputs = tree.map_structure(self._in_model_layout, outputs)
+            return _float32(ops.convert_to_tensor(targets(outputs)))
+        targets = self.resolve(outputs, targets)
+        if len(targets.shape) == 1:
+            return ops.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
+        return ops.take_along_axis(outputs, targets, axis=1)
+
+    def resolve(self, outputs: Any, targets: Any) -> Tensor:
+        """The targets with the predicted class in the place of PREDICTED; PREDICTED for a function."""
+        if callable(targets):
+            return ops.full((tree.flatten(outputs)[0].shape[0],), PREDICTED, "int32")
+        predicted = ops.cast(ops.argmax(outputs, axis=-1), targets.dtype)
+        return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
+
+    def run(
+        self, function: Callable, inputs: Any, targets: Any, *tensors: Any, context: RunContext, **settings: Any
+    ) -> tuple[Any, Tensor, Tensor]:
+        """`function(traced, inputs, targets, *tensors, **settings) -> Attribution`, compiled.
+
+        Returns the values (a structure of tensors, in float32), the resolved targets and the scores.
+        """
+        target_function = targets if callable(targets) else None
+
+        def program(inputs, *arguments):
+            asked, *more = [target_function, *arguments] if target_function else arguments
+            values, outputs = function(self, inputs, asked, *more, **settings)
+            outputs = self.outputs(inputs) if outputs is None else outputs
+            return tree.map_structure(_float32, values), self.resolve(outputs, asked), self.score(outputs, asked)
+
+        context.count_passes(len(inputs))
+        arguments = tensors if target_function else (targets, *tensors)
+        return self.program((function, target_function, freeze(settings)), program)(inputs, *arguments)
+
+    def program(self, key: Any, function: Callable) -> Any:
+        """`function` of tensors, which may read the model's weights, compiled once and kept under `key`.
+
+        The least recently used programs are dropped, so that new keys, as of functions as targets, fill no memory.
+        """
+        with self._lock:
+            if key not in self._programs:
+                self._programs[key] = backend.CompiledFunction(function, self.variables, self.precision, self.xla)
+                if len(self._programs) > MAX_PROGRAMS:
+                    self._evicted_traces += self._programs.popitem(last=False)[1].traces
+            self._programs.move_to_end(key)
+            return self._programs[key]
+
+    def _in_model_layout(self, output: Tensor) -> Tensor:
+        """An output in the layout of the user's model."""
+        has_channels = len(output.shape) == len(self.input_shape) > 2
+        return ops.moveaxis(output, -1, 1) if self.is_channels_first and has_channels else output
+
+    def _is_spatial(self, slot: Slot) -> bool:
+        shape = self.graph.shapes.get(slot, ())
+        space = shape[1:-1]
+        if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
+            return False
+        return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+
+
+def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """A function for `TracedModel.run` whose values are the scores themselves."""
+    outputs = traced.outputs(inputs)
+    return Attribution(traced.score(outputs, targets), outputs)
+
+
+def features_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """A function for `TracedModel.run` whose values are the features of the one layer."""
+    values, (slot,), head = traced.split(inputs)
+    return Attribution(values[slot], traced.run_to_outputs(head, values))
+
+
+def spatial_axes(features: Tensor) -> tuple[int, ...]:
+    """The axes of space of features (N, ..., C)."""
+    return tuple(range(1, len(features.shape) - 1))
+
+
+def map_shape(inputs: Any) -> tuple[int, ...]:
+    """The shape of a map of these inputs: (H, W) for images, (T,) for sequences, (F,) for tables."""
+    shape = tuple(inputs.shape[1:])
+    return shape[:-1] or shape
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return ops.cast(tensor, "float32")

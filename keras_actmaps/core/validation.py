@@ -1,0 +1,152 @@
+"""Validation of inputs, targets and layers as a user passes them. Every mistake is one line with the choices."""
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_actmaps import backend
+from keras_actmaps.core.graph import Graph
+from keras_actmaps.core.settings import Count, Setting
+from keras_actmaps.core.types import Array
+
+PREDICTED = -1  # the target that stands for the predicted class
+_BATCH_SIZE = Setting("batch_size", Count, 32, "inputs in memory at a time")
+
+
+def validate_batch_size(batch_size: Any) -> int:
+    """A positive integer; ValueError for anything else."""
+    return _BATCH_SIZE.validate(batch_size)
+
+
+def validate_inputs(inputs: Any, input_shape: tuple, is_channels_first: bool, name: str) -> Array:
+    """Inputs (N, ...) as float32, channels last.
+
+    Raises ValueError where they are not numeric, not finite, empty or do not fit the model called `name`.
+    """
+    array = _to_array(inputs)
+    if array.dtype.kind not in "iufb":
+        raise ValueError(f"inputs of type {array.dtype} are not numeric; pass an array of shape {input_shape}")
+    expected = (None, input_shape[-1], *input_shape[1:-1]) if is_channels_first else input_shape
+    if not _fits(array.shape, expected):
+        raise ValueError(
+            f"inputs of shape {array.shape} do not fit {name!r}, which takes {expected}{_hint(array.shape, expected)}"
+        )
+    if is_channels_first:
+        array = np.ascontiguousarray(np.moveaxis(array, 1, -1))
+    if not array.size:
+        raise ValueError(f"there are no inputs: shape {array.shape}")
+    with np.errstate(over="ignore"):
+        array = array.astype("float32", copy=False)
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"input {int(np.argmin(finite))} contains NaN or Inf")
+    return array
+
+
+def validate_targets(targets: Any, count: int, classes: int | None, name: str) -> Array | Callable:
+    """Targets as int32 (N,) or (N, K), or the function itself.
+
+    Raises ValueError where they do not fit `count` inputs or the classes of the model called `name`.
+    """
+    if callable(targets):
+        return targets
+    if targets is None:
+        return np.full(count, PREDICTED, "int32")
+    if isinstance(targets, str):
+        if targets != "all" or classes is None:
+            raise ValueError(
+                f"targets must be a class, (N,) or (N, K) classes, 'all' or a function of the outputs, got {targets!r}"
+            )
+        return np.tile(np.arange(classes, dtype="int32"), (count, 1))
+    array = _to_array(targets)
+    if array.ndim == 0:
+        array = np.full(count, array)
+    if array.dtype.kind not in "iu" or array.ndim > 2 or len(array) != count:
+        raise ValueError(
+            f"targets of shape {array.shape} and type {array.dtype} do not fit {count} inputs; "
+            "pass integers of shape (N,) or (N, K)"
+        )
+    outside = array[(array < 0) | (array >= (classes or np.inf))]
+    if outside.size:
+        raise ValueError(f"class {outside[0]} does not exist; {name!r} has classes 0 to {(classes or 0) - 1}")
+    return array.astype("int32")
+
+
+def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model) -> str | list[str] | None:
+    """A layer as `TracedModel` takes it as its path, or a list of paths; None where there are no layers.
+
+    paths: those of the layers with a spatial output.
+    """
+    if layer is None:
+        return paths[-1] if paths else None
+    if isinstance(layer, (list, tuple)):
+        return [_resolve_one(one, paths, graph, model) for one in layer]
+    return _resolve_one(layer, paths, graph, model)
+
+
+def _resolve_one(layer: Any, paths: list[str], graph: Graph, model: keras.Model) -> str:
+    name = innermost_layer(layer if isinstance(layer, str) else layer_name(layer, model), paths, graph)
+    found = matching_paths(name, paths)
+    if len(found) == 1:
+        return found[0]
+    if graph.is_opaque:
+        raise ValueError(opaque_message(model.name))
+    choices = ", ".join(found or paths) or "none"
+    raise ValueError(
+        f"{'more than one' if found else 'no spatial'} layer {name!r} in {model.name!r}; choices: {choices}"
+    )
+
+
+def layer_name(number: Any, model: keras.Model) -> str:
+    """The name of a layer by its index in `model.layers`; ValueError for one that does not exist."""
+    try:
+        return model.layers[operator.index(number)].name
+    except (IndexError, TypeError):
+        raise ValueError(f"no layer {number!r} in {model.name!r}; it has {len(model.layers)} layers") from None
+
+
+def innermost_layer(name: str, paths: Sequence[str], graph: Graph) -> str:
+    """The last layer of a nested model, where `name` is one; any other name unchanged."""
+    if name in paths or name not in graph.slot_of:
+        return name
+    return getattr(graph.producer(graph.slot_of[name]), "path", name)
+
+
+def matching_paths(name: str, paths: Iterable[str]) -> list[str]:
+    """The path that equals `name`, or else those that end with it."""
+    paths = list(paths)
+    return [path for path in paths if path == name] or [path for path in paths if path.rsplit("/", 1)[-1] == name]
+
+
+def opaque_message(name: str) -> str:
+    """Why there are no layers in a model that is a single node."""
+    return (
+        f"the layers of {name!r} are not known, because its call cannot be traced (operations outside Keras, or "
+        "branches on values); methods that need no layer work"
+    )
+
+
+def _to_array(values: Any) -> Array:
+    """Values of any framework as an array; of type object where they are ragged or no numbers."""
+    try:
+        return backend.to_numpy(values)
+    except (ValueError, TypeError):
+        return np.array(None, dtype=object)
+
+
+def _fits(shape: tuple, expected: tuple) -> bool:
+    return len(shape) == len(expected) and all(want in (None, side) for side, want in zip(shape, expected))
+
+
+def _hint(shape: tuple, expected: tuple) -> str:
+    """How inputs of this shape could be made to fit."""
+    if len(shape) == len(expected) - 1:
+        return "; for a single image pass image[None]"
+    if len(shape) > 2 and _fits((shape[0], *shape[2:], shape[1]), expected):
+        return "; their channels come first: pass numpy.moveaxis(images, 1, -1)"
+    if len(shape) > 2 and _fits((shape[0], shape[-1], *shape[1:-1]), expected):
+        return "; their channels come last: pass numpy.moveaxis(images, -1, 1)"
+    return ""

@@ -1,1 +1,0 @@
-"""During a fit: what `ExplainCallback` is made of, one job a file."""

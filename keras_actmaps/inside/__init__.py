@@ -1,1 +1,0 @@
-"""What a network has learnt, not only where it looks."""

@@ -1,0 +1,57 @@
+"""Masked inputs: the scores of inputs of which only a part is kept."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import TracedModel, outputs_only
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._baselines import baseline_for
+from keras_actmaps.methods._sampling import run_samples
+
+
+def masked_scores(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    samples: int,
+    masks: Callable[[Array, Array], Array],
+    fill: Any,
+    context: RunContext,
+    function: Callable = outputs_only,
+    **settings: Any,
+) -> Array:
+    """The scores (N, samples) of `samples` variants of each input: mask * input + (1 - mask) * fill.
+
+    Parameters
+    ----------
+    masks : callable
+        `(input index (M,), sample index (M,)) -> (M, H, W)`: how much of each position is kept, in all channels alike.
+    fill
+        See `baseline_for`.
+    function : callable
+        What computes the scores, as for `TracedModel.run`; `settings` are its settings.
+    """
+    hidden = baseline_for(inputs, fill)
+    scores = np.empty((len(inputs), samples))
+
+    def perturb(which, sample):
+        kept = masks(which, sample).astype("float32", copy=False)
+        kept = kept.reshape(*kept.shape, *(1,) * (inputs.ndim - kept.ndim))
+        return kept * inputs[which] + (1 - kept) * hidden[which]
+
+    for which, sample, _, found in run_samples(
+        traced, inputs, targets, samples, perturb, function, context, **settings
+    ):
+        scores[which, sample] = found
+    return scores
+
+
+def per_axis(name: str, value: Any, space: tuple[int, ...]) -> tuple[int, ...]:
+    """A setting that is one integer, or one per axis of space, as one per axis; ValueError where the number is wrong."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(space)
+    if len(values) != len(space):
+        raise ValueError(f"{name}={value!r} does not fit maps of shape {space}; pass one integer, or one per axis")
+    return tuple(map(int, values))

@@ -1,0 +1,105 @@
+"""Noise around an input: what SmoothGrad, SquareGrad and VarGrad average over."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import Count, Ge
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.methods.registry import Method, Reduction, find_method, reduce_channels
+
+Of = Annotated[str | Method, "the method that is averaged"]
+Samples = Annotated[Count, "noisy copies of each image, with the same noise for every image"]
+Noise = Annotated[float, Ge(0), "standard deviation, in value ranges of the image; the paper takes 0.1 to 0.2"]
+Channels = Annotated[Reduction | None, "how channels are reduced; none: as the averaged method does"]
+
+
+def validate_noise(traced: TracedModel, inputs: Array, *, of: Any, channels: Any, **_: Any) -> None:
+    """ValueError for an unknown method, one that does not fit, and for channels that it does not have."""
+    inner = find_method(of)
+    if channels is not None and inner.reduction is None:
+        raise ValueError(f"channels={channels!r}, but the maps of {inner.name} have no channels to reduce")
+    if "graph" in inner.needs:
+        traced.require_graph()
+    if inner.level == "layer" and not inner.multi_layer:
+        traced.require_one_layer(inner.name)
+    if inner.validate is not None:
+        inner.validate(traced, inputs, **_defaults(inner))
+
+
+def moments(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    of: str | Method,
+    samples: int,
+    noise: float,
+    seed: int,
+) -> tuple[Array, Array]:
+    """The mean and the mean square, (N, ..., C), of the signed attributions of inputs with noise.
+
+    The noise of sample s is the same for all inputs but for its strength, which is `noise` times the input's own value
+    range; it depends on the seed and on s only. The sums are kept in float64, where the difference of the second moment
+    and the first squared is good to the last digits of float32.
+    """
+    mean = square = np.zeros(())
+    for number, (which, rows) in enumerate(
+        _attributions(traced, inputs, targets, context, find_method(of), samples, noise, seed)
+    ):
+        rows = rows.astype("float64")
+        if not number:
+            mean, square = np.zeros((2, len(inputs), *rows.shape[1:]))
+        accumulate(mean, which, rows / samples)
+        accumulate(square, which, rows**2 / samples)
+    return mean, square
+
+
+def reduce_as(values: Array, of: str | Method, channels: Any) -> Any:
+    """Values (N, ..., C) as maps, reduced by `channels` or as the method `of` does by itself."""
+    channels = channels or find_method(of).reduction
+    values = values.astype("float32")
+    return values if channels is None else reduce_channels(values, channels)
+
+
+def _attributions(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    context: RunContext,
+    method: Method,
+    samples: int,
+    noise: float,
+    seed: int,
+) -> Iterator[tuple[Array, Array]]:
+    """(input index, its attributions) for every input and sample."""
+    axes = tuple(range(1, inputs.ndim))
+    strength = noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
+
+    def noisy(which, sample):
+        numbers, place = np.unique(sample, return_inverse=True)
+        drawn = [np.random.default_rng([seed, n]).standard_normal(inputs.shape[1:], "float32") for n in numbers]
+        return inputs[which] + strength[which] * np.stack(drawn)[place]
+
+    settings = _defaults(method)
+    if method.single_pass:
+        for which, _, values, _ in run_samples(
+            traced, inputs, targets, samples, noisy, method.function, context, **settings
+        ):
+            yield which, values
+        return
+    everything = np.arange(len(inputs))
+    for sample in range(samples):
+        batch = noisy(everything, np.full(len(inputs), sample))
+        yield everything, to_numpy(method.function(traced, batch, targets, context, **settings).values)
+
+
+def _defaults(method: Method) -> dict[str, Any]:
+    """The defaults of the settings of a method's function."""
+    own = (setting for name, setting in method.settings.items() if name != "channels" or not method.reduction)
+    return {setting.name: setting.default for setting in own}

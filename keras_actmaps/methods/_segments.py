@@ -1,0 +1,122 @@
+"""Segments of an image that are kept or hidden as a whole: superpixels, a grid, or the user's own."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import TracedModel, map_shape
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._masking import masked_scores, per_axis
+
+Segments = Annotated[
+    Literal["superpixels", "slic", "grid"] | np.ndarray | Callable,
+    "superpixels, scikit-image's slic, a grid, labels (H, W), or a function from an image to these",
+]
+CELLS = "segments along each axis"
+COMPACTNESS = 0.2  # what a cell's side counts for in a distance, where the range of a channel counts 1
+ITERATIONS = 10
+
+
+def segment(inputs: Array, segments: Any = "superpixels", cells: Any = 7) -> Array:
+    """The segment (N, H, W) in which each pixel lies, numbered from 0 in each image.
+
+    Parameters
+    ----------
+    segments : {"superpixels", "slic", "grid"}, array or callable
+        "superpixels" as in `superpixels`; "slic" by scikit-image, an optional dependency, whose segments are connected;
+        "grid" has equal cells; integers (H, W) are labels for all images; a function returns those of one image.
+    cells : int or tuple of int
+        How many of them along an axis. Each feature of a table is a segment.
+
+    Raises
+    ------
+    ValueError
+        For segments that do not fit the inputs.
+    ImportError
+        For "slic" without scikit-image.
+    """
+    space = map_shape(inputs)
+    if callable(segments):
+        return np.stack([_own(segments(image), space) for image in inputs])
+    if not isinstance(segments, str):
+        return np.broadcast_to(_own(segments, space), (len(inputs), *space))
+    counts = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
+    if segments == "grid" or inputs.ndim == 2:
+        return np.broadcast_to(_grid(space, counts), (len(inputs), *space))
+    function = {"superpixels": superpixels, "slic": slic}[segments]
+    return np.stack([function(image, counts) for image in inputs])
+
+
+def superpixels(image: Array, cells: tuple[int, ...]) -> Array:
+    """The superpixel (H, W) of each pixel of an image (H, W, C), after SLIC (Achanta et al. 2012).
+
+    k-means of positions and colors with one global search, started from a grid of `cells`. Each superpixel keeps the
+    middle pixel of its first cell, so that none is lost and all images have equally many; islands are not joined to
+    their neighbors.
+    """
+    space, count = image.shape[:-1], int(np.prod(cells))
+    scale = np.array(cells) / space
+    places = np.moveaxis(np.indices(space), 0, -1).reshape(-1, len(space)) * scale
+    colors = image.reshape(-1, image.shape[-1])
+    points = np.concatenate([COMPACTNESS * places, colors / max(np.ptp(colors), 1e-12)], axis=1)
+    labels = _grid(space, cells).ravel()
+    off_middle = ((places % 1 - 0.5 + scale / 2) ** 2).sum(1)
+    seeds = np.lexsort((off_middle, labels))[np.searchsorted(np.sort(labels), np.arange(count))]
+    for _ in range(ITERATIONS):
+        sums = np.stack([np.bincount(labels, column, count) for column in points.T], axis=1)
+        centers = sums / np.bincount(labels, minlength=count)[:, None]
+        labels = ((centers**2).sum(1) - 2 * points @ centers.T).argmin(1)
+        labels[seeds] = np.arange(count)
+    return labels.reshape(space)
+
+
+def slic(image: Array, cells: tuple[int, ...]) -> Array:
+    """Connected superpixels by scikit-image, about as many as there are cells."""
+    try:
+        from skimage.segmentation import slic as skimage_slic
+    except ImportError as error:
+        raise ImportError("segments='slic' needs scikit-image: pip install scikit-image") from error
+    value_range = max(np.ptp(image), 1e-12)
+    scaled = ((image - image.min()) / value_range).astype("float64")
+    labels = skimage_slic(
+        scaled, n_segments=int(np.prod(cells)), compactness=COMPACTNESS, channel_axis=-1, convert2lab=False
+    )
+    return np.unique(labels, return_inverse=True)[1].reshape(image.shape[:-1])
+
+
+def coalition_scores(
+    traced: TracedModel,
+    inputs: Array,
+    targets: Any,
+    coalitions: Array,
+    labels: Array,
+    fill: Any,
+    context: RunContext,
+) -> Array:
+    """The scores (N, M) of each input when only the segments of each coalition (M, segments) are kept."""
+
+    def masks(which, sample):
+        return np.stack([coalitions[number][labels[image]] for image, number in zip(which, sample)])
+
+    return masked_scores(traced, inputs, targets, len(coalitions), masks, fill, context)
+
+
+def spread(values: Array, labels: Array) -> Array:
+    """The values (N, segments) at the pixels of their segments: maps (N, H, W)."""
+    return np.stack([value[label] for value, label in zip(values, labels)]).astype("float32")
+
+
+def _own(labels: Any, space: tuple[int, ...]) -> Array:
+    array = np.asarray(labels)
+    if array.shape != space or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"segments of shape {array.shape} and type {array.dtype} do not fit; pass integers of shape {space}"
+        )
+    return np.unique(array, return_inverse=True)[1].reshape(space)
+
+
+def _grid(space: tuple[int, ...], cells: tuple[int, ...]) -> Array:
+    places = [np.arange(side) * count // side for side, count in zip(space, cells)]
+    return np.ravel_multi_index(np.meshgrid(*places, indexing="ij"), cells)

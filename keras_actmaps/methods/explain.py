@@ -1,0 +1,258 @@
+"""explain() and explain_dataset(): from a model, inputs and the name of a method to an Explanation."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_actmaps import backend
+from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
+from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.resize import resize
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import validate_settings
+from keras_actmaps.core.traced_model import Attribution, TracedModel, map_shape, outputs_only
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.core.validation import validate_batch_size
+from keras_actmaps.methods.registry import Method, find_method, reduce_channels
+
+
+def explain(
+    model: Any,
+    inputs: Any,
+    method: str | Method = "gradcam",
+    targets: Any = None,
+    layer: Any = None,
+    batch_size: int = 32,
+    precision: str | None = None,
+    xla: bool | None = None,
+    *,
+    report: Callable[[int, int | None], None] | None = None,
+    **settings: Any,
+) -> Explanation:
+    """Attribute the scores of targets to positions in the inputs.
+
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module or Probe
+        Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed.
+    inputs : array of shape (N, ...)
+        What `model.predict` takes, such as images (N, H, W, C); (N, C, H, W) for a module.
+    method : str or Method
+        One of `METHODS`.
+    targets : None, int, array of int, "all" or callable
+        None is the predicted class; a class; classes (N,) or (N, K); all classes; or a function of the outputs that
+        returns scores (N,).
+    layer, precision, xla
+        As for `Probe`; None is the default there.
+    batch_size : int
+        The most inputs in memory at a time.
+    report : callable, optional
+        `report(done, total)` is called as inputs are processed.
+    **settings
+        Those of the method, as `python explain.py --list` shows them.
+
+    Returns
+    -------
+    Explanation
+        Maps are float32 (N, H, W), or (N, K, H, W) for K targets per input.
+
+    Raises
+    ------
+    ValueError
+        Before any work, for an unknown method, layer, target or setting and for inputs that do not fit.
+    TypeError
+        For a model of another framework.
+    """
+    question = make_request(method, settings, batch_size)
+    traced = as_traced(model, layer, precision, inputs, xla)
+    inputs = traced.validate_inputs(inputs)
+    question.validate(traced, inputs)
+    context = RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
+    if report is not None:
+        context = replace(context, report=report)
+    return explain_batch(traced, inputs, question, targets, context)
+
+
+def explain_dataset(
+    model: Any,
+    dataset: Iterable,
+    method: str | Method = "gradcam",
+    targets: Any = None,
+    layer: Any = None,
+    batch_size: int = 32,
+    precision: str | None = None,
+    xla: bool | None = None,
+    **settings: Any,
+) -> Iterator[Explanation]:
+    """Explain a stream, one Explanation per batch, with flat memory.
+
+    Parameters
+    ----------
+    dataset : iterable
+        See `core.batching.iterate_batches`.
+    targets
+        As for `explain`, the same for all inputs, or "labels" to explain the label of each input.
+    model, method, layer, batch_size, precision, xla, **settings
+        As for `explain`.
+
+    Yields
+    ------
+    Explanation
+        Of one batch. A ragged last batch is padded, so that nothing is compiled twice.
+
+    Raises
+    ------
+    ValueError
+        As `explain` does, for a dataset without inputs, and for "labels" where it has none.
+    """
+    question = make_request(method, settings, batch_size)
+    traced = None if backend.is_torch_module(model) else as_traced(model, layer, precision, xla=xla)
+    context, shape = None, None
+    for inputs, labels, _ in iterate_batches(dataset, len(traced.input_shape) if traced else None, batch_size):
+        traced = traced or as_traced(model, layer, precision, inputs, xla)
+        inputs = traced.validate_inputs(inputs)
+        if shape != inputs.shape[1:]:
+            question.validate(traced, inputs)
+            shape = inputs.shape[1:]
+        context = context or RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
+        yield explain_batch(traced, inputs, question, select_targets(targets, labels), context)
+    if context is None:
+        raise ValueError("the dataset has no inputs")
+
+
+def select_targets(targets: Any, labels: Array | None) -> Any:
+    """The targets of a batch of a stream: its labels for "labels"; ValueError where it has none."""
+    if not (isinstance(targets, str) and targets == "labels"):
+        return targets
+    if labels is None:
+        raise ValueError("targets='labels', but the dataset has inputs only")
+    return labels
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRequest:
+    """A method and all its settings, validated."""
+
+    method: Method
+    settings: Mapping[str, Any]
+
+    def validate(self, traced: TracedModel, inputs: Array) -> None:
+        """ValueError where the method does not fit the model, its layer or these inputs."""
+        if "graph" in self.method.needs:
+            traced.require_graph()
+        if self.method.level == "layer":
+            traced.require_layers() if self.method.multi_layer else traced.require_one_layer(self.method.name)
+        if self.method.validate is not None:
+            self.method.validate(traced, inputs, **self.own_settings)
+
+    @property
+    def own_settings(self) -> dict[str, Any]:
+        """The settings of the method's function: all but `channels`."""
+        return {key: value for key, value in self.settings.items() if key != "channels" or not self.method.reduction}
+
+
+def make_request(method: str | Method, settings: Mapping[str, Any], batch_size: int = 32) -> MethodRequest:
+    """A method by name with all its settings; ValueError for what does not exist or is not allowed."""
+    found = find_method(method)
+    validate_batch_size(batch_size)
+    return MethodRequest(found, validate_settings(found.name, found.settings, settings))
+
+
+def explain_batch(
+    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+) -> Explanation:
+    """Explain validated inputs, in batches padded to `context.padded_size`."""
+    method = question.method
+    targets = traced.validate_targets(targets, len(inputs))
+    _warn_of_probabilities(traced, inputs)
+    one_by_one = not callable(targets) and targets.ndim == 2 and not method.multi_target
+    columns = list(targets.T) if one_by_one else [targets]
+    rounds, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
+    context = replace(context, report=lambda done, total: report(done, None if total is None else rounds * total))
+    answers = [_in_batches(traced, inputs, question, column, context) for column in columns]
+    maps, resolved, scores, residual = answers[0]
+    if one_by_one:
+        maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
+    return Explanation(
+        maps=maps,
+        targets=None if callable(targets) else resolved.astype("int64"),
+        scores=scores,
+        method=method.name,
+        layer=traced.layer if method.level == "layer" else None,
+        residual=residual,
+        settings=dict(question.settings),
+        versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
+    )
+
+
+def _in_batches(
+    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+) -> list[Any]:
+    """Maps at input size, resolved targets, scores and residuals (or None) of all inputs."""
+    arrays = [inputs] if callable(targets) else [inputs, targets]
+    parts = []
+    for batch, real in padded_batches(arrays, context.padded_size):
+        asked = targets if callable(targets) else batch[1]
+        maps, sums, resolved, scores = _attribute(traced, batch[0], question, asked, context)
+        residual = None
+        if question.method.total is not None:
+            known = targets if callable(targets) else resolved
+            expected = question.method.total(traced, batch[0], known, scores, question.settings, context)
+            residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
+        if question.settings.get("channels") != "keep":
+            maps = resize(maps, map_shape(inputs))
+        parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
+    return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
+
+
+def _attribute(
+    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+) -> tuple[Array, Array, Array, Array]:
+    """Maps, what is summed for the residual, resolved targets and scores of one batch."""
+    method, channels = question.method, question.settings.get("channels")
+    if method.single_pass:
+        settings = question.own_settings | {"method": method, "channels": channels}
+        found = traced.run(_reduced, inputs, targets, context=context, **settings)
+        (maps, sums), resolved, scores = keras.tree.map_structure(backend.to_numpy, found)
+        return maps, sums, resolved, scores
+    _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
+    asked = targets if callable(targets) else resolved
+    values, _ = method.function(traced, inputs, asked, context, **question.own_settings)
+    maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(method, values, channels))
+    return maps.astype("float32", copy=False), sums, resolved, scores
+
+
+def _reduced(
+    traced: TracedModel, inputs: Tensor, targets: Any, *, method: Method, channels: Any, **settings: Any
+) -> Attribution:
+    """A single-pass method with its channels reduced, for `TracedModel.run`."""
+    values, outputs = method.function(traced, inputs, targets, **settings)
+    return Attribution(_maps_and_sums(method, values, channels), outputs)
+
+
+def _maps_and_sums(method: Method, values: Tensor, channels: Any) -> tuple[Tensor, Tensor]:
+    """The maps, and what must be summed to compare with the method's total."""
+    if method.reduction is None:
+        return values, values
+    maps = reduce_channels(values, channels)
+    is_signed = channels in ("sum", "keep") or method.total is None
+    return maps, maps if is_signed else reduce_channels(values, "sum")
+
+
+def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
+    """Warn where a softmax cannot be taken off, because the model is a single node."""
+    if not traced.graph.is_opaque:
+        return
+    outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
+    if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
+        warnings.warn(
+            f"{traced.name!r} returns probabilities, and its softmax cannot be taken off because the model cannot be "
+            "traced; the maps explain probabilities, not logits, and vanish where the model is certain",
+            stacklevel=4,
+        )

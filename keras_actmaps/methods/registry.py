@@ -1,0 +1,113 @@
+"""Method: the record that describes an attribution method, and METHODS, the table of all of them.
+
+A method is one file with a function and a record:
+
+    def saliency(traced, inputs, targets):
+        return Attribution(*traced.gradients(inputs, targets))
+
+    METHOD = Method(name="saliency", function=saliency, reduction="abs_max", ...)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from keras import ops
+
+from keras_actmaps.core.settings import Setting, settings_of
+from keras_actmaps.core.traced_model import Attribution, TracedModel
+from keras_actmaps.core.types import Tensor
+
+Reduction = Literal["sum", "abs_max", "max", "keep"]  # "max" is the older name of "abs_max"
+CHANNELS = Annotated[Reduction, "how channels are reduced: sum, maximum of the absolute values, or not at all"]
+METHODS: dict[str, "Method"] = {}  # filled by `keras_actmaps.methods`
+
+__all__ = ["CHANNELS", "METHODS", "Attribution", "Method", "at_layer", "find_method", "reduce_channels"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Method:
+    """An attribution method.
+
+    Attributes
+    ----------
+    name : str
+        Key in METHODS, and the name of the file.
+    function : callable
+        `(traced, inputs, targets, *, setting=default, ...) -> Attribution`. Inputs are float32 (N, ...), channels last;
+        targets are int32 (N,), or (N, K) for `multi_target`, or a function of the outputs. A method of many passes also
+        takes a `context` (RunContext), before the settings, and gets NumPy arrays and resolved targets.
+    summary : str
+        One sentence: what a map shows.
+    paper, cost, limitations : str
+        Where it is from, what it costs, and where it fails.
+    level : {"input", "layer"}
+        Whether the maps are made of the input or of the features of the traced model's layer.
+    single_pass : bool
+        True for a pure function of tensors, which is compiled once per shape.
+    multi_target : bool
+        Whether the function takes targets (N, K) and returns values (N, K, h, w).
+    multi_layer : bool
+        Whether it fuses a list of layers.
+    reduction : {"sum", "abs_max"} or None
+        Default of the setting `channels`, which every method whose values have channels gets; None for no channels.
+    validate : callable or None
+        `(traced, inputs, **settings)` raises ValueError, before any work, for what does not fit these inputs.
+    total : callable or None
+        `(traced, inputs, targets, scores, settings, context) -> (N,)`: what the values of an input must sum to.
+    needs : frozenset of str
+        Of "gradients", "graph", "spatial_layer", "attention" and "gap_head".
+    """
+
+    name: str
+    function: Callable[..., Attribution]
+    summary: str
+    paper: str
+    cost: str
+    limitations: str
+    level: Literal["input", "layer"] = "input"
+    single_pass: bool = True
+    multi_target: bool = False
+    multi_layer: bool = False
+    reduction: Literal["sum", "abs_max"] | None = None
+    validate: Callable[..., None] | None = None
+    total: Callable[..., Any] | None = None
+    needs: frozenset[str] = frozenset()
+
+    @cached_property
+    def settings(self) -> dict[str, Setting]:
+        """The settings by name, with `channels` where the values have channels."""
+        own = dict(settings_of(self.function))
+        if self.reduction is not None:
+            own["channels"] = Setting("channels", CHANNELS, self.reduction, CHANNELS.__metadata__[0])
+        return own
+
+
+def find_method(method: str | Method) -> Method:
+    """The method of that name, or the record itself; ValueError names the choices."""
+    if isinstance(method, Method):
+        return method
+    if not isinstance(method, str) or method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    return METHODS[method]
+
+
+def at_layer(equation: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Attribution]:
+    """The function of a method that is an equation at a layer.
+
+    equation: `(features, gradients) -> maps`; features (N, h, w, C) and the gradients of the score at these give maps
+    (N, h, w).
+    """
+
+    def function(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+        return traced.map_at_layer(inputs, targets, equation)
+
+    return function
+
+
+def reduce_channels(values: Tensor, channels: Reduction) -> Tensor:
+    """Values (N, ..., C) as maps (N, ...): their sum, the maximum of their absolute values, or all of them."""
+    if channels == "keep" or len(values.shape) == 2:  # a table has no channels
+        return ops.abs(values) if channels in ("max", "abs_max") else values
+    return ops.sum(values, axis=-1) if channels == "sum" else ops.max(ops.abs(values), axis=-1)

@@ -1,0 +1,42 @@
+"""The gradients with which guided backpropagation and deconvnet replace ReLU's own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from keras import ops
+
+from keras_actmaps import backend
+from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.layer_types import RELU, layer_type, operation_name
+from keras_actmaps.core.rewrite import split_activations
+
+
+def guided_relu(relu: Callable) -> Callable:
+    """ReLU whose gradient passes only what is positive, where ReLU itself passes anything: relu'(x) max(g, 0)."""
+    return backend.custom_gradient(relu, lambda x, g: backend.vjp(lambda x: [relu(x)], [x])[1]([ops.relu(g)])[0])
+
+
+def deconvnet_relu(relu: Callable) -> Callable:
+    """ReLU whose gradient passes all that is positive, wherever ReLU was on or off: max(g, 0)."""
+    return backend.custom_gradient(relu, lambda x, g: ops.relu(g))
+
+
+def with_relu(graph: Graph, rule: Callable, name: str, method: str) -> tuple[Node, ...]:
+    """The nodes of the graph with `rule(relu)` in the place of each ReLU: a layer, an operation or an `activation=`.
+
+    ReLU6, leaky ReLU and other settings count as ReLU; any other activation keeps its own gradient. Raises ValueError
+    for a model, called `name`, without ReLU.
+    """
+    nodes = split_activations(graph).nodes
+    if not any(operation_name(node.operation) in RELU for node in nodes):
+        found = dict.fromkeys(
+            operation_name(node.operation).lower() for node in nodes if layer_type(node) == "activation"
+        )
+        raise ValueError(
+            f"{method} changes the gradient of ReLU, and {name!r} has none; its activations: "
+            f"{', '.join(found) or 'none'}; saliency and integrated_gradients take any"
+        )
+    return tuple(
+        replace(node, operation=rule(node.operation)) if operation_name(node.operation) in RELU else node
+        for node in nodes
+    )
