@@ -199,7 +199,7 @@ def _in_batches(
     parts = []
     for batch, real in padded_batches(arrays, context.padded_size):
         asked = targets if callable(targets) else batch[1]
-        maps, sums, resolved, scores = _attribute(traced, batch[0], question, asked, context)
+        maps, sums, resolved, scores = attribute_batch(traced, batch[0], question, asked, context)
         residual = None
         if question.method.total is not None:
             known = targets if callable(targets) else resolved
@@ -211,7 +211,7 @@ def _in_batches(
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
 
-def _attribute(
+def attribute_batch(
     traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
 ) -> tuple[Array, Array, Array, Array]:
     """Maps, what is summed for the residual, resolved targets and scores of one batch."""

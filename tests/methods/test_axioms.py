@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import array, randomised
+from helpers import array, randomised
 
 import keras_actmaps as kam
 from keras_actmaps.core.linear import linearize

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import randomised, traced
+from helpers import randomised, traced
 from keras import layers
 
 import keras_actmaps as kam

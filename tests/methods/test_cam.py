@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import array, gap_network
+from helpers import array, gap_network
 from keras import layers
 
 import keras_actmaps as kam

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import array, enlarged, gap_network, gradient_of, randomised
+from helpers import array, enlarged, gap_network, gradient_of, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import array, gap_network, randomised
+from helpers import array, gap_network, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import array, outside_keras, randomised
+from helpers import array, outside_keras, randomised
 from keras import layers
 
 import keras_actmaps as kam

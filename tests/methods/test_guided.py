@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import captum_network, enlarged, randomised
+from helpers import captum_network, enlarged, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam

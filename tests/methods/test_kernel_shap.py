@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network, linear_network
+from helpers import gap_network, linear_network
 from keras import layers
 
 import keras_actmaps as kam

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import captum_network, gap_network, randomised
+from helpers import captum_network, gap_network, randomised
 from keras import layers
 
 import keras_actmaps as kam

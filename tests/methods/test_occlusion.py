@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import gap_network, linear_network
+from helpers import gap_network, linear_network
 
 import keras_actmaps as kam
 

@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from conftest import gap_network, linear_network
+from helpers import gap_network, linear_network
 
 import keras_actmaps as kam
 from keras_actmaps.methods.rise import random_masks

@@ -11,11 +11,11 @@ import copy
 import functools
 
 import torch
-from conftest import enlarged
+from helpers import enlarged
 from keras import layers
 from test_every_method import CHEAP
 from torch import nn
-from torch_networks import IMAGES, SHAPE, VGG, ResNet, close, randomised
+from helpers.torch_networks import IMAGES, SHAPE, VGG, ResNet, close, randomised
 
 import keras_actmaps as kam
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import gap_network, linear_network
+from helpers import gap_network, linear_network
 from test_curves import of
 
 import keras_actmaps as kam

@@ -5,7 +5,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network
+from helpers import gap_network
 from keras import layers
 
 import keras_actmaps as kam

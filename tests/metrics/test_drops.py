@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import gap_network
+from helpers import gap_network
 from keras import layers
 from test_curves import of, softmax
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import array, gap_network
+from helpers import array, gap_network
 from test_curves import of, softmax
 
 import keras_actmaps as kam

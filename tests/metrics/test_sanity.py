@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import BACKEND, array, captum_network, gap_network, outside_keras, randomised
+from helpers import BACKEND, array, captum_network, gap_network, outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam

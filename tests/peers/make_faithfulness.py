@@ -17,7 +17,7 @@ import xplique.metrics as xplique
 from captum.attr import Saliency
 from captum.metrics import infidelity, sensitivity_max
 from networks import TARGETS, images, keras_model
-from torch_networks import torch_model
+from peer_torch_networks import torch_model
 
 PICTURES = ("pooled", "residual")
 SAMPLES = 12

@@ -42,7 +42,7 @@ from unittest.mock import MagicMock
 import numpy as np
 import torch
 from networks import LAYER, NETWORKS, TARGETS, baseline, images, keras_model
-from torch_networks import torch_model
+from peer_torch_networks import torch_model
 
 for name in ("torchvision", "torchvision.models", "torchvision.models.resnet", "torchvision.transforms"):
     sys.modules[name] = types.ModuleType(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
-from conftest import array
+from helpers import array
 
 import keras_actmaps as kam
 

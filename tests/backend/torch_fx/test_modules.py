@@ -1,0 +1,157 @@
+"""PyTorch modules as Keras models: the same outputs, the weights of the moment, and the module left as it was."""
+
+import gc
+import weakref
+
+import keras
+import numpy as np
+import pytest
+
+if keras.backend.backend() != "torch":
+    pytest.skip("PyTorch modules need KERAS_BACKEND=torch", allow_module_level=True)
+
+import torch
+from helpers import array
+from torch import nn
+from helpers.torch_networks import (
+    CLASSIFIERS,
+    IMAGES,
+    ResNet,
+    Segmenter,
+    ShuffleNet,
+    Transformer,
+    Undecided,
+    close,
+    outputs_of,
+    randomised,
+    translated,
+)
+
+import keras_actmaps as kam
+
+
+@pytest.mark.parametrize("network", CLASSIFIERS)
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_outputs_are_those_of_the_module_at_inference(network):
+    module = randomised(network())
+    model, found = translated(module)
+    assert module.training and len(model.operations) > 3
+    close(found, outputs_of(module, IMAGES))
+
+
+def series():
+    return nn.Sequential(nn.Conv1d(2, 4, 3, 2, 1), nn.BatchNorm1d(4), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+                         nn.Linear(4, 3))  # fmt: skip
+
+
+def volume():
+    return nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2), nn.Flatten(),
+                         nn.Linear(4 * 2 * 3 * 2, 3))  # fmt: skip
+
+
+def table():
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.PReLU(), nn.Linear(8, 3))
+
+
+@pytest.mark.parametrize("make, shape", [(series, (2, 15)), (volume, (1, 5, 6, 4)), (table, (6,))])
+def test_sequences_volumes_and_tables(make, shape):
+    module = randomised(make())
+    images = np.random.default_rng(1).random((3, *shape), "float32")
+    close(translated(module, images)[1], outputs_of(module, images))
+    e = kam.explain(module, images, "integrated_gradients", targets=1, steps=256)
+    assert e.maps.shape == (3, *(shape[1:] or shape))
+    assert np.abs(e.residual).max() < 1e-2 * np.abs(e.scores).max()
+
+
+ACTIVATIONS = [
+    *(nn.ReLU6(), nn.LeakyReLU(0.1), nn.SiLU(), nn.GELU(), nn.GELU("tanh"), nn.ELU(0.5), nn.Sigmoid(), nn.Tanh()),
+    *(nn.Hardswish(), nn.Hardsigmoid(), nn.Softplus(), nn.Mish(), nn.Hardtanh(-0.5, 0.2), nn.PReLU(4)),
+]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+def test_activations_have_a_kind(activation):
+    """DeepLIFT and LRP know them: the multipliers of a single activation sum to the change of the score."""
+    module = randomised(nn.Sequential(nn.Conv2d(3, 4, 3), activation, nn.Flatten(), nn.Linear(4 * 18 * 26, 3)))
+    e = kam.explain(module, IMAGES, "deeplift", targets=1)
+    assert np.abs(e.residual).max() < 1e-4 * np.abs(e.scores).max()
+    assert np.isfinite(kam.explain(module, IMAGES, "lrp", targets=1).maps).all()
+
+
+def test_segmentation_is_asked_in_the_layout_of_the_module():
+    module = randomised(Segmenter())
+    _, found = translated(module)
+    expected = outputs_of(module, IMAGES)
+    close(np.moveaxis(array(found["out"]), -1, 1), expected["out"])
+    e = kam.explain(module, IMAGES, "saliency", targets=lambda y: y["out"][:, 3, 7, 11])
+    np.testing.assert_allclose(e.scores, expected["out"][:, 3, 7, 11], rtol=1e-4)
+    rows, columns = np.nonzero(e.maps.any(axis=0))
+    assert set(rows) == set(range(5, 10)) and set(columns) == set(range(9, 14))  # what the kernels reach
+
+
+def photograph(module):
+    tensors = {name: tensor.detach().numpy().tobytes() for name, tensor in module.state_dict().items()}
+    flags = [(part.training, sorted(vars(part)), len(part._forward_hooks)) for part in module.modules()]
+    return tensors, flags, [(p.requires_grad, p.grad) for p in module.parameters()], torch.get_rng_state().tolist()
+
+
+@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Undecided))
+@pytest.mark.filterwarnings("ignore:Undecided is explained")
+def test_the_module_is_left_as_it_was(network):
+    module = randomised(network())
+    module.conv.eval() if hasattr(module, "conv") else module.layer1.eval()
+    seen = []
+    module.head.register_forward_hook(lambda *_: seen.append(1)) if hasattr(module, "head") else None
+    before = photograph(module)
+    for method in ("saliency", "occlusion", *(() if network is Undecided else ("gradcam", "lrp"))):
+        kam.explain(module, IMAGES, method)
+    assert photograph(module) == before and not seen
+
+
+@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Transformer, Undecided))
+@pytest.mark.filterwarnings("ignore:Undecided is explained")
+def test_weights_of_the_moment(network):
+    module = randomised(network())
+    kam.explain(module, IMAGES, "saliency")
+    module.load_state_dict(randomised(network(), seed=1).state_dict())
+    torch.optim.SGD(module.parameters(), lr=0.5).step()
+    for tensor in module.parameters():
+        tensor.data = tensor.data * 1.1
+    for change in (module, module.double()):
+        e = kam.explain(change, IMAGES, "saliency", targets=2)
+        np.testing.assert_allclose(e.scores, outputs_of(module.float(), IMAGES)[:, 2], rtol=1e-4, atol=1e-6)
+    (module.fc if network is ResNet else module.head).bias.data += 7
+    again = kam.explain(module, IMAGES, "saliency", targets=2).scores
+    np.testing.assert_allclose(again, e.scores + 7, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", (ResNet, Transformer, Undecided))
+@pytest.mark.filterwarnings("ignore:Undecided is explained")
+def test_the_cache_keeps_no_module_alive(network):
+    module = randomised(network())
+    kam.explain(module, IMAGES, "saliency")
+    reference = weakref.ref(module)
+    del module
+    gc.collect()
+    assert reference() is None
+
+
+class Later(nn.Module):
+    """Overwrites, in place, what is read again afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.head = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        y = 2 * self.relu(x)
+        z = x.mul_(-1.5)
+        torch.nn.functional.relu(z + 2, inplace=True)
+        return self.head((x + y).mean((2, 3)))
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_what_is_overwritten_reads_as_in_torch():
+    module = randomised(Later())
+    close(translated(module)[1], outputs_of(module, IMAGES))
