@@ -43,7 +43,7 @@ def _jax(model: keras.Model, precision: str, xla: bool | None) -> Passes:
         return model.stateless_call(trained, fixed, images, training=False)[0]
 
     forward = jax.jit(logits)
-    both = jax.jit(jax.grad(lambda images, *weights: logits(*weights, images).max(axis=1).sum()))
+    both = jax.jit(jax.grad(lambda images, trained, fixed: logits(trained, fixed, images).max(axis=1).sum()))
     return (lambda images: forward(trained, fixed, images)), (lambda images: both(images, trained, fixed))
 
 
