@@ -42,8 +42,9 @@ def test_tensorboard_reads_pictures_histograms_and_scalars(data, tmp_path):
             [histogram.min, histogram.max, histogram.sum, histogram.sum_squares],
             [values.min(), values.max(), values.sum(), (values**2).sum()],
         )
-        below = np.cumsum(histogram.bucket)
-        np.testing.assert_array_equal(below, [(values <= limit).sum() for limit in histogram.bucket_limit])
+        first, *inner, last = np.cumsum(histogram.bucket)
+        assert (first, last) == (0, values.size)
+        np.testing.assert_array_equal(inner, [(values < limit).sum() for limit in histogram.bucket_limit[1:-1]])
     scalars = reader.Scalars("saliency/energy_pointing")
     assert [scalar.step for scalar in scalars] == [1, 2]
     np.testing.assert_allclose([scalar.value for scalar in scalars], history["saliency_energy_pointing"], rtol=1e-6)
