@@ -5,20 +5,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from helpers.event_files import decode, read_events
 from helpers.fits import compiled, fit, load, make_callback, network
 
 pytest.importorskip("tensorboardX")
-
-
-def read_events(folder):
-    """TensorBoard's reader of a folder, with all events loaded."""
-    module = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    reader = module.EventAccumulator(str(folder), dict.fromkeys(("images", "histograms", "scalars"), 0))
-    return reader.Reload()
-
-
-def decode(image):
-    return cv2.imdecode(np.frombuffer(image.encoded_image_string, "uint8"), cv2.IMREAD_COLOR)
 
 
 def test_tensorboard_reads_pictures_histograms_and_scalars(data, tmp_path):
