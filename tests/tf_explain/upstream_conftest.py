@@ -1,8 +1,9 @@
-"""tf-explain's own tests, unchanged, against our classes: `activate()` holds while they are imported and run."""
+"""Becomes the conftest.py of tf-explain's own tests: `activate()` applies while they are imported and run."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_explain
 
 from keras_actmaps.tf_explain import activate, deactivate
 
@@ -17,19 +18,20 @@ def pytest_make_collect_report(collector):
 
 
 @pytest.fixture(autouse=True)
-def ours():
+def _our_classes():
     activate()
+    assert tf_explain.core.GradCAM.__module__ == "keras_actmaps.tf_explain.core.grad_cam"
     yield
     deactivate()
 
 
 @pytest.fixture(autouse=True, scope="session")
-def mnist():
+def _mnist():
     """Noise with labels in the form of MNIST, which the integration tests would download."""
 
     def load_data():
-        random = np.random.default_rng(0)
-        return [(random.integers(0, 256, (count, 28, 28), "uint8"), np.arange(count) % 10) for count in (40, 20)]
+        rng = np.random.default_rng(0)
+        return [(rng.integers(0, 256, (count, 28, 28), "uint8"), np.arange(count) % 10) for count in (40, 20)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.keras.datasets.mnist, "load_data", load_data)
