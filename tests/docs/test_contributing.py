@@ -1,7 +1,7 @@
 """The worked examples of CONTRIBUTING.md, added to a copy of the package: their own tests pass there.
 
-A code block that begins with the name of a file is that file. A diff names the file; its other lines are, in order, to be
-found in the file (" ", "-") or to be added ("+").
+A code block that begins with the name of a file is that file. The first line of a diff names the file; of the others,
+those with " " and "-" are found in the file, next to each other, and become those with " " and "+".
 """
 
 import importlib.util
