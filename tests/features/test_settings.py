@@ -98,7 +98,7 @@ def test_odd_values_of_exemplars(model, name, values):
 @pytest.mark.parametrize("with_model", [True, False])
 def test_odd_counts_of_pooling(model, name, with_model):
     for value in COUNTS:
-        if name == "kernel_size" and (value is None or isinstance(value, list) and value):
+        if name == "kernel_size" and (value is None or (isinstance(value, list) and value)):
             continue
         check(name, lambda value=value: kam.pooling(model if with_model else None, IMAGES, **{name: value}))
 
