@@ -75,7 +75,7 @@ def _targets(request: Request, traced: TracedModel, channels: Any, neuron: Any) 
         count = traced.classes or 0
         if request.target is None and count > MAX_CLASSES:
             raise ValueError(f"{count} classes are too many for one picture; pass --target CLASS, or --target all")
-        classes = list(range(count)) if request.target in (None, "all") else [request.target]
+        classes: list[Any] = list(range(count)) if request.target in (None, "all") else [request.target]
         return classes, [request.subject.name(target) for target in classes], "logit"
     if neuron is not None:
         neurons = [tuple(neuron)] if np.ndim(neuron) == 1 else list(neuron)
