@@ -1,10 +1,9 @@
 """Figure: the record that describes a figure of features, which explain.py draws by `--method`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.settings import Setting, settings_of
@@ -43,7 +42,7 @@ class Figure:
     limitations: str
     needs_images: bool = False
     needs_model: bool = True
-    more_settings: Mapping[str, Setting] = MappingProxyType({})
+    more_settings: Mapping[str, Setting] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
