@@ -32,7 +32,7 @@ def ascent(
     channels: Channels = None,
     neuron: Annotated[Neuron | tuple[Neuron, ...] | list[Neuron] | None, "y, x and channel in the layer"] = None,
     start: Annotated[Literal["noise", "image"], "whether ascent starts from noise or from the image"] = "noise",
-    film: Annotated[Literal["gif", "mp4"] | None, "format of a film of the ascent"] = None,
+    film: Annotated[Literal["gif", "mp4", None], "format of a film of the ascent"] = None,
     frames: Annotated[Count, "frames of the film"] = 64,
     **settings: Any,
 ) -> list[Path]:
