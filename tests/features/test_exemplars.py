@@ -197,9 +197,9 @@ def test_fetched_images_and_labels_are_those_at_the_indices():
     images, labels = pictures(), np.arange(COUNT) * 10
     indices = np.array([[3, 20], [20, 0]])
     for dataset in ([(images[:9], labels[:9]), (images[9:], labels[9:])], list(zip(images, labels))):
-        found, named = fetch_images(network(), dataset, indices)
+        found, found_labels = fetch_images(network(), dataset, indices)
         np.testing.assert_array_equal(found, images[indices])
-        np.testing.assert_array_equal(named, labels[indices])
+        np.testing.assert_array_equal(found_labels, labels[indices])
     assert fetch_images(network(), images, indices)[1] is None
 
 

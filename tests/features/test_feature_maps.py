@@ -91,8 +91,7 @@ def test_feature_maps_of_sequences():
 
 
 def test_the_model_and_its_nodes_are_not_changed():
-    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="c"),
-                              layers.GlobalMaxPooling2D()])  # fmt: skip
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="c"), layers.GlobalMaxPooling2D()])
     nodes = len(model.get_layer("c")._inbound_nodes)
     kam.feature_maps(model, np.zeros((1, 5, 5, 3), "float32"))
     assert len(model.get_layer("c")._inbound_nodes) == nodes
@@ -122,14 +121,25 @@ def test_bad_layers_are_one_line(images, layers_, message):
 
 def test_a_layer_of_no_channels_and_an_image_smaller_than_a_kernel_are_one_line():
     inputs = keras.Input((8, 8, 3))
-    none = keras.Model(inputs, [layers.Conv2D(2, 3, name="c")(inputs), layers.Lambda(
-        lambda x: x[..., :0], output_shape=(8, 8, 0), name="none")(inputs)])  # fmt: skip
+    none = keras.Model(
+        inputs,
+        [
+            layers.Conv2D(2, 3, name="c")(inputs),
+            layers.Lambda(lambda x: x[..., :0], output_shape=(8, 8, 0), name="none")(inputs),
+        ],
+    )
     with pytest.raises(
         ValueError, match=r"layer 'none' has outputs of shape \(None, 8, 8, 0\), without channels over space"
     ):
         kam.feature_maps(none, np.zeros((1, 8, 8, 3), "float32"), "none")
-    any_size = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="small"),
-                                 layers.Conv2D(2, 5, name="large"), layers.GlobalMaxPooling2D()])  # fmt: skip
+    any_size = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(2, 3, name="small"),
+            layers.Conv2D(2, 5, name="large"),
+            layers.GlobalMaxPooling2D(),
+        ]
+    )
     assert kam.feature_maps(any_size, np.zeros((1, 7, 7, 3), "float32"))["large"].shape == (1, 1, 1, 2)
     with pytest.raises(ValueError, match=r"images of \(6, 7, 3\) are too small for layer 'large'$"):
         kam.feature_maps(any_size, np.zeros((1, 6, 7, 3), "float32"))

@@ -102,9 +102,26 @@ def through_a_vector(x):
     return layers.Conv2D(2, 2)(layers.Reshape((2, 3, 1))(x))
 
 
-NETWORKS = [plain, rectangular, dilated, padded_and_cropped, seeing_only_padding, residual, wide_and_narrow_in_one_sum,
-            depthwise_and_separable, enlarged, enlarged_bilinearly, resized, transposed, transposed_valid,
-            transposed_with_gaps, place_by_place, nested, squeeze_and_excitation, through_a_vector]  # fmt: skip
+NETWORKS = [
+    plain,
+    rectangular,
+    dilated,
+    padded_and_cropped,
+    seeing_only_padding,
+    residual,
+    wide_and_narrow_in_one_sum,
+    depthwise_and_separable,
+    enlarged,
+    enlarged_bilinearly,
+    resized,
+    transposed,
+    transposed_valid,
+    transposed_with_gaps,
+    place_by_place,
+    nested,
+    squeeze_and_excitation,
+    through_a_vector,
+]
 
 
 def positive(model):
@@ -133,8 +150,8 @@ def numerical(model, space):
 
 def compare(model, space):
     graph = trace_model(positive(model))
-    for place, seen in numerical(model, space):
-        assert receptive_field(graph, graph.outputs, place, space) == seen, place
+    for place, box in numerical(model, space):
+        assert receptive_field(graph, graph.outputs, place, space) == box, place
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)

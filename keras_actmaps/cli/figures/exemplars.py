@@ -74,7 +74,7 @@ def _search(
 
 
 def _projections(request: Request, drawn: Exemplars, images: Array) -> Array | None:
-    """Projections by a deconvolutional network; None, and a line that says why, where there can be none."""
+    """Projections by a deconvolutional network; None, with a message, where they cannot be computed."""
     try:
         return deconv_projections(request.traced, drawn, images)
     except ValueError as error:
