@@ -15,7 +15,7 @@ if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, 
     collect_ignore_glob += ["data/*", "cli/*", "training/*"]
     collect_ignore += ["methods/test_catalogue.py"]
 if BACKEND != "tensorflow" or importlib.util.find_spec("tf_explain") is None:  # whose classes are TensorFlow's
-    collect_ignore_glob += ["tf_explain_upstream", "tf_explain/*"]
+    collect_ignore_glob += ["tf_explain/*"]
 
 
 @pytest.fixture(scope="session")
