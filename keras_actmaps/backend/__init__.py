@@ -31,7 +31,7 @@ gradients = _framework.gradients
 vjp = _framework.vjp
 custom_gradient = _framework.custom_gradient
 xla_by_default = _framework.xla_by_default
-convert_module = getattr(_framework, "convert_module", None)
+convert_module: Any = getattr(_framework, "convert_module", None)
 
 
 def check_model(model: Any) -> None:

@@ -35,7 +35,7 @@ class CompiledFunction:
         self._variables = list(variables)
         self._products = PRODUCTS[precision]
 
-        def traced(values, *tensors):
+        def traced(values: list, *tensors: Any) -> Any:
             self.traces += 1
             with keras.StatelessScope(state_mapping=list(zip(self._variables, values))):
                 return function(*tensors)
@@ -65,18 +65,20 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     reached = []
 
     @jax.custom_jvp
-    def watched(scores):
+    def watched(scores: Any) -> Any:
         return scores
 
     @watched.defjvp
-    def _(primals, tangents):  # JAX calls this only where the scores depend on a tensor
+    def _(primals: tuple, tangents: tuple) -> tuple:  # JAX calls this only where the scores depend on a tensor
         reached.append(True)
         return watched(*primals), tangents[0]
 
-    def total(*tensors):
+    def total(*tensors: Any) -> tuple:
         scores, aux = function(*tensors)
         return jnp.sum(watched(scores)), aux
 
+    backward: Any
+    aux: Any
     _, backward, aux = jax.vjp(total, *map(jnp.asarray, tensors), has_aux=True)
     if not reached:
         raise ValueError(NO_GRADIENT)

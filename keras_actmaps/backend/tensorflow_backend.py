@@ -38,7 +38,7 @@ class CompiledFunction:
         self._programs: dict = {}
         self._lock = threading.Lock()
 
-        def traced(*tensors):
+        def traced(*tensors: Any) -> Any:
             self.traces += 1
             return function(*tensors)
 
@@ -94,7 +94,7 @@ def custom_gradient(function: Callable, backward: Callable) -> Callable:
     """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
 
     @tf.custom_gradient
-    def replaced(inputs):
+    def replaced(inputs: Any) -> tuple:
         return function(inputs), lambda gradients: backward(inputs, gradients)
 
     return replaced

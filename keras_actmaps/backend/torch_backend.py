@@ -11,7 +11,7 @@ from keras_actmaps.backend.torch_fx import convert_module as convert_module
 
 Module = torch.nn.Module
 NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
-_PRODUCTS = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "conv"))  # noqa: B009, which mypy does not know
 
 
 def _write_precisions(values: Sequence[str]) -> None:
@@ -96,12 +96,12 @@ def custom_gradient(function: Callable, backward: Callable) -> Callable:
 
     class Replaced(torch.autograd.Function):
         @staticmethod
-        def forward(context, inputs):
+        def forward(context: Any, inputs: torch.Tensor) -> torch.Tensor:
             context.save_for_backward(inputs)
             return function(inputs)
 
         @staticmethod
-        def backward(context, gradients):
+        def backward(context: Any, gradients: torch.Tensor) -> torch.Tensor:
             return own_backward(*context.saved_tensors, gradients)
 
     return Replaced.apply

@@ -1,6 +1,6 @@
 """Batches: of arrays padded to one shape, and of streams."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,7 +29,7 @@ def even_batch_size(batch_size: int, count: int) -> int:
 
 
 def iterate_batches(
-    dataset: Iterable, rank: int | None, batch_size: int
+    dataset: Any, rank: int | None, batch_size: int
 ) -> Iterator[tuple[Array, Array | None, dict[str, Array]]]:
     """A stream as batches (images, labels or None, extras) of NumPy arrays.
 
@@ -49,8 +49,9 @@ def iterate_batches(
     tuple
         `extras` is the third part of an element where that is a mapping, else {}.
     """
-    is_indexed = isinstance(dataset, keras.utils.PyDataset)
-    elements: Iterable = map(dataset.__getitem__, range(len(dataset))) if is_indexed else dataset
+    elements = dataset
+    if isinstance(dataset, keras.utils.PyDataset):
+        elements = map(dataset.__getitem__, range(len(dataset)))
     waiting: list[tuple] = []
     for element in elements:
         parts = [*element, None, None] if isinstance(element, (tuple, list)) else [element, None, None]

@@ -55,7 +55,8 @@ class Explanation:
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> "Explanation":
         """The explanation of one image (as a batch of one) or of several."""
         rows = [index] if isinstance(index, (int, np.integer)) else index
-        return replace(self, **{name: array[rows] for name, array in _per_image_arrays(self).items()})
+        found: dict[str, Any] = {name: array[rows] for name, array in _per_image_arrays(self).items()}
+        return replace(self, **found)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write a `.npz` file, whole or not at all; OSError where that fails."""
@@ -98,7 +99,8 @@ def maps_of_one_target(explanation: Explanation) -> Array:
 def concatenate(parts: Sequence[Explanation]) -> Explanation:
     """The explanations of consecutive batches as one."""
     arrays = [_per_image_arrays(part) for part in parts]
-    return replace(parts[0], **{name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]})
+    joined: dict[str, Any] = {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
+    return replace(parts[0], **joined)
 
 
 def _per_image_arrays(explanation: Explanation) -> dict[str, Array]:

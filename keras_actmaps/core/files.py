@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def save_arrays(path: str | os.PathLike, **arrays: np.ndarray) -> Path:
+def save_arrays(path: str | os.PathLike, **arrays: Any) -> Path:
     """Write named arrays as a `.npz` file, whole or not at all; OSError where that fails."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)

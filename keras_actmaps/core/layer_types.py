@@ -4,7 +4,7 @@ Rules of propagation are chosen by it.
 """
 
 import re
-from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -60,7 +60,7 @@ def layer_type(node: Node) -> str | None:
     return "activation" if is_function and name not in NOT_ELEMENTWISE else None
 
 
-def operation_name(operation: Callable) -> str:
+def operation_name(operation: Any) -> str:
     """The name of Keras' class behind a layer or operation, or of an activation function; "" for others."""
     if isinstance(operation, keras.layers.Activation):
         return operation_name(operation.activation)
@@ -68,7 +68,8 @@ def operation_name(operation: Callable) -> str:
         return getattr(operation, "__name__", "")
     if type(operation).__module__.startswith(OWN_MODULES[1]):
         return type(operation).__name__
-    base = next((cls for cls in type(operation).__mro__ if cls.__module__.startswith("keras.")), keras.Operation)
+    classes: list[Any] = list(type(operation).__mro__)
+    base = next((cls for cls in classes if cls.__module__.startswith("keras.")), keras.Operation)
     return base.__name__ if type(operation).call is base.call else ""
 
 

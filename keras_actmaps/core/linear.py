@@ -7,6 +7,7 @@ at every use, so they follow training.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -14,6 +15,7 @@ from keras import layers, ops
 from keras_actmaps.core._keras_compat import causal_padding, with_kernel
 from keras_actmaps.core.graph import Graph, Node, single_input_node
 from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain, split_activations
+from keras_actmaps.core.types import Slot, Tensor
 
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -42,7 +44,7 @@ class Linear:
     weights: Callable
     layout: str = "last"
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Tensor) -> Tensor:
         kernel, bias = self.weights(inputs)
         return self.apply(inputs, kernel) + bias
 
@@ -54,10 +56,10 @@ class Linear:
     def channel_axis(self) -> int:
         return 1 if getattr(self.layer, "data_format", "") == "channels_first" else -1
 
-    def then(self, norm) -> "Linear":
+    def then(self, norm: layers.BatchNormalization) -> "Linear":
         """This layer and a batch normalization of its outputs."""
 
-        def weights(inputs):
+        def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
             kernel, bias = self.weights(inputs)
             scale, shift = scale_and_shift(norm)
             column = {"last": (-1,), "transposed": (-1, 1), "depthwise": kernel.shape[-2:]}[self.layout]
@@ -67,10 +69,10 @@ class Linear:
 
         return replace(self, weights=weights)
 
-    def after(self, norm) -> "Linear":
+    def after(self, norm: layers.BatchNormalization) -> "Linear":
         """A batch normalization of the inputs and this layer; padding sees no shift, so the bias has places."""
 
-        def weights(inputs):
+        def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
             kernel, bias = self.weights(inputs)
             scale, shift = scale_and_shift(norm)
             shifts = ops.zeros_like(inputs[:1]) + per_channel(self.layer, shift)
@@ -79,18 +81,18 @@ class Linear:
 
         return replace(self, weights=weights)
 
-    def padded(self, padding) -> "Linear":
+    def padded(self, padding: Callable) -> "Linear":
         """Zero padding of the inputs and this layer."""
         return replace(self, apply=lambda inputs, kernel: self.apply(padding(inputs), kernel))
 
 
-def per_channel(layer, vector):
+def per_channel(layer: Any, vector: Tensor) -> Tensor:
     """A vector (channels,) that broadcasts to the layer's inputs or outputs."""
     is_first = getattr(layer, "data_format", "") == "channels_first"
     return ops.reshape(vector, (-1, *(1,) * layer.rank)) if is_first else vector
 
 
-def scale_and_shift(norm: layers.BatchNormalization):
+def scale_and_shift(norm: layers.BatchNormalization) -> tuple[Tensor, Tensor]:
     """Batch normalization at inference as scale * x + shift, both (channels,)."""
     scale = ops.rsqrt(_value(norm.moving_variance) + norm.epsilon)
     scale = scale * _value(norm.gamma) if norm.scale else scale
@@ -130,12 +132,12 @@ def _with_kernels(node: Node, shapes: dict) -> list[Node]:
     ]
 
 
-def _linear(layer) -> Linear:
-    def apply(inputs, kernel):
+def _linear(layer: Any) -> Linear:
+    def apply(inputs: Tensor, kernel: Tensor) -> Tensor:
         kernel = ops.cast(kernel, layer.compute_dtype)
         return ops.cast(with_kernel(layer, kernel).call(ops.cast(inputs, layer.compute_dtype)), "float32")
 
-    def weights(inputs):
+    def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return _value(layer.kernel), _bias(layer)
 
     if isinstance(layer, DEPTHWISE):
@@ -143,16 +145,16 @@ def _linear(layer) -> Linear:
     return Linear(layer, apply, weights, "transposed" if isinstance(layer, TRANSPOSED) else "last")
 
 
-def _separated(layer) -> tuple[Linear, Linear]:
+def _separated(layer: Any) -> tuple[Linear, Linear]:
     """The depthwise and the pointwise half of a separable convolution."""
 
-    def depthwise(inputs, kernel):
+    def depthwise(inputs: Tensor, kernel: Tensor) -> Tensor:
         padding = layer.padding
         if padding == "causal":
             inputs, padding = ops.pad(inputs, causal_padding(layer)), "valid"
         return ops.depthwise_conv(inputs, kernel, layer.strides, padding, layer.data_format, layer.dilation_rate)
 
-    def pointwise(inputs, kernel):
+    def pointwise(inputs: Tensor, kernel: Tensor) -> Tensor:
         return ops.conv(inputs, kernel, 1, "valid", layer.data_format)
 
     return (
@@ -161,25 +163,25 @@ def _separated(layer) -> tuple[Linear, Linear]:
     )
 
 
-def _bias(layer):
+def _bias(layer: Any) -> Tensor:
     return per_channel(layer, _value(layer.bias)) if layer.use_bias else ops.zeros(())
 
 
-def _value(variable):
+def _value(variable: Any) -> Tensor:
     return ops.cast(ops.convert_to_tensor(variable), "float32")
 
 
-def _merged(nodes, outputs: set, shapes: dict) -> list[Node]:
+def _merged(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) -> list[Node]:
     """Neighbors of which nothing but the second reads the first, made one where `_merge` can."""
     readers = Counter(slot for node in nodes for slot in node.reads.values())
-    merged = []
+    merged: list[Node] = []
     for node in nodes:
         while True:
             read = next(iter(node.reads.values()))
             first = next((other for other in merged if other.writes == (read,)), None)
             alone = len(node.reads) == 1 and readers[read] == 1 and read not in outputs
             operation = _merge(first.operation, node.operation) if first and alone else None
-            if operation is None:
+            if first is None or operation is None:
                 break
             merged = [other for other in merged if other is not first]
             path = first.path if isinstance(first.operation, Linear) else node.path
@@ -188,7 +190,7 @@ def _merged(nodes, outputs: set, shapes: dict) -> list[Node]:
     return merged
 
 
-def _merge(first, second) -> Linear | None:
+def _merge(first: Any, second: Any) -> Linear | None:
     if isinstance(first, Linear) and _normalizes(second, first.channel_axis):
         return first.then(second)
     if not isinstance(second, Linear):
@@ -198,7 +200,7 @@ def _merge(first, second) -> Linear | None:
     return second.padded(first) if is_plain(first, PADDING) else None
 
 
-def _normalizes(operation, axis: int) -> bool:
+def _normalizes(operation: Any, axis: int) -> bool:
     """Batch normalization of this axis, be it counted from the front or from the back."""
     if not is_plain(operation, (layers.BatchNormalization,)):
         return False

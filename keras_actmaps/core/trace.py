@@ -6,6 +6,8 @@ where that uses Keras operations only.
 
 import itertools
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import tree
@@ -20,7 +22,7 @@ from keras_actmaps.core._keras_compat import (
 )
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.rewrite import in_float32
-from keras_actmaps.core.types import Slot
+from keras_actmaps.core.types import Slot, Tensor
 
 
 def trace_model(model: keras.Model) -> Graph:
@@ -102,10 +104,10 @@ def _traced_call(model: keras.Model) -> keras.Function | None:
 def _opaque_graph(model: keras.Model) -> Graph:
     """A model as a single node; the node holds it weakly, so that a cached graph does not keep it alive."""
     symbol = keras.KerasTensor(input_shape(model))
-    reference = weakref.ref(model)
+    reference: Callable[[], Any] = weakref.ref(model)
     training = {"training": False} if call_takes_training(model) else {}
 
-    def call(inputs):
+    def call(inputs: Tensor) -> Any:
         return reference()(inputs, **training)
 
     node = Node(model.name, call, SymbolicArguments(symbol), {id(symbol): 0}, (1,))

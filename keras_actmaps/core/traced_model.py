@@ -96,7 +96,7 @@ class TracedModel:
         self._lock = threading.Lock()
         self._evicted_traces = 0
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         if self._source is None:
             raise TypeError(f"the traced model of {self.name!r} has released its model and cannot be pickled")
         return type(self), (self._source, *self._arguments)
@@ -193,7 +193,7 @@ class TracedModel:
         """
         nodes = tuple(nodes or self.graph.nodes)
 
-        def function(x):
+        def function(x: Tensor) -> tuple[Tensor, Any]:
             outputs = self.run_to_outputs(nodes, {self.graph.inputs[0]: x})
             return self.score(outputs, targets), outputs
 
@@ -211,8 +211,8 @@ class TracedModel:
         features = [known[slot] for slot in slots]
         zeros = [ops.zeros_like(feature) for feature in features]
 
-        def map_of(targets):
-            def head(*shifts):
+        def map_of(targets: Any) -> tuple[Tensor, Any]:
+            def head(*shifts: Tensor) -> tuple[Tensor, Any]:
                 outputs = self.run_to_outputs(behind, values, dict(zip(slots, shifts)))
                 return self.score(outputs, targets), outputs
 
@@ -252,7 +252,7 @@ class TracedModel:
         """
         target_function = targets if callable(targets) else None
 
-        def program(inputs, *arguments):
+        def program(inputs: Tensor, *arguments: Tensor) -> tuple[Any, Tensor, Tensor]:
             asked, *more = [target_function, *arguments] if target_function else arguments
             values, outputs = function(self, inputs, asked, *more, **settings)
             outputs = self.outputs(inputs) if outputs is None else outputs

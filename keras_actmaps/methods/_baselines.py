@@ -47,7 +47,7 @@ def baseline_for(inputs: Array, baseline: Any = "zero") -> Array:
         For an array that does not fit, and for a blur of a table.
     """
     if isinstance(baseline, str):
-        return {"zero": np.zeros_like, "mean": _mean, "blur": _blur}[baseline](inputs)
+        return np.zeros_like(inputs) if baseline == "zero" else (_mean if baseline == "mean" else _blur)(inputs)
     try:
         array = np.broadcast_to(np.asarray(baseline, "float32"), inputs.shape[1:])
     except ValueError:

@@ -37,7 +37,7 @@ def masked_scores(
     hidden = baseline_for(inputs, fill)
     scores = np.empty((len(inputs), samples))
 
-    def perturb(which, sample):
+    def perturb(which: Array, sample: Array) -> Array:
         kept = masks(which, sample).astype("float32", copy=False)
         kept = kept.reshape(*kept.shape, *(1,) * (inputs.ndim - kept.ndim))
         return kept * inputs[which] + (1 - kept) * hidden[which]
@@ -50,7 +50,7 @@ def masked_scores(
 
 
 def per_axis(name: str, value: Any, space: tuple[int, ...]) -> tuple[int, ...]:
-    """A setting that is one integer, or one per axis of space, as one per axis; ValueError where the number is wrong."""
+    """A setting that is one integer, or one per axis of space, as one per axis; ValueError for another number."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(space)
     if len(values) != len(space):
         raise ValueError(f"{name}={value!r} does not fit maps of shape {space}; pass one integer, or one per axis")

@@ -81,7 +81,7 @@ def _attributions(
     axes = tuple(range(1, inputs.ndim))
     strength = noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
 
-    def noisy(which, sample):
+    def noisy(which: Array, sample: Array) -> Array:
         numbers, place = np.unique(sample, return_inverse=True)
         drawn = [np.random.default_rng([seed, n]).standard_normal(inputs.shape[1:], "float32") for n in numbers]
         return inputs[which] + strength[which] * np.stack(drawn)[place]

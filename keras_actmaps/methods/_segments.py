@@ -97,7 +97,7 @@ def coalition_scores(
 ) -> Array:
     """The scores (N, M) of each input when only the segments of each coalition (M, segments) are kept."""
 
-    def masks(which, sample):
+    def masks(which: Array, sample: Array) -> Array:
         return np.stack([coalitions[number][labels[image]] for image, number in zip(which, sample)])
 
     return masked_scores(traced, inputs, targets, len(coalitions), masks, fill, context)

@@ -21,7 +21,7 @@ def ablationcam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attributio
     resolved = targets if callable(targets) else traced.resolve(outputs, targets)
     scores = traced.score(outputs, resolved)
 
-    def score_without(kept):
+    def score_without(kept: Tensor) -> Tensor:
         return traced.score(traced.run_to_outputs(head, {**values, slot: features * kept}), resolved)
 
     channels = features.shape[-1]

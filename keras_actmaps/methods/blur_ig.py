@@ -34,7 +34,7 @@ def blur_ig(
     middles = (blurs[1:] + blurs[:-1]) / 2
     total = np.zeros(inputs.shape)
 
-    def focused(which, sample):
+    def focused(which: Array, sample: Array) -> Array:
         return _blur_each(inputs, which, middles[sample])
 
     for which, sample, gradients, _ in run_samples(traced, inputs, targets, steps, focused, saliency, context):

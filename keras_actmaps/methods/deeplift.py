@@ -1,12 +1,13 @@
 """DeepLIFT: the change of the score from a baseline, distributed over the change of each pixel."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import run_backward, run_nodes
+from keras_actmaps.core.graph import Node, run_backward, run_nodes
 from keras_actmaps.core.layer_types import describe_node, layer_type
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.run_context import RunContext
@@ -56,29 +57,29 @@ def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tenso
     packed = tree.pack_sequence_as(graph.outputs, outputs)
     chosen = targets if callable(targets) else traced.resolve(packed, targets)
 
-    def score(*outputs):
+    def score(*outputs: Tensor) -> list[Tensor]:
         return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), chosen)]
 
     (scores,), backward = backend.vjp(score, _halfway(outputs, before))
     multipliers = dict(zip(slots, backward([ops.ones_like(scores)])))
 
-    def rule(node, arrived):
+    def rule(node: Node, arrived: list) -> list:
         x, x0 = ([part[slot] for slot in node.reads.values()] for part in (values, begins))
         y, y0 = ([part[slot] for slot in node.writes] for part in (values, begins))
         arrived = [ops.zeros_like(y) if m is None else m for y, m in zip(y, arrived)]
-        own = {"activation": _rescale, "max": _by_winner}.get(layer_type(node), _by_gradient)
+        own = {"activation": _rescale, "max": _by_winner}.get(layer_type(node) or "", _by_gradient)
         return own(lambda *tensors: tree.flatten(node(dict(zip(node.reads.values(), tensors)))), x, x0, y, y0, arrived)
 
     arrived = run_backward(graph.nodes, multipliers, rule)
     return Attribution(arrived[graph.inputs[0]] * (inputs - start), packed)
 
 
-def _by_gradient(function, x, x0, y, y0, multipliers):
+def _by_gradient(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
     """The gradient halfway: exact for what is linear or a product."""
     return backend.vjp(function, _halfway(x, x0))[1](multipliers)
 
 
-def _rescale(function, x, x0, y, y0, multipliers):
+def _rescale(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
     """m (y - y0) / (x - x0), element by element."""
     change = x[0] - x0[0]
     is_small = ops.abs(change) < SMALL
@@ -86,17 +87,17 @@ def _rescale(function, x, x0, y, y0, multipliers):
     return [ops.where(is_small, _by_gradient(function, x, x0, y, y0, multipliers)[0], quotient)]
 
 
-def _by_winner(function, x, x0, y, y0, multipliers):
+def _by_winner(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
     """The maximum's rise to its winner in x, its fall to that in x0 (of equals, the one near x), over their changes."""
     near = [b + TOWARDS * (a - b) for a, b in zip(x, x0)]
-    (m,), (y,), (y0,) = multipliers, y, y0
-    rises = backend.vjp(function, x)[1]([m * ops.maximum(y - y0, 0.0)])
-    falls = backend.vjp(function, near)[1]([m * ops.minimum(y - y0, 0.0)])
-    changes = [a - b for a, b in zip(x, x0)]
-    return [(up + down) / ops.where(change == 0, 1.0, change) for up, down, change in zip(rises, falls, changes)]
+    change = y[0] - y0[0]
+    rises = backend.vjp(function, x)[1]([multipliers[0] * ops.maximum(change, 0.0)])
+    falls = backend.vjp(function, near)[1]([multipliers[0] * ops.minimum(change, 0.0)])
+    steps = [a - b for a, b in zip(x, x0)]
+    return [(up + down) / ops.where(step == 0, 1.0, step) for up, down, step in zip(rises, falls, steps)]
 
 
-def _halfway(x, x0):
+def _halfway(x: list, x0: list) -> list:
     return [(a + b) / 2 for a, b in zip(x, x0)]
 
 

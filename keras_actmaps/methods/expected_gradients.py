@@ -36,7 +36,7 @@ def expected_gradients(
     positions = positions.reshape(-1, *(1,) * (inputs.ndim - 1))
     total = np.zeros(inputs.shape)
 
-    def between(which, sample):
+    def between(which: Array, sample: Array) -> Array:
         start = draw(which, sample)
         return start + positions[sample] * (inputs[which] - start)
 
@@ -72,7 +72,7 @@ def _draw(inputs: Array, baselines: Array | None, samples: int, seed: int) -> tu
         order = np.sort(np.resize(random.permutation(len(rows)), samples))
         return (lambda which, sample: rows[order[sample]]), positions
 
-    def shuffled(which, sample):
+    def shuffled(which: Array, sample: Array) -> Array:
         pixels = inputs.reshape(len(inputs), -1, inputs.shape[-1])
         rows = [np.random.default_rng([seed, s]).permutation(pixels[i]) for i, s in zip(which, sample)]
         return np.stack(rows).reshape(-1, *inputs.shape[1:])

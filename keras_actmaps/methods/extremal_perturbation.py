@@ -36,8 +36,8 @@ def extremal_perturbation(
     """m = argmax Y(m x + (1 - m) x0) - w |sort(m) - r|^2 (Fong et al. 2019, section 3).
 
     r is 0 but for a share `area` of ones, and w grows from step to step. The mask m is a grid of cells, enlarged by
-    `smooth_mask`. Unlike in the paper, the ascent is on the logits of the cells, and the gradient of Y is divided by its
-    maximum, so that the scale of Y makes no difference. The seed is that of the slight noise that the ascent begins
+    `smooth_mask`. Unlike in the paper, the ascent is on the logits of the cells, and the gradient of Y is divided by
+    its maximum, so that the scale of Y makes no difference. The seed is that of the slight noise that the ascent begins
     with, so that no cell comes first by its position.
     """
     space = map_shape(inputs)
@@ -65,13 +65,13 @@ def _step(
     positions, count = int(np.prod(space)), int(np.prod(logits.shape[1:]))
     goal = ops.cast(np.arange(positions) >= positions - max(1, round(area * positions)), "float32")
 
-    def score(values):
+    def score(values: Tensor) -> tuple[Tensor, Any]:
         mask = smooth_mask(values, space)
         kept = ops.reshape(mask, (*mask.shape, *(1,) * (len(images.shape) - len(mask.shape))))
         outputs = traced.outputs(kept * images + (1 - kept) * hidden)
         return traced.score(outputs, targets), outputs
 
-    def excess(values):
+    def excess(values: Tensor) -> tuple[Tensor, None]:
         ranked = ops.sort(ops.reshape(smooth_mask(values, space), (-1, positions)), axis=-1)
         return count * ops.mean((ranked - goal) ** 2, axis=-1), None
 
@@ -109,5 +109,5 @@ METHOD = Method(
     summary="The smooth mask, 0 to 1, of a given area that keeps the score highest",
     paper="Fong et al. 2019, section 3",
     cost="`steps` forward and backward passes.",
-    limitations="finds one good mask of many, not surely the best; an area larger than the evidence is spent on anything.",
+    limitations="finds one good mask, not surely the best; an area larger than the evidence is spent on anything.",
 )

@@ -63,7 +63,7 @@ def _integrate(
     for piece in range(pieces):
         positions = ((piece + nodes) / pieces).astype("float32")
 
-        def between(which, sample, positions=positions):
+        def between(which: Array, sample: Array, positions: Array = positions) -> Array:
             return start[which] + positions[sample].reshape(column) * (inputs[which] - start[which])
 
         for which, sample, rows, _ in run_samples(traced, inputs, targets, steps, between, saliency, context):
@@ -97,8 +97,8 @@ def _refine(
         if 2 * pieces * steps > MOST_STEPS:
             worst = rest[np.argmax(residual[rest] / allowed[rest])]
             warnings.warn(
-                f"integrated_gradients: tolerance={tolerance} is not reached; the residual after {pieces * steps} steps "
-                f"is {residual[worst]:.2g} of a difference of {expected[worst]:.2g}",
+                f"integrated_gradients: tolerance={tolerance} is not reached; after {pieces * steps} steps the "
+                f"residual is {residual[worst]:.2g} of a difference of {expected[worst]:.2g}",
                 stacklevel=2,
             )
             return

@@ -65,7 +65,7 @@ def lrp(
     slots = tree.flatten(graph.outputs)
     outputs = [ops.cast(values[slot], "float32") for slot in slots]
 
-    def score(*outputs):
+    def score(*outputs: Tensor) -> list[Tensor]:
         return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), targets)]
 
     (scores,), backward = backend.vjp(score, outputs)
@@ -127,5 +127,5 @@ METHOD = Method(
     summary="The part of each pixel in the score, as the layers pass it back to their inputs",
     paper="Bach et al. 2015, eq. 56 to 60",
     cost="one forward pass, and 1 to 4 passes through each layer on the way back.",
-    limitations="z+ and alpha-beta depend little on the target and lose relevance behind silu; 0 and epsilon are noisy.",
+    limitations="z+ and alpha-beta depend little on the target, lose relevance behind silu; 0 and epsilon are noisy.",
 )

@@ -26,13 +26,13 @@ def occlusion(
     stride: Annotated[PerAxis | None, "step from patch to patch; half a patch"] = None,
     fill: Fill = "zero",
 ) -> Attribution:
-    """S(p) = mean, over the patches R that contain p, of Y(x) - Y(x with R filled) (Zeiler and Fergus 2014, section 4.2).
+    """S(p) = mean of Y(x) - Y(x with R filled) over the patches R that contain p (Zeiler and Fergus 2014).
 
     The last patch along an axis is moved back to end at the border.
     """
     patches, space = windows(inputs, patch, stride), map_shape(inputs)
 
-    def masks(_, sample):
+    def masks(_: Array, sample: Array) -> Array:
         kept = np.ones((len(sample), *space), "float32")
         for mask, number in zip(kept, sample):
             if number:

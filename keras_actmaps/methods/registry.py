@@ -9,9 +9,9 @@ A method is one file with a function and a record:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from keras import ops
 
@@ -20,7 +20,7 @@ from keras_actmaps.core.traced_model import Attribution, TracedModel
 from keras_actmaps.core.types import Tensor
 
 Reduction = Literal["sum", "abs_max", "max", "keep"]  # "max" is the older name of "abs_max"
-CHANNELS = Annotated[Reduction, "how channels are reduced: sum, maximum of the absolute values, or not at all"]
+CHANNELS = Setting("channels", Reduction, None, "how channels are reduced: sum, maximum of the absolute values, or not")
 METHODS: dict[str, "Method"] = {}  # filled by `keras_actmaps.methods`
 
 __all__ = ["CHANNELS", "METHODS", "Attribution", "Method", "at_layer", "find_method", "reduce_channels"]
@@ -80,7 +80,7 @@ class Method:
         """The settings by name, with `channels` where the values have channels."""
         own = dict(settings_of(self.function))
         if self.reduction is not None:
-            own["channels"] = Setting("channels", CHANNELS, self.reduction, CHANNELS.__metadata__[0])
+            own["channels"] = replace(CHANNELS, default=self.reduction)
         return own
 
 

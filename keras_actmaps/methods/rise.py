@@ -63,7 +63,7 @@ def random_masks(inputs: Array, samples: int, cells: Any, probability: float, se
     grids = (random.random((samples, *grid)) < probability).astype("float32")
     corners = random.integers(0, cell, (samples, len(space)))
 
-    def masks(numbers):
+    def masks(numbers: Array) -> Array:
         numbers, place = np.unique(numbers, return_inverse=True)
         enlarged = resize(grids[numbers], large)
         crops = (

@@ -21,7 +21,7 @@ def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunConte
     """
     features = to_numpy(traced.run(features_only, inputs, targets, context=context)[0])
 
-    def masked(which, channel):
+    def masked(which: Array, channel: Array) -> Array:
         return inputs[which] * _masks(features[which, ..., channel], inputs.shape[1:-1])[..., None]
 
     scores = np.empty((len(inputs), features.shape[-1]))

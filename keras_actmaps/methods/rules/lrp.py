@@ -62,7 +62,7 @@ class Propagation:
         before, first = _first_layers(self.graph)
         bounds = self._bounds(values[inputs_slot], before)
 
-        def backward(node, arrived):
+        def backward(node: Node, arrived: list) -> list:
             inputs = [values[slot] for slot in node.reads.values()]
             outputs = [values[slot] for slot in node.writes]
             arrived = [ops.zeros_like(y) if part is None else part for y, part in zip(outputs, arrived)]
@@ -73,11 +73,13 @@ class Propagation:
                 return _split_product(self.graph, node, inputs, arrived[0])
             if not isinstance(node.operation, Linear) or rule in ("pass", "route"):
                 return self._without_kernel(rule, node, inputs, outputs, arrived)
-            low, high = bounds.get(*node.reads.values()) or _value_range(*inputs)
-            state = LayerState(*inputs, *node.operation.weights(*inputs), *outputs, low, high)
+            x, y, received = inputs[0], outputs[0], arrived[0]
+            low, high = bounds.get(next(iter(node.reads.values()))) or _value_range(x)
+            kernel, bias = node.operation.weights(x)
+            state = LayerState(x, kernel, bias, y, low, high)
             if rule == "mix":
-                return [propagate(node.operation, state, *arrived, "w^2", replace(self.parameters, bias=False))]
-            return [propagate(node.operation, state, *arrived, rule, self.parameters)]
+                return [propagate(node.operation, state, received, "w^2", replace(self.parameters, bias=False))]
+            return [propagate(node.operation, state, received, rule, self.parameters)]
 
         return run_backward(self.graph.nodes, relevance, backward)[inputs_slot]
 
@@ -175,7 +177,8 @@ def _first_layers(graph: Graph) -> tuple[list[Node], list[Node]]:
 def _mixes_colors(graph: Graph, node: Node) -> bool:
     """Whether this is a pointwise convolution that only layers with a kernel read, as preprocessing is."""
     readers = [other for other in graph.nodes if node.writes[0] in other.reads.values()]
-    is_pointwise = set(getattr(node.operation.layer, "kernel_size", ())) == {1}
+    layer = getattr(node.operation, "layer", None)
+    is_pointwise = set(getattr(layer, "kernel_size", ())) == {1}
     return is_pointwise and bool(readers) and all(isinstance(other.operation, Linear) for other in readers)
 
 

@@ -4,6 +4,7 @@ R_i = sum_j f_j z_ij / (sum_i z_ij + b_j) R_j, where a rule defines the contribu
 the share f_j: as one or more `Contributions`, whose relevances add up.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,14 +58,15 @@ def epsilon(state: LayerState, parameters: Parameters) -> list[Contributions]:
 def gamma(state: LayerState, parameters: Parameters) -> list[Contributions]:
     """What speaks for y counts 1 + gamma times (Montavon et al. 2019, section 10.2.1; for x and y of either sign)."""
 
-    def favor(part, other):
+    def favor(part: Callable, other: Callable) -> tuple[list, Tensor]:
         positive = state.w + parameters.gamma * part(state.w)
         negative = state.w + parameters.gamma * other(state.w)
         pairs = [(_plus(state.x), positive), (_minus(state.x), negative)]
         return pairs, state.b + parameters.gamma * part(state.b)
 
     is_positive, is_negative = (ops.cast(sign, state.y.dtype) for sign in (state.y > 0, state.y < 0))
-    return [Contributions(*favor(_plus, _minus), is_positive), Contributions(*favor(_minus, _plus), is_negative)]
+    (pairs, bias), (other_pairs, other_bias) = favor(_plus, _minus), favor(_minus, _plus)
+    return [Contributions(pairs, bias, is_positive), Contributions(other_pairs, other_bias, is_negative)]
 
 
 def z_plus(state: LayerState, parameters: Parameters) -> list[Contributions]:
@@ -118,7 +120,7 @@ def propagate(linear: Linear, state: LayerState, relevance: Tensor, rule: str, p
     for contributions in KERNEL_RULES[rule](state, parameters):
         inputs, kernels = (list(part) for part in zip(*contributions.pairs))
 
-        def outputs(*inputs, kernels=kernels):
+        def outputs(*inputs: Tensor, kernels: list = kernels) -> list[Tensor]:
             return [sum(linear.apply(x, kernel) for x, kernel in zip(inputs, kernels))]
 
         (z,), backward = backend.vjp(outputs, inputs)
