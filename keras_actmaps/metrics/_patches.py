@@ -44,3 +44,19 @@ def patches_after_steps(steps: int, share: float, count: int) -> Array:
     if steps > last:
         raise ValueError(f"steps must be at most {last}, the number of patches that are changed, got {steps}")
     return np.arange(steps + 1) * last // steps
+
+
+def random_patches(space: tuple[int, ...], patch: Any, samples: int, seed: int) -> Array:
+    """(samples, H, W): True in a patch at a random position inside the image; ValueError for one larger than it."""
+    default = tuple(1 if len(space) == 1 else max(1, side // 8) for side in space)
+    sides = default if patch is None else per_axis("patch", patch, space)
+    if any(side > whole for side, whole in zip(sides, space)):
+        raise ValueError(f"patch must be at most as large as the image, {space}, got {patch}")
+    free = [whole - side + 1 for whole, side in zip(space, sides)]
+    corners = np.random.default_rng(seed).integers(0, free, (samples, len(space)))
+    inside = np.ones((samples, *space), bool)
+    for axis, (side, whole, first) in enumerate(zip(sides, space, corners.T), start=1):
+        offsets = np.arange(whole) - first[:, None]
+        shape = [1 if other not in (0, axis) else size for other, size in enumerate(inside.shape)]
+        inside &= ((offsets >= 0) & (offsets < side)).reshape(shape)
+    return inside

@@ -8,9 +8,9 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Count, Seed
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Baseline, Fill
-from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.methods._masking import masked_scores
 from keras_actmaps.metrics._inputs import MetricInputs, target_scores, validate_inputs
-from keras_actmaps.metrics._patches import patch_labels, patch_sums
+from keras_actmaps.metrics._patches import patch_labels, patch_sums, random_patches
 from keras_actmaps.metrics._ranks import correlation
 from keras_actmaps.metrics.registry import BatchSize, Metric, Patch, Samples, Score, validated
 
@@ -166,22 +166,6 @@ def completeness_gap(
     scores = masked_scores(traced, images, targets, count, masks, hidden, context, target_scores, score=score)
     expected = scores[:, 0] - (0 if fill is None else scores[:, 1])
     return np.abs(maps.reshape(len(maps), -1).sum(axis=1) - expected)
-
-
-def random_patches(space: tuple[int, ...], patch: Any, samples: int, seed: int) -> Array:
-    """(samples, H, W): True in a patch at a random position inside the image; ValueError for one larger than it."""
-    default = tuple(1 if len(space) == 1 else max(1, side // 8) for side in space)
-    sides = default if patch is None else per_axis("patch", patch, space)
-    if any(side > whole for side, whole in zip(sides, space)):
-        raise ValueError(f"patch must be at most as large as the image, {space}, got {patch}")
-    free = [whole - side + 1 for whole, side in zip(space, sides)]
-    corners = np.random.default_rng(seed).integers(0, free, (samples, len(space)))
-    inside = np.ones((samples, *space), bool)
-    for axis, (side, whole, first) in enumerate(zip(sides, space, corners.T), start=1):
-        offsets = np.arange(whole) - first[:, None]
-        shape = [1 if other not in (0, axis) else size for other, size in enumerate(inside.shape)]
-        inside &= ((offsets >= 0) & (offsets < side)).reshape(shape)
-    return inside
 
 
 def _losses(inputs: MetricInputs, hidden: Array, fill: Any, score: str) -> Array:

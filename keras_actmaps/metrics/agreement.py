@@ -83,9 +83,7 @@ def ssim(explanation: Explanation, other: Explanation, *, absolute: Absolute = F
 
 
 @validated
-def top_k_overlap(
-    explanation: Explanation, other: Explanation, *, k: TopK = 0.1, absolute: Absolute = False
-) -> Array:
+def top_k_overlap(explanation: Explanation, other: Explanation, *, k: TopK = 0.1, absolute: Absolute = False) -> Array:
     """Share of the k highest pixels that two maps have in common, in [0, 1].
 
     |top_k(one) and top_k(other)| / k (the top-k intersection of Ghorbani et al. 2019). Equal pixels, of which some are

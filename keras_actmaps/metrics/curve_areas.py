@@ -129,9 +129,9 @@ def pixel_flipping(
 ) -> Array:
     """Area over the perturbation curve: high where the score falls early and far.
 
-    1 / (L + 1) sum_k=0..L (Y_0 - Y_k), Y_k the score after k steps, the most important patches first (Samek et al. 2017,
-    eq. 12; pixel flipping after Bach et al. 2015). In the paper Y is the score before the softmax, a step changes a
-    patch of 9 x 9 pixels, and these turn into uniform noise.
+    1 / (L + 1) sum_k=0..L (Y_0 - Y_k), Y_k the score after k steps, the most important patches first (Samek et al.
+    2017, eq. 12; pixel flipping after Bach et al. 2015). In the paper Y is the score before the softmax, a step changes
+    a patch of 9 x 9 pixels, and these turn into uniform noise.
 
     Parameters
     ----------

@@ -86,8 +86,9 @@ def road_curve(
     """The scores after the removal of these shares of the pixels, the most important first.
 
     Noisy linear imputation (Rong et al. 2022, section 4.2): each removed pixel is the weighted mean of its neighbors
-    inside the image, removed or not, with 1/6 for each beside it and 1/12 for each at a corner; then noise is added. The
-    system is solved by conjugate gradients in float32, until the residual is 1e-5 of that of the start, the mean color.
+    inside the image, removed or not, with 1/6 for each beside it and 1/12 for each at a corner; then noise is added.
+    The system is solved by conjugate gradients in float32, until the residual is 1e-5 of that of the start, the mean
+    color.
 
     Parameters
     ----------

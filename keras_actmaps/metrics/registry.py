@@ -103,7 +103,9 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def metric(*args: P.args, **kwargs: P.kwargs) -> R:
-        others = {name: value for name, value in kwargs.items() if name in positional or takes_more and name not in known}
+        others = {
+            name: value for name, value in kwargs.items() if name in positional or (takes_more and name not in known)
+        }
         own = {name: value for name, value in kwargs.items() if name not in others}
         settings: dict[str, Any] = others | validate_settings(function.__name__, known, own)
         return function(*args, **settings)
