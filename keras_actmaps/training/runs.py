@@ -6,11 +6,14 @@ import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 
-from keras_actmaps import data as datasets
 from keras_actmaps.core.files import atomic_write
+
+if TYPE_CHECKING:  # which needs TensorFlow; a run can be opened without it
+    from keras_actmaps import data as datasets
 
 PACKAGES = tuple(dict.fromkeys(("keras", keras.backend.backend(), "tensorflow", "tensorflow-datasets", "numpy")))
 
@@ -26,7 +29,9 @@ class Run:
     def model(self) -> keras.Model:
         return load_model(self.path / "model.keras")
 
-    def data(self) -> datasets.Data:
+    def data(self) -> "datasets.Data":
+        from keras_actmaps import data as datasets
+
         return datasets.load(self.record["dataset"], **self.record["data"])
 
 
