@@ -18,7 +18,7 @@ from keras import layers
 
 import keras_actmaps as kam
 from keras_actmaps import tf_explain as ours
-from keras_actmaps.cli.tf_explain import kept
+from keras_actmaps.cli.tf_explain import record_maps
 from keras_actmaps.core.resize import resize
 from keras_actmaps.training import runs
 
@@ -58,7 +58,7 @@ def photographs(count: int = 2, highest: float = 255) -> np.ndarray:
 def undrawn(room, explainer: str, *arguments, **settings) -> np.ndarray:
     """The maps (N,h,w) that an explainer hands on to be drawn."""
     explain, maps = getattr(room.core, explainer)().explain, []
-    with kept(sys.modules[explain.__module__], maps), np.errstate(invalid="ignore"), warnings.catch_warnings():
+    with record_maps(sys.modules[explain.__module__], maps), np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with redirect_stdout(io.StringIO()):  # where predict shows its progress
             explain(*arguments, **settings)
