@@ -1,100 +1,144 @@
-"""The house: imports point downwards, one framework room, one drawing room."""
+"""The structure of the package: imports point down, no circles, frameworks and drawing only where they belong."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
-LAYERS = [  # from the ground up; a room may import from lower layers and from its own folder
-    {"engine", "explanation", "resize", "data.sources", "data.records", "data.drawn"},
-    {"rewire", "render", "data", "streams", "given", "localize"},
-    {"probe", "models", "table"},
-    {"rules", "runs", "progress"},
-    {"methods", "training"},
-    {"api"},
-    {"subjects", "inside", "metrics"},
-    {"question", "comparing"},
-    {"looks", "maps", "side_by_side", "during", "tf_explain", "originals"},
-    {"asking", "commands", "callbacks"},
-    {"__init__"},
-]
-FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "jax", "torch"}
-ROOMS = ("engine/", "data/", "during/events.py", "tf_explain/callbacks/writing.py")  # that may name a framework
-DRAWS = ("render/", "ui/")
+PACKAGE = ROOT / "keras_actmaps"
+LAYERS = (  # from the ground up; the folders of the package
+    *("backend", "core", "data", "models", "training", "render", "targets", "methods", "features", "metrics"),
+    *("comparison", "audit", "tf_explain", "callbacks", "bulk", "ui", "cli"),
+)
+FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "jax", "torch", "tf_explain", "tensorboardX", "ray", "streamlit"}
+MAY_NAME_A_FRAMEWORK = ("backend/", "data/", "tf_explain/", "bulk/", "ui/", "callbacks/tensorboard.py")
 
 
 def files():
-    return sorted((ROOT / "keras_actmaps").rglob("*.py"))
+    return sorted(PACKAGE.rglob("*.py"))
 
 
-def name_of(path):
-    parts = path.relative_to(ROOT / "keras_actmaps").with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__") or "__init__"
+def dotted(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-def imported(path):
-    """Every module that a file imports, in full."""
-    for node in ast.walk(ast.parse(path.read_text())):
+MODULES = {dotted(path): path for path in files()}
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files()}
+
+
+def imported(path, nodes=None):
+    """The full names of the modules that a file imports, wherever in it."""
+    for node in nodes or ast.walk(TREES[path]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
+            yield node.module or ""
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def layer_of(module):
-    found = [level for level, rooms in enumerate(LAYERS) if module in rooms]
-    return found[0] if found else layer_of(module.rpartition(".")[0])
-
-
 def own(path):
-    """The rooms of this package that a file imports."""
-    rooms = {name_of(other) for other in files()}
-    found = {module.removeprefix("keras_actmaps.") for module in imported(path) if module.startswith("keras_actmaps.")}
-    return found & rooms
+    """The modules of this package that a file imports; a folder where something of its `__init__` is imported."""
+    found = set()
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("keras_actmaps"):
+            folder = node.module.removeprefix("keras_actmaps").removeprefix(".")
+            for alias in node.names:
+                inside = f"{folder}.{alias.name}".removeprefix(".")
+                found.add(inside if inside in MODULES else folder)
+    return found & MODULES.keys()
 
 
-def test_every_room_has_its_place():
-    for path in files():
-        assert layer_of(name_of(path)) is not None
+def test_the_top_of_the_package_is_small_and_every_folder_has_a_layer():
+    entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert len(entries) <= 16
+    assert {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"} <= set(LAYERS)
 
 
-def test_imports_point_downwards():
-    wrong = [
-        f"{name_of(path)} imports {room}"
-        for path in files()
-        for room in own(path)
-        if layer_of(room) >= layer_of(name_of(path))
-        and room.partition(".")[0] != name_of(path).partition(".")[0]
-    ]  # fmt: skip
-    assert not wrong
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down(module):
+    folder = module.partition(".")[0]
+    if folder not in LAYERS:
+        return
+    above = [name for name in own(MODULES[module]) if LAYERS.index(name.partition(".")[0]) > LAYERS.index(folder)]
+    assert not above
 
 
-def test_render_knows_only_the_explanation_and_data_nothing_of_methods():
-    for path in files():
-        if name_of(path).partition(".")[0] == "render":
-            assert {room.partition(".")[0] for room in own(path)} <= {"explanation", "render"}
-        if name_of(path).partition(".")[0] in ("data", "models", "training", "runs"):
-            assert not own(path) & {"api", "probe", "rewire", "rules"}
-            assert not any(room.startswith("methods") for room in own(path))
+def test_no_module_imports_itself_through_others():
+    """Inside folders too. A folder's `__init__` that collects its files is not imported by these files by name."""
+    graph = {module: own(path) - {module} for module, path in MODULES.items()}
+    finished, path = set(), []
+
+    def visit(module):
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in finished:
+            return
+        path.append(module)
+        for other in sorted(graph[module]):
+            visit(other)
+        finished.add(path.pop())
+
+    for module in graph:
+        visit(module)
 
 
-def test_only_some_rooms_name_a_framework_or_draw():
-    for path in files():
-        place = path.relative_to(ROOT / "keras_actmaps").as_posix()
-        roots = {module.partition(".")[0] for module in imported(path) if module}
-        if not place.startswith(ROOMS):
-            assert not roots & FRAMEWORKS, place
-        if not place.startswith(DRAWS):
-            assert "matplotlib" not in roots, place
+@pytest.mark.parametrize("path", files(), ids=dotted)
+def test_only_some_files_name_a_framework_or_draw(path):
+    place = path.relative_to(PACKAGE).as_posix()
+    at_import_time = {name.partition(".")[0] for name in imported(path, TREES[path].body)}
+    if not place.startswith(MAY_NAME_A_FRAMEWORK):
+        assert not at_import_time & FRAMEWORKS
+    if not place.startswith(("render/", "ui/")):
+        assert "matplotlib" not in {name.partition(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", files(), ids=dotted)
+def test_private_keras_is_reached_in_one_file(path):
+    if path.name == "_keras_compat.py":
+        return
+    assert not any(name.startswith("keras.src") for name in imported(path))
+    private = {  # of Keras' layers, models, functions and tensors
+        *(
+            "_flatten_layers",
+            "_functional",
+            "_nodes_by_depth",
+            "_outputs_struct",
+            "_build_shapes_dict",
+            "_dtype_policy",
+        ),
+        *("_inbound_nodes", "_outbound_nodes", "_keras_history", "_call_has_training_arg", "_compute_causal_padding"),
+    }
+    used = {node.attr for node in ast.walk(TREES[path]) if isinstance(node, ast.Attribute)}
+    written = {node.arg for node in ast.walk(TREES[path]) if isinstance(node, ast.keyword)}
+    assert not (used | written) & private
+
+
+@pytest.mark.parametrize("path", [*files(), ROOT / "train.py", ROOT / "explain.py"], ids=lambda path: path.stem)
+def test_no_assert_in_the_package(path):
+    tree = TREES.get(path) or ast.parse(path.read_text(encoding="utf-8"))
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree))
 
 
 def test_importing_the_package_loads_no_framework():
-    code = "import sys, keras_actmaps; print([m for m in ('keras', 'tensorflow', 'matplotlib') if m in sys.modules])"
+    code = "import sys, keras_actmaps; print([m for m in ('keras', 'numpy', 'tensorflow', 'matplotlib') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "[]\n"
 
 
-def test_no_assert_in_the_package():
-    for path in [*files(), ROOT / "train.py", ROOT / "explain.py"]:
-        assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(path.read_text()))), path
+PUBLIC = (
+    *("METHODS", "Explanation", "ExplainCallback", "Probe", "ascent", "boxes", "compare", "data", "exemplars"),
+    *("explain", "explain_dataset", "feature_maps", "metrics", "models", "pooling", "render", "tf_explain", "training"),
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_importable(name):
+    import keras_actmaps as kam
+
+    if name in ("data", "training"):
+        pytest.importorskip("tensorflow")
+    if name == "tf_explain" and "tensorflow" not in sys.modules:
+        pytest.skip("tf_explain's classes need TensorFlow")
+    assert name in dir(kam) and getattr(kam, name) is not None

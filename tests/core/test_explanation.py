@@ -1,4 +1,6 @@
-"""Explanation: what is saved is what is loaded, whole or not at all."""
+"""Explanation: saving and loading, files written whole or not at all, indexing."""
+
+import pickle
 
 import numpy as np
 import pytest
@@ -52,5 +54,24 @@ def test_other_files_are_named_in_the_error(tmp_path, content):
         np.savez(path, a=np.ones(2))
     else:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"other.npz' holds no explanation"):
+    with pytest.raises(ValueError, match=r"other.npz' is not a saved explanation"):
         Explanation.load(path)
+
+
+def test_maps_of_a_function_have_no_targets(tmp_path):
+    explanation(targets=None).save(tmp_path / "maps.npz")
+    assert Explanation.load(tmp_path / "maps.npz").targets is None
+
+
+def test_indexing_selects_images():
+    e = explanation(residual=np.array([0.1, -0.1], "float32"))
+    np.testing.assert_array_equal(e[1].maps, e.maps[1:])
+    assert (len(e[1]), e[1].targets.tolist(), e[-1].residual.tolist()) == (1, [2], e.residual[1:].tolist())
+    np.testing.assert_array_equal(e[:1].scores, e.scores[:1])
+    np.testing.assert_array_equal(e[np.array([1, 0])].maps, e.maps[::-1])
+
+
+def test_pickle_keeps_everything():
+    e = pickle.loads(pickle.dumps(explanation()))
+    np.testing.assert_array_equal(e.maps, explanation().maps)
+    assert (e.method, e.layer) == ("lrp", "a/b")

@@ -1,4 +1,4 @@
-"""Precision: bfloat16 differs from float32 by what its 8 bits leave, in maps that are float32."""
+"""Precision: bfloat16 differs from float32 by the rounding to 8 bits, and maps are float32."""
 
 import keras
 import numpy as np
@@ -24,11 +24,11 @@ def test_bfloat16_rounds_to_eight_bits(images, method):
     assert kam.explain(model, images, method, targets=1, **settings).maps.tobytes() == exact.maps.tobytes()
 
 
-def test_precisions_that_there_are_not(images):
-    with pytest.raises(ValueError, match="no precision 'half'; there are: float32, tf32, bfloat16"):
+def test_unknown_precisions_are_refused(images):
+    with pytest.raises(ValueError, match="precision must be one of float32, tf32, bfloat16, got 'half'"):
         kam.explain(gap_network(), images, precision="half")
     probe = kam.Probe(gap_network(), precision="tf32")
-    with pytest.raises(ValueError, match="precision='float32', but the Probe was made for precision 'tf32'"):
+    with pytest.raises(ValueError, match="precision='float32', but the Probe was made for precision='tf32'"):
         kam.explain(probe, images, precision="float32")
 
 
@@ -41,9 +41,9 @@ class Opaque(keras.Model):
         return self.dense(outside_keras(images))
 
 
-def test_bfloat16_needs_layers_that_can_be_seen():
+def test_bfloat16_needs_a_model_that_can_be_traced():
     model, images = Opaque(), np.ones((2, 4), "float32")
     model(images)
-    with pytest.raises(ValueError, match="precision='bfloat16' is set layer by layer, and the layers of 'opaque'"):
+    with pytest.raises(ValueError, match="precision='bfloat16' is set layer by layer, and 'opaque' cannot be traced"):
         kam.explain(model, images, "saliency", precision="bfloat16")
     assert kam.explain(model, images, "saliency", precision="tf32").maps.shape == (2, 4)

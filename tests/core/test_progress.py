@@ -1,4 +1,4 @@
-"""The progress bar of explain.py: exact, on a terminal only, only where it takes long, and gone afterwards."""
+"""Progress bars: exact, on terminals only, for slow work only, and removed afterwards."""
 
 import io
 
@@ -24,28 +24,27 @@ def screen(monkeypatch):
     return show
 
 
-def explain(method="occlusion", images=7, **settings):
-    probe = kam.Probe(gap_network((8, 8, 3)))
-    pictures = np.random.default_rng(0).random((images, 8, 8, 3), "float32")
-    with progress.reporting(probe, method):
-        kam.explain(probe, pictures, method, batch_size=3, **settings)
+def explain_with_bar(method="occlusion", images=7, **settings):
+    inputs = np.random.default_rng(0).random((images, 8, 8, 3), "float32")
+    with progress.progress(method) as report:
+        kam.explain(gap_network((8, 8, 3)), inputs, method, batch_size=3, report=report, **settings)
 
 
-def test_a_long_method_shows_how_far_it_is_and_leaves_nothing(screen, monkeypatch):
+def test_a_slow_method_shows_a_bar_and_removes_it(screen, monkeypatch):
     terminal = screen(Terminal())
-    monkeypatch.setattr(progress, "PATIENCE", 0)
-    explain(patch=4, stride=4)
+    monkeypatch.setattr(progress, "DELAY", 0)
+    explain_with_bar(patch=4, stride=4)
     assert "occlusion" in terminal.getvalue() and "\n" not in terminal.getvalue()
     assert terminal.getvalue().split("\r")[-2].strip() == ""
 
 
-def test_nothing_is_shown_for_what_is_quick_or_where_there_is_no_terminal(screen, monkeypatch):
+def test_no_bar_for_quick_work_or_without_a_terminal(screen, monkeypatch):
     terminal = screen(Terminal())
-    explain(patch=4, stride=4)
+    explain_with_bar(patch=4, stride=4)
     assert terminal.getvalue() == ""
-    monkeypatch.setattr(progress, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "DELAY", 0)
     file = screen(io.StringIO())
-    explain(patch=4, stride=4)
+    explain_with_bar(patch=4, stride=4)
     assert file.getvalue() == ""
 
 
@@ -58,10 +57,17 @@ def test_nothing_is_shown_for_what_is_quick_or_where_there_is_no_terminal(screen
     ],
 )
 @pytest.mark.parametrize("targets", [None, [[0, 1]] * 7])
-def test_what_is_done_adds_up_to_the_total_that_was_told_from_the_start(method, settings, passes, targets):
-    probe, told = kam.Probe(gap_network((8, 8, 3))), []
-    probe.report = lambda done, total: told.append((done, total))
-    pictures = np.random.default_rng(0).random((7, 8, 8, 3), "float32")
-    kam.explain(probe, pictures, method, targets=targets, batch_size=3, **settings)
-    totals = {total for _, total in told}
-    assert totals == {sum(done for done, _ in told)} == {9 * passes * (1 if targets is None else 2)}
+def test_reports_add_up_to_the_total_that_each_of_them_gives(method, settings, passes, targets):
+    reported = []
+    inputs = np.random.default_rng(0).random((7, 8, 8, 3), "float32")
+    kam.explain(
+        gap_network((8, 8, 3)),
+        inputs,
+        method,
+        targets=targets,
+        batch_size=3,
+        report=lambda *pair: reported.append(pair),
+        **settings,
+    )
+    totals = {total for _, total in reported}
+    assert totals == {sum(done for done, _ in reported)} == {9 * passes * (1 if targets is None else 2)}

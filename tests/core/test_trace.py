@@ -1,4 +1,4 @@
-"""Graphs laid flat: the same outputs as the model, nested and shared parts included; tops made linear."""
+"""Traced graphs: the same outputs as the model, nested and shared layers included; softmax and sigmoid taken off."""
 
 import keras
 import numpy as np
@@ -40,7 +40,7 @@ def twice_shared():
         twice_shared,
     ],
 )
-def test_the_flat_graph_computes_what_the_model_does(make):
+def test_the_graph_computes_what_the_model_does(make):
     model = randomised(make())
     images = np.random.default_rng(0).random((2, *model.input_shape[1:]), "float32")
     found, expected = run(trace_model(model), images), model.predict(images, verbose=0)
@@ -60,7 +60,7 @@ def tops():
 
 
 @pytest.mark.parametrize("model", list(tops()))
-def test_softmax_and_sigmoid_are_taken_off_wherever_they_stand(model):
+def test_softmax_and_sigmoid_are_taken_off_in_every_spelling(model):
     values = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     kernel, bias = model.get_layer("logits").get_weights()
     before = model.predict(values, verbose=0)
@@ -86,9 +86,9 @@ def test_a_shift_of_zero_has_the_gradient_of_its_slot_without_a_cut():
     shift = np.zeros((2, 4), "float32")
     shift[:, 1] = 0.5
     kernel = model.layers[-1].kernel.numpy()[:, 0]
-    steps, start = graph.nodes, {graph.inputs[0]: ops.convert_to_tensor(values)}
-    plain = run_nodes(steps, start)[graph.outputs]
-    moved = run_nodes(steps, start, {graph.slot_of["left"]: ops.convert_to_tensor(shift)})[graph.outputs]
+    nodes, start = graph.nodes, {graph.inputs[0]: ops.convert_to_tensor(values)}
+    plain = run_nodes(nodes, start)[graph.outputs]
+    moved = run_nodes(nodes, start, {graph.slot_of["left"]: ops.convert_to_tensor(shift)})[graph.outputs]
     np.testing.assert_allclose(array(moved - plain), np.full((2, 1), 0.5 * kernel[1]), rtol=1e-4)
 
 
@@ -99,7 +99,7 @@ class Counting(keras.Sequential):
         return 2 * super().call(inputs, **kwargs)
 
 
-def test_a_call_of_ones_own_is_followed_not_the_layers():
+def test_an_overridden_call_is_traced_instead_of_the_layers():
     model = Counting([keras.Input((5,)), layers.Dense(3)])
     values = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     np.testing.assert_allclose(run(trace_model(model), values), model.predict(values, verbose=0), rtol=1e-5)

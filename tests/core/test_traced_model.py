@@ -1,17 +1,20 @@
-"""Probe: layers found, questions checked, one program for each shape, the model left as it was."""
+"""TracedModel: finding layers, refusing bad arguments, one program per shape, and a model that is not changed."""
 
 import gc
 import json
+import pickle
 import weakref
 
+import cloudpickle
 import keras
 import numpy as np
 import pytest
-from helpers import gap_network, traced
+from helpers import gap_network, raw_maps, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.methods import explain
+from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.traced_model import MAX_PROGRAMS
 
 
 def photograph(model, images):
@@ -65,9 +68,9 @@ def test_a_stream_is_traced_once_ragged_end_included():
 def test_explaining_a_model_again_compiles_nothing(images):
     model = gap_network()
     kam.explain(model, images)
-    probe = explain.as_traced(model, None, None, images)
+    probe = as_traced(model, inputs=images)
     kam.explain(model, images[:, ::-1], targets=1)
-    assert explain.as_traced(model, None, None, images) is probe
+    assert as_traced(model, inputs=images) is probe
     assert probe.traces == 1
 
 
@@ -117,27 +120,27 @@ def test_a_model_of_shared_layers_uses_the_last_call(images):
     shared = layers.Conv2D(3, 3, padding="same", activation="relu", name="shared")
     inputs = keras.Input((12, 16, 3))
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(shared(shared(inputs)))))
-    raw = kam.METHODS["cam"](kam.Probe(model, "shared"), images, [1] * 5)
+    raw = raw_maps("cam", model, images, [1] * 5, "shared")
     np.testing.assert_allclose(raw.mean((1, 2)), model.predict(images, verbose=0)[:, 1], atol=1e-6)
 
 
 BAD = {
-    "no spatial layer 'nope' in 'gap_network'; there are: conv1, pool1, features": {"layer": "nope"},
+    "no spatial layer 'nope' in 'gap_network'; choices: conv1, pool1, features": {"layer": "nope"},
     "no layer 99 in 'gap_network'; it has 6 layers": {"layer": 99},
     "no spatial layer 'gap' in": {"layer": "gap"},
-    "no method 'nope'; there are: cam": {"method": "nope"},
+    "method must be one of cam, gradcam": {"method": "nope"},
     "gradcam has no setting 'steps'": {"steps": 3},
-    "no class 4; 'gap_network' has the classes 0 to 3": {"targets": 4},
-    "no class -1; 'gap_network'": {"targets": [0, 1, 2, -1, 0]},
-    "do not fit 5 images; give integers": {"targets": [0, 1]},
-    "type float64 do not fit 5 images": {"targets": [0.5] * 5},
-    "no targets 'some'; give": {"targets": "some"},
-    "batch_size=0 holds no image": {"batch_size": 0},
+    "class 4 does not exist; 'gap_network' has classes 0 to 3": {"targets": 4},
+    "class -1 does not exist; 'gap_network'": {"targets": [0, 1, 2, -1, 0]},
+    "do not fit 5 inputs; pass integers": {"targets": [0, 1]},
+    "type float64 do not fit 5 inputs": {"targets": [0.5] * 5},
+    "'all' or a function of the outputs, got 'some'": {"targets": "some"},
+    "batch_size must be an integer >= 1 and <= 1,000,000, got 0": {"batch_size": 0},
 }
 
 
 @pytest.mark.parametrize("message", BAD)
-def test_bad_questions_get_one_line(images, message):
+def test_bad_arguments_get_one_line(images, message):
     with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         kam.explain(gap_network(), images, **BAD[message])
     assert message in str(error.value)
@@ -146,37 +149,60 @@ def test_bad_questions_get_one_line(images, message):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda x: x[0], "for one image give images[None]"),
-        (lambda x: x[:, :8], "images of shape (5, 8, 16, 3) do not fit 'gap_network', which takes (None, 12, 16, 3)"),
+        (lambda x: x[0], "for a single image pass image[None]"),
+        (lambda x: x[:, :8], "inputs of shape (5, 8, 16, 3) do not fit 'gap_network', which takes (None, 12, 16, 3)"),
         (lambda x: x[..., :1], "do not fit 'gap_network'"),
-        (lambda x: np.where(np.arange(5)[:, None, None, None] == 3, np.nan, x), "image 3 holds NaN or Inf"),
-        (lambda x: x / np.float32(0), "image 0 holds NaN or Inf"),
-        (lambda x: x[:0], "no images"),
-        (lambda x: np.full(x.shape, "a"), "are no numbers"),
+        (lambda x: np.where(np.arange(5)[:, None, None, None] == 3, np.nan, x), "input 3 contains NaN or Inf"),
+        (lambda x: x / np.float32(0), "input 0 contains NaN or Inf"),
+        (lambda x: x[:0], "there are no inputs"),
+        (lambda x: np.full(x.shape, "a"), "are not numeric"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
-def test_bad_images_get_one_line(images, change, message):
+def test_bad_inputs_get_one_line(images, change, message):
     with pytest.raises(ValueError) as error:
         kam.explain(gap_network(), change(images))
     assert message in str(error.value)
 
 
-def test_models_that_cannot_be_asked():
+def test_models_that_cannot_be_explained():
     with pytest.raises(ValueError, match="has no weights yet"):
         kam.Probe(keras.Sequential([layers.Dense(2)]))
     two = [keras.Input((3,)), keras.Input((3,))]
-    with pytest.raises(ValueError, match="has 2 inputs; only models of one input"):
+    with pytest.raises(ValueError, match="has 2 inputs; only models with one input"):
         kam.Probe(keras.Model(two, layers.Add()(two)))
     segmenter = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 1)])
-    with pytest.raises(ValueError, match="are no class scores"):
+    with pytest.raises(ValueError, match="are not class scores"):
         kam.explain(segmenter, np.ones((1, 8, 8, 3)))
     maps = kam.explain(segmenter, np.ones((1, 8, 8, 3)), "saliency", targets=lambda y: y[:, 4, 5, 1]).maps
     assert np.flatnonzero(maps).tolist() == [4 * 8 + 5]
-    with pytest.raises(TypeError, match="a Keras model or a Probe is needed, not str"):
+    with pytest.raises(TypeError, match="model must be a Keras model or a Probe, got str"):
         kam.Probe("model")
 
 
-def test_channels_first_images_are_named_with_what_to_do(images):
-    with pytest.raises(ValueError, match=r"channels first: give numpy.moveaxis\(images, 1, -1\)"):
+def test_channels_first_inputs_get_advice(images):
+    with pytest.raises(ValueError, match=r"channels come first: pass numpy.moveaxis\(images, 1, -1\)"):
         kam.explain(gap_network(), np.moveaxis(images, -1, 1))
+
+
+def test_a_pickled_traced_model_compiles_again_and_gives_the_same_maps(images):
+    traced_model = kam.Probe(gap_network(), "conv1")
+    expected = kam.explain(traced_model, images, targets=1)
+    for dumps, loads in ((pickle.dumps, pickle.loads), (cloudpickle.dumps, cloudpickle.loads)):
+        restored = loads(dumps(traced_model))
+        assert (restored.layer, restored.traces) == ("conv1", 0)
+        np.testing.assert_allclose(kam.explain(restored, images, targets=1).maps, expected.maps, rtol=1e-6)
+
+
+def test_programs_of_function_targets_are_bounded(images):
+    probe = kam.Probe(gap_network())
+    for number in range(MAX_PROGRAMS + 5):
+        kam.explain(probe, images[:1], "saliency", targets=lambda y, number=number: y[:, 0] * number)
+    assert len(probe._programs) == MAX_PROGRAMS
+    if keras.backend.backend() != "torch":
+        assert probe.traces == MAX_PROGRAMS + 5
+
+
+def test_xla_and_precision_of_a_probe_are_not_overridden(images):
+    with pytest.raises(ValueError, match="precision='tf32', but the Probe was made for precision='float32'"):
+        kam.explain(kam.Probe(gap_network()), images, precision="tf32")
