@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_actmaps import render
+from keras_actmaps import models, render
 from keras_actmaps.cli.quiet import load_data_package
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.models import zoo
+from keras_actmaps.training import runs
 
 if TYPE_CHECKING:  # what needs TensorFlow is imported only where a data set is read
     from keras_actmaps.data import Data
-    from keras_actmaps.training.runs import Run
 
 DRAWN = 100  # images of each split that are drawn where there is no other data
 Say = Callable[[str], None]
@@ -44,7 +43,7 @@ class Subject:
     classes: tuple[str, ...] = ()
     scale: float = 255.0
     notice: str = ""
-    run: "Run | None" = None
+    run: runs.Run | None = None
 
     def name(self, target: int) -> str:
         """The name of a class, or its number where it has none."""
@@ -81,18 +80,14 @@ def find_subject(run: str | None, model: str | None, say: Say) -> Subject:
     if model is None:
         return _subject_of_run(run, say)
     if model.endswith((".keras", ".h5")) or Path(model).exists():
-        from keras_actmaps.training import runs
-
         loaded = runs.load_model(model)
         rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in loaded.layers[:3])
         say(f"{model}: classes have no names; images are passed in 0..{255 if rescales else 1}")
         return Subject(loaded, scale=1.0 if rescales else 255.0)
-    return Subject(zoo.backbone(model, "imagenet"), zoo.imagenet_classes(), scale=1.0)
+    return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
 
 
 def _subject_of_run(run: str | None, say: Say) -> Subject:
-    from keras_actmaps.training import runs
-
     found = runs.open_run(run) if run else runs.newest_run()
     record = found.record
     say(f"run {found.path}: {record['source']}")
@@ -103,8 +98,6 @@ def without_model(data_dir: str | None, say: Say) -> Subject:
     """A data set alone, for figures that need no trained model: CIFAR-10 where it is prepared, else drawn images."""
     load_data_package()
     from keras_actmaps import data as datasets
-    from keras_actmaps.training import runs
-
     ready = datasets.is_prepared("cifar10", data_dir)
     name = "cifar10" if ready else "drawn-grid"
     settings: dict[str, Any] = {"data_dir": data_dir} if ready else {"limit": DRAWN}
