@@ -33,7 +33,7 @@ def masked_scores(
     fill
         See `baseline_for`.
     function : callable
-        What computes the scores, as for `TracedModel.run`; `settings` are its settings.
+        What computes the scores as its values, as for `TracedModel.run`; `settings` are its settings.
     """
     hidden = baseline_for(inputs, fill)
     scores = np.empty((len(inputs), samples))
@@ -43,10 +43,10 @@ def masked_scores(
         kept = kept.reshape(*kept.shape, *(1,) * (inputs.ndim - kept.ndim))
         return kept * inputs[which] + (1 - kept) * hidden[which]
 
-    for which, sample, _, found in run_samples(
+    for which, sample, values, _ in run_samples(
         traced, inputs, targets, samples, perturb, function, context, **settings
     ):
-        scores[which, sample] = found
+        scores[which, sample] = values
     return scores
 
 
