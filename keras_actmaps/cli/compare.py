@@ -53,7 +53,7 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
         request.traced_at_layer,
         stream,
         [(choice.name, dict(choice.settings)) for choice in choices if choice.error is None],
-        selection.fitting(shown.images.truth) if options.metrics == "all" else _metrics(options),
+        selection.suitable_metrics(shown.images.truth) if options.metrics == "all" else _metrics(options),
         targets=request.target,
         keep=len(shown.images.arrays),
         skip=skip if options.is_everything else None,

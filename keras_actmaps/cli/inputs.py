@@ -98,6 +98,7 @@ def without_model(data_dir: str | None, say: Say) -> Subject:
     """A data set alone, for figures that need no trained model: CIFAR-10 where it is prepared, else drawn images."""
     load_data_package()
     from keras_actmaps import data as datasets
+
     ready = datasets.is_prepared("cifar10", data_dir)
     name = "cifar10" if ready else "drawn-grid"
     settings: dict[str, Any] = {"data_dir": data_dir} if ready else {"limit": DRAWN}

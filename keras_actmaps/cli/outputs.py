@@ -15,6 +15,7 @@ from keras_actmaps.core.files import save_rows
 from keras_actmaps.core.progress import progress
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods.explain import explain
+from keras_actmaps.metrics.boxes import boxes as boxes_of
 
 PANELS, SHEET, BOXES = "activation_map.png", "all.png", "boxes.csv"
 MAX_PANELS = 12  # of classes in one picture; of more, those with the highest scores
@@ -79,11 +80,7 @@ def describe_target(request: Request) -> str:
 
 def _boxes(request: Request, single: Explanation) -> list[Any] | None:
     """The boxes of each image; None where no boxes are drawn."""
-    if request.boxes is None:
-        return None
-    from keras_actmaps.metrics.boxes import boxes  # imports all metrics, which only boxes need
-
-    return boxes(single, request.boxes)
+    return None if request.boxes is None else boxes_of(single, request.boxes)
 
 
 def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Figure:

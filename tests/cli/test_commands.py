@@ -126,9 +126,9 @@ def bad(tmp_path):
     (tmp_path / "file").write_text("in the way")
     flat = keras.Sequential([keras.Input((56, 56, 1)), layers.Flatten(), layers.Dense(3)])
     flat.save(tmp_path / "flat.keras")
-    table = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
-    table.save(tmp_path / "table.keras")
+    keras.Sequential([keras.Input((4,)), layers.Dense(3)]).save(tmp_path / "table.keras")
     cv2.imwrite(str(tmp_path / "image.png"), np.zeros((56, 56), "uint8"))
+    table = tmp_path / "table.keras"
     image, run = ["--image", tmp_path / "image.png"], ["--index", 0]
     return [
         ([*run, "--method", "nope"], "no method 'nope'; choices: cam, "),
@@ -178,7 +178,7 @@ def bad(tmp_path):
         ([*image, "--model", tmp_path / "absent.keras"], "no model file"),
         ([*image, "--model", "nope"], "no backbone 'nope'; there are: "),
         ([*image, "--model", tmp_path / "flat.keras", "--method", "cam"], "has no layer with a spatial output"),
-        ([*image, "--model", tmp_path / "table.keras", "--method", "lrp"], "takes inputs of shape (None, 4), not images"),
+        ([*image, "--model", table, "--method", "lrp"], "takes inputs of shape (None, 4), not images"),
         (["--model", tmp_path / "flat.keras"], "pass --image FILE"),
     ]  # fmt: skip
 
