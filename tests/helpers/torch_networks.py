@@ -4,10 +4,10 @@ import copy
 
 import numpy as np
 import torch
-from helpers import array
 from torch import nn
 from torch.nn import functional
 
+from helpers import array
 from keras_actmaps import backend
 
 SHAPE = (3, 20, 28)
