@@ -178,7 +178,7 @@ SHIFTED = np.zeros((5, 12, 16, 3))
 BAD = [
     ("integrated_gradients", {"steps": 0}, f"steps must be {COUNT}, got 0"),
     ("integrated_gradients", {"steps": "many"}, f"steps must be {COUNT}, got 'many'"),
-    ("integrated_gradients", {"tolerance": 0}, "tolerance must be a finite number or None > 0, got 0"),
+    ("integrated_gradients", {"tolerance": 0}, "tolerance must be a finite number > 0 or None, got 0"),
     (
         "integrated_gradients",
         {"baseline": "white"},
