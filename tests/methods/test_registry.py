@@ -34,7 +34,7 @@ def test_every_record_is_complete(name):
 
 
 def test_every_file_of_a_method_has_a_record():
-    files = {path.stem for path in FOLDER.glob("*.py") if "METHOD = Method(" in path.read_text()}
+    files = {path.stem for path in FOLDER.glob("*.py") if re.search("^METHOD = Method", path.read_text(), re.MULTILINE)}
     assert files == set(METHODS)
 
 
@@ -86,7 +86,6 @@ class Odd:
 
 ODD = {
     "an object": Odd(),
-    "a class": Odd,
     "a text": "nonsense",
     "an empty text": "",
     "a text of two lines": "two\nlines",

@@ -107,14 +107,18 @@ def test_too_few_samples_for_the_segments_of_a_later_image_raise(unequal):
         kam.explain(gap_network(), unequal[[1, 0]], "kernel_shap", segments=halves_or_more, samples=9)
 
 
+def two_colors():
+    """Two images with an edge at column 13, and slight noise."""
+    images = np.full((2, 24, 30, 3), 0.2, "float32")
+    images[:, :, 13:] = [0.9, 0.5, 0.1]
+    return images + np.random.default_rng(0).normal(0, 0.02, images.shape).astype("float32")
+
+
 def test_slic_gives_connected_segments_along_an_edge():
     pytest.importorskip("skimage", reason="segments='slic' needs scikit-image")
     from skimage.measure import label
 
-    images = np.full((2, 24, 30, 3), 0.2, "float32")
-    images[:, :, 13:] = [0.9, 0.5, 0.1]
-    images += np.random.default_rng(0).normal(0, 0.02, images.shape).astype("float32")
-    for labels in segment(images, "slic", 4):
+    for labels in segment(two_colors(), "slic", 4):
         np.testing.assert_array_equal(np.unique(labels), np.arange(labels.max() + 1))
         assert 8 <= labels.max() + 1 <= 24
         for number in range(labels.max() + 1):
@@ -124,9 +128,10 @@ def test_slic_gives_connected_segments_along_an_edge():
 
 
 @pytest.mark.parametrize("name", ["lime", "kernel_shap"])
-def test_slic_in_a_method_gives_one_value_for_each_segment(name, images):
+def test_slic_in_a_method_gives_one_value_for_each_segment(name):
     pytest.importorskip("skimage", reason="segments='slic' needs scikit-image")
-    maps = kam.explain(gap_network(), images, name, segments="slic", cells=3, samples=60).maps
+    images = two_colors()
+    maps = kam.explain(gap_network((24, 30, 3)), images, name, segments="slic", cells=3, samples=60).maps
     for labels, found in zip(segment(images, "slic", 3), maps):
         for number in range(labels.max() + 1):
             assert np.ptp(found[labels == number]) == 0
