@@ -269,7 +269,9 @@ def _describe(annotation: Any) -> str:
         bounds = [f"{_SIGNS[type(bound)][0]} {bound.value:,}" for bound in items[1:] if type(bound) in _SIGNS]
         return " ".join([_describe(items[0]), " and ".join(bounds)]).strip()
     if origin in (Union, types.UnionType):
-        return _either([_describe(item) for item in items])
+        literals = [item for item in items if get_origin(item) is Literal]
+        values = [repr(value) for literal in literals for value in get_args(literal)]
+        return _either([*values, *(_describe(item) for item in items if item not in literals)])
     if origin is Literal:
         return _either([repr(item) for item in items])
     if origin in (tuple, list):
