@@ -1,6 +1,7 @@
 """TracedModel: a Keras model traced into a graph, with a layer to explain at. Its public alias is `Probe`."""
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
+from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph, Node, run_nodes
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
@@ -86,7 +88,12 @@ class TracedModel:
         if self.is_channels_first:
             model = backend.convert_module(model, shape)
         self.name: str = model.name
-        self.graph: Graph = with_precision(strip_output_activation(trace_model(model)), precision, model.name)
+        traced = trace_model(model)
+        stripped = strip_output_activation(traced)
+        self.graph: Graph = with_precision(stripped, precision, model.name)
+        self._state = model_state(self._source)
+        self.is_binary = _is_binary(traced, stripped)
+        _warn_of_training_calls(self.graph)
         self.input_shape = input_shape(model)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
@@ -95,6 +102,12 @@ class TracedModel:
         self._programs: OrderedDict = OrderedDict()
         self._lock = threading.Lock()
         self._evicted_traces = 0
+
+    def refreshed(self) -> "TracedModel":
+        """This traced model, or a new one where the model's layers or variables were replaced since."""
+        if self._source is None or model_state(self._source) == self._state:
+            return self
+        return type(self)(self._source, *self._arguments)
 
     def __reduce__(self) -> tuple:
         if self._source is None:
@@ -108,10 +121,10 @@ class TracedModel:
 
     @property
     def classes(self) -> int | None:
-        """The number of classes; None where the outputs are not (N, classes)."""
+        """The number of classes; 2 for a single sigmoid; None where the outputs are not (N, classes)."""
         outputs = self.graph.outputs
         shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
-        return shape[-1] if len(shape) == 2 else None
+        return 2 if self.is_binary else shape[-1] if len(shape) == 2 else None
 
     @property
     def space(self) -> tuple[int | None, ...]:
@@ -230,8 +243,16 @@ class TracedModel:
         """The scores (N,) of targets (N,), or (N, K) of (N, K); a function is called on the outputs."""
         if callable(targets):
             outputs = tree.map_structure(self._in_model_layout, outputs)
-            return _float32(ops.convert_to_tensor(targets(outputs)))
+            scores = _float32(ops.convert_to_tensor(targets(outputs)))
+            count = tree.flatten(outputs)[0].shape[0]
+            if tuple(scores.shape) != (count,):
+                raise ValueError(
+                    f"a function as targets must return one score per input, of shape ({count},), got shape "
+                    f"{tuple(scores.shape)}"
+                )
+            return scores
         targets = self.resolve(outputs, targets)
+        outputs = self.class_scores(outputs)
         if len(targets.shape) == 1:
             return ops.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
         return ops.take_along_axis(outputs, targets, axis=1)
@@ -240,8 +261,12 @@ class TracedModel:
         """The targets with the predicted class in the place of PREDICTED; PREDICTED for a function."""
         if callable(targets):
             return ops.full((tree.flatten(outputs)[0].shape[0],), PREDICTED, "int32")
-        predicted = ops.cast(ops.argmax(outputs, axis=-1), targets.dtype)
+        predicted = ops.cast(ops.argmax(self.class_scores(outputs), axis=-1), targets.dtype)
         return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
+
+    def class_scores(self, outputs: Tensor) -> Tensor:
+        """The scores of all classes: the outputs, and of a single sigmoid's logit z both sides, (-z, z)."""
+        return ops.concatenate([-outputs, outputs], axis=-1) if self.is_binary else outputs
 
     def run(
         self, function: Callable, inputs: Any, targets: Any, *tensors: Any, context: RunContext, **settings: Any
@@ -286,6 +311,33 @@ class TracedModel:
         if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
             return False
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+
+
+def model_state(model: Any) -> tuple:
+    """What tells whether a model must be traced again: its layers, activations, dtypes and variables."""
+    if backend.is_torch_module(model):
+        return tuple(map(id, model.modules()))
+    layers = tuple(
+        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None))
+        for layer in all_layers(model)
+    )
+    return layers, tuple(map(id, model.variables))
+
+
+def _is_binary(traced: Graph, stripped: Graph) -> bool:
+    """Whether the model has a single output, made by a sigmoid, which has been taken off."""
+    outputs = traced.outputs
+    is_single = isinstance(outputs, int) and traced.shapes.get(outputs, ())[1:] == (1,)
+    return is_single and (stripped.outputs != outputs or stripped.nodes != traced.nodes)
+
+
+def _warn_of_training_calls(graph: Graph) -> None:
+    """Warn where a layer is called with `training=True`, since maps are those of the model at inference."""
+    found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
+    if found:
+        warnings.warn(
+            f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4
+        )
 
 
 def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
