@@ -13,6 +13,7 @@ from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph, Node, run_nodes
+from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze
@@ -91,13 +92,21 @@ class TracedModel:
         traced = trace_model(model)
         stripped = strip_output_activation(traced)
         self.graph: Graph = with_precision(stripped, precision, model.name)
+        self.input_shape = input_shape(model)
+        self._first_slots = channels_first_slots(self.graph)
+        self._returns_channels_last = self.is_channels_first
+        if self.graph.inputs[0] in self._first_slots:
+            self.is_channels_first = True
+            self.graph = with_last_inputs(self.graph)
+            self.input_shape = self.graph.shapes[self.graph.inputs[0]]
         self._state = model_state(self._source)
         self.is_binary = _is_binary(traced, stripped)
         _warn_of_training_calls(self.graph)
-        self.input_shape = input_shape(model)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, model)
+        paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
+        self.graph = with_last_layers(self.graph, paths, self._first_slots)
         self._model = model  # keeps an opaque model alive
         self._programs: OrderedDict = OrderedDict()
         self._lock = threading.Lock()
@@ -117,7 +126,8 @@ class TracedModel:
     @property
     def layers(self) -> list[str]:
         """The paths of the layers with a spatial output, in the order in which they run."""
-        return list(dict.fromkeys(node.path for node in self.graph.nodes if self._is_spatial(node.writes[-1])))
+        named = (node for node in self.graph.nodes if node.path in self.graph.slot_of)
+        return list(dict.fromkeys(node.path for node in named if self._is_spatial(node.writes[-1])))
 
     @property
     def classes(self) -> int | None:
@@ -303,11 +313,11 @@ class TracedModel:
     def _in_model_layout(self, output: Tensor) -> Tensor:
         """An output in the layout of the user's model."""
         has_channels = len(output.shape) == len(self.input_shape) > 2
-        return ops.moveaxis(output, -1, 1) if self.is_channels_first and has_channels else output
+        return ops.moveaxis(output, -1, 1) if self._returns_channels_last and has_channels else output
 
     def _is_spatial(self, slot: Slot) -> bool:
         shape = self.graph.shapes.get(slot, ())
-        space = shape[1:-1]
+        space = shape[2:] if slot in self._first_slots else shape[1:-1]
         if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
             return False
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])

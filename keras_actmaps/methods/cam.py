@@ -12,7 +12,7 @@ from keras_actmaps.methods.registry import Attribution, Method
 
 POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-AFFINE = (layers.Flatten, layers.Reshape, layers.BatchNormalization, layers.Rescaling)
+AFFINE = (layers.Flatten, layers.Reshape, layers.Permute, layers.BatchNormalization, layers.Rescaling)
 
 
 def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:

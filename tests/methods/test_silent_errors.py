@@ -296,3 +296,48 @@ def test_a_constant_channel_masks_everything_in_score_cam(images):
     np.testing.assert_allclose(
         e.maps, enlarged(expected.astype("float32"), (12, 16)), atol=2e-4 * np.abs(expected).max()
     )
+
+
+def layout_pair():
+    """The same network channels last and channels first."""
+    models = []
+    for layout in ("channels_last", "channels_first"):
+        axis, shape = (-1, (12, 10, 3)) if layout == "channels_last" else (1, (3, 12, 10))
+        inputs = keras.Input(shape)
+        x = layers.Conv2D(4, 3, padding="same", activation="relu", data_format=layout, name="conv")(inputs)
+        x = layers.BatchNormalization(axis=axis)(layers.MaxPooling2D(data_format=layout)(x))
+        x = layers.ReLU()(layers.Conv2D(6, 3, padding="same", data_format=layout)(x))
+        x = layers.Add(name="features")([x, layers.Conv2D(6, 1, data_format=layout)(x)])
+        models.append(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D(data_format=layout)(x))))
+    randomised(models[0])
+    models[1].set_weights(models[0].get_weights())
+    return models
+
+
+QUICK = {"occlusion": {"patch": 4}, "rise": {"samples": 8, "cells": 3}, "lime": {"samples": 9, "cells": 2},
+         "kernel_shap": {"samples": 16, "cells": 2}, "extremal_perturbation": {"steps": 3, "cells": 3},
+         "integrated_gradients": {"steps": 3}, "expected_gradients": {"samples": 3}, "blur_ig": {"steps": 3},
+         "smoothgrad": {"samples": 2}, "squaregrad": {"samples": 2}, "vargrad": {"samples": 2}}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", kam.METHODS)
+def test_channels_first_models_get_the_maps_of_channels_last_ones(method):
+    last, first = layout_pair()
+    pictures = images_for(last)
+    settings = QUICK.get(method, {})
+    expected = kam.explain(last, pictures, method, targets=1, **settings)
+    e = kam.explain(first, np.moveaxis(pictures, -1, 1), method, targets=1, **settings)
+    assert e.layer == expected.layer
+    np.testing.assert_allclose(e.scores, expected.scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(e.maps, expected.maps, atol=1e-4 * np.abs(expected.maps).max())
+
+
+@pytest.mark.parametrize("layer", ["conv", "max_pooling2d", "features"])
+def test_layers_of_channels_first_models(layer):
+    last, first = layout_pair()
+    names = [one.name for one in last.layers], [one.name for one in first.layers]
+    layer = names[0].index(next(name for name in names[0] if name.startswith(layer)))
+    pictures = images_for(last)
+    expected = kam.explain(last, pictures, "hirescam", targets=2, layer=layer)
+    e = kam.explain(first, np.moveaxis(pictures, -1, 1), "hirescam", targets=2, layer=layer)
+    np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * np.abs(expected.maps).max())
