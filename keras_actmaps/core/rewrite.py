@@ -35,19 +35,24 @@ def strip_output_activation(graph: Graph) -> Graph:
     """The graph without a softmax or sigmoid at its outputs, be it a layer, an operation or an `activation=`."""
     nodes = {node.writes: node for node in graph.nodes}
 
-    def strip(slot: Slot) -> Slot:
+    def strip(slot: Slot) -> tuple[Slot, Callable | None]:
+        """The slot in front of the activation, and the activation."""
         node = graph.producer(slot)
         if node is None:
-            return slot
+            return slot, None
         if _is_squashing(node, graph) or is_identity(node.operation):
             (read,) = set(node.reads.values())
-            return read if _is_squashing(node, graph) else strip(read)
-        if _squashes(getattr(node.operation, "activation", None), graph.shapes.get(slot, ())):
-            nodes[node.writes] = replace(node, operation=with_activation(node.operation, keras.activations.linear))
-        return slot
+            return (read, node.operation) if _is_squashing(node, graph) else strip(read)
+        activation = getattr(node.operation, "activation", None)
+        if not _squashes(activation, graph.shapes.get(slot, ())):
+            return slot, None
+        nodes[node.writes] = replace(node, operation=with_activation(node.operation, keras.activations.linear))
+        return slot, activation
 
-    outputs = tree.map_structure(strip, graph.outputs)
-    return replace(graph, nodes=ancestors(nodes.values(), tree.flatten(outputs)), outputs=outputs)
+    stripped = [strip(slot) for slot in tree.flatten(graph.outputs)]
+    slots, activations = [slot for slot, _ in stripped], tuple(activation for _, activation in stripped)
+    outputs = tree.pack_sequence_as(graph.outputs, slots)
+    return replace(graph, nodes=ancestors(nodes.values(), slots), outputs=outputs, output_activations=activations)
 
 
 def split_activations(graph: Graph) -> Graph:

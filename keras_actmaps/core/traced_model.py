@@ -24,6 +24,17 @@ from keras_actmaps.core.validation import PREDICTED
 MAX_PROGRAMS = 64  # compiled programs that are kept, the most recently used
 
 
+class Target:
+    """A target that is called on the logits, as those of `keras_actmaps.targets`.
+
+    Subclasses are frozen dataclasses, so that equal targets share compiled programs.
+    """
+
+    def __call__(self, outputs: Any) -> Tensor:
+        """The scores (N,) of the outputs without a softmax or sigmoid."""
+        raise TypeError(f"{type(self).__name__} does not say what it scores")
+
+
 class Attribution(NamedTuple):
     """What a method returns.
 
@@ -89,9 +100,7 @@ class TracedModel:
         if self.is_channels_first:
             model = backend.convert_module(model, shape)
         self.name: str = model.name
-        traced = trace_model(model)
-        stripped = strip_output_activation(traced)
-        self.graph: Graph = with_precision(stripped, precision, model.name)
+        self.graph: Graph = with_precision(strip_output_activation(trace_model(model)), precision, model.name)
         self.input_shape = input_shape(model)
         self._first_slots = channels_first_slots(self.graph)
         self._returns_channels_last = self.is_channels_first
@@ -100,7 +109,7 @@ class TracedModel:
             self.graph = with_last_inputs(self.graph)
             self.input_shape = self.graph.shapes[self.graph.inputs[0]]
         self._state = model_state(self._source)
-        self.is_binary = _is_binary(traced, stripped)
+        self.is_binary = _is_binary(self.graph)
         _warn_of_training_calls(self.graph)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
@@ -250,9 +259,13 @@ class TracedModel:
         return Attribution(ops.moveaxis(maps, 0, 1), outputs)
 
     def score(self, outputs: Any, targets: Any) -> Tensor:
-        """The scores (N,) of targets (N,), or (N, K) of (N, K); a function is called on the outputs."""
+        """The scores (N,) of targets (N,), or (N, K) of (N, K).
+
+        A `Target` is called on the logits, another function on the outputs as the model returns them.
+        """
         if callable(targets):
-            outputs = tree.map_structure(self._in_model_layout, outputs)
+            is_target = isinstance(targets, Target)
+            outputs = tree.map_structure(self._in_model_layout, outputs if is_target else self._activated(outputs))
             scores = _float32(ops.convert_to_tensor(targets(outputs)))
             count = tree.flatten(outputs)[0].shape[0]
             if tuple(scores.shape) != (count,):
@@ -310,6 +323,13 @@ class TracedModel:
             self._programs.move_to_end(key)
             return self._programs[key]
 
+    def _activated(self, outputs: Any) -> Any:
+        """The outputs as the model returns them, with the softmax or sigmoid that was taken off."""
+        parts = tree.flatten(outputs)
+        activations = self.graph.output_activations or (None,) * len(parts)
+        activated = [part if function is None else function(part) for part, function in zip(parts, activations)]
+        return tree.pack_sequence_as(outputs, activated)
+
     def _in_model_layout(self, output: Tensor) -> Tensor:
         """An output in the layout of the user's model."""
         has_channels = len(output.shape) == len(self.input_shape) > 2
@@ -334,11 +354,10 @@ def model_state(model: Any) -> tuple:
     return layers, tuple(map(id, model.variables))
 
 
-def _is_binary(traced: Graph, stripped: Graph) -> bool:
+def _is_binary(graph: Graph) -> bool:
     """Whether the model has a single output, made by a sigmoid, which has been taken off."""
-    outputs = traced.outputs
-    is_single = isinstance(outputs, int) and traced.shapes.get(outputs, ())[1:] == (1,)
-    return is_single and (stripped.outputs != outputs or stripped.nodes != traced.nodes)
+    is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
+    return is_single and graph.output_activations not in ((), (None,))
 
 
 def _warn_of_training_calls(graph: Graph) -> None:
