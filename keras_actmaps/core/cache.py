@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import all_layers
+from keras_actmaps.core.settings import freeze
 from keras_actmaps.core.traced_model import TracedModel
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -45,7 +46,7 @@ def as_traced(
     backend.check_model(model)
     shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
     state = tuple((id(part), id(getattr(part, "activation", None))) for part in _parts(model))
-    key = tuple(layer) if isinstance(layer, list) else layer, precision, shape, xla
+    key = freeze((layer, precision, shape, xla))  # any type of value, so that TracedModel refuses what is wrong
     with _lock:
         known = _cache.setdefault(model, {})
         if key not in known or known[key][0] != state:
