@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.core.settings import freeze
 from keras_actmaps.core.traced_model import TracedModel, model_state
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -46,7 +47,7 @@ def as_traced(
     backend.check_model(model)
     shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
     state = model_state(model)
-    key = tuple(layer) if isinstance(layer, list) else layer, precision, shape, xla
+    key = freeze((layer, precision, shape, xla))  # any type of value, so that TracedModel refuses what is wrong
     with _lock:
         known = _cache.setdefault(model, {})
         if key not in known or known[key][0] != state:
