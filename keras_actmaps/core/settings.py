@@ -269,22 +269,30 @@ def _describe(annotation: Any) -> str:
         bounds = [f"{_SIGNS[type(bound)][0]} {bound.value:,}" for bound in items[1:] if type(bound) in _SIGNS]
         return " ".join([_describe(items[0]), " and ".join(bounds)]).strip()
     if origin in (Union, types.UnionType):
-        literals = [item for item in items if get_origin(item) is Literal]
-        values = [repr(value) for literal in literals for value in get_args(literal)]
-        return _either([*values, *(_describe(item) for item in items if item not in literals)])
+        return _either([word for item in items for word in _alternatives(item)])
     if origin is Literal:
-        return _either([repr(item) for item in items])
+        return _either(_alternatives(annotation))
     if origin in (tuple, list):
         if origin is tuple and items[-1] is not Ellipsis:
             return f"({', '.join(map(_describe, items))})"
         return f"a {'tuple' if origin is tuple else 'list'} whose items are each {_describe(items[0])}"
-    names = {bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array",
-             type(None): "None", None: "None", Any: "any value"}  # fmt: skip
-    if annotation in names:
-        return names[annotation]
+    if annotation in _NAMES:
+        return _NAMES[annotation]
     if origin is dict:
         return f"a dict from {_describe(items[0])} to {_describe(items[1])}"
     return "a function" if _is_callable_type(annotation) else f"a {getattr(annotation, '__name__', annotation)}"
+
+
+_NAMES: dict[Any, str] = {
+    **{bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array"},
+    **{type(None): "None", None: "None", Any: "any value"},
+}
+
+
+def _alternatives(annotation: Any) -> list[str]:
+    """The choices of a literal, or what else an annotation allows, in words."""
+    is_literal = get_origin(annotation) is Literal
+    return [repr(item) for item in get_args(annotation)] if is_literal else [_describe(annotation)]
 
 
 def _is_callable_type(annotation: Any) -> bool:

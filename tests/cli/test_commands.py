@@ -160,7 +160,7 @@ def bad(tmp_path):
         ([*run, "-s", "steps=3", "--method", "cam"], "cam has no setting 'steps'; choices: none"),
         ([*run, "-s", "rule=3", "--method", "lrp,cam"], "rule must be '0', 'epsilon', "),
         ([*run, "-s", "channels=keep", "--method", "lrp"], "-s channels=keep: the maps of lrp could not be drawn"),
-        ([*run, "-s", "channels=0", "--method", "all"], "channels must be 'sum', 'abs_max', "),
+        ([*run, "-s", "rule=9", "--method", "all"], "rule must be '0', 'epsilon', "),
         ([*run, "--method", "cam", "--layer", "conv1"], "'pool1' (MaxPooling2D) follows"),
         ([*run, "--model", "x.keras"], "argument --model: not allowed with argument --run"),
         ([*run, *image], "argument --image: not allowed with argument --index"),
@@ -171,12 +171,12 @@ def bad(tmp_path):
         (["--split", "nope"], "argument --split: invalid choice: 'nope'"),
         (["nope"], "unrecognized arguments: nope"),
     ], [
-        (["--run", "absent"], "no run in 'absent'; there are: "),
+        (["--run", "absent"], "no run in 'absent'; existing runs: "),
         (["--run", ""], "argument --run: must not be empty"),
         ([*image, "--model", tmp_path / "broken.keras"], "broken.keras' cannot be loaded as a Keras model"),
         ([*image, "--model", tmp_path], "no model file"),
         ([*image, "--model", tmp_path / "absent.keras"], "no model file"),
-        ([*image, "--model", "nope"], "no backbone 'nope'; there are: "),
+        ([*image, "--model", "nope"], "backbone must be one of squeezenet, "),
         ([*image, "--model", tmp_path / "flat.keras", "--method", "cam"], "has no layer with a spatial output"),
         ([*image, "--model", table, "--method", "lrp"], "takes inputs of shape (None, 4), not images"),
         (["--model", tmp_path / "flat.keras"], "pass --image FILE"),
@@ -209,7 +209,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_partial_file(explain, tmp_path, m
 def test_runs_that_are_missing_or_broken(tmp_path, trained):
     with pytest.raises(FileNotFoundError, match=r"no run yet in .*; train one with: python train.py"):
         runs.newest_run(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no run in .*nope'; there are: .*drawn-grid"):
+    with pytest.raises(FileNotFoundError, match=r"no run in .*nope'; existing runs: .*drawn-grid"):
         runs.open_run(trained.path.parent / "nope")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").touch()
@@ -221,7 +221,7 @@ def test_runs_that_are_missing_or_broken(tmp_path, trained):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--dataset", "nope"], "no data set 'nope'; there are: grid, drawn-grid"),
+        (["--dataset", "nope"], "data set must be one of grid, drawn-grid, cifar10, pets, folder:DIR, got 'nope'"),
         (["--dataset", "folder:absent"], "no folder 'absent'"),
         (["--dataset", "drawn-grid", "--explain", "nope"], "method must be one of cam, "),
         (["--dataset", ""], "argument --dataset: must not be empty"),
@@ -231,7 +231,7 @@ def test_runs_that_are_missing_or_broken(tmp_path, trained):
         (["--limit", "-3"], "argument --limit: must be an integer >= 1 and <= 1,000,000, got '-3'"),
         (["--seed", str(2**32)], "argument --seed: must be an integer >= 0 and < 4,294,967,296, got '4294967296'"),
         (["--dataset", "drawn-grid", "--weights", "imagenet"], "weights='imagenet'"),
-        (["--dataset", "drawn-grid", "--backbone", "nope"], "no backbone 'nope'"),
+        (["--dataset", "drawn-grid", "--backbone", "nope"], "backbone must be one of squeezenet, "),
         (["--dataset", "drawn-grid", "--resume"], "nothing to resume in"),
     ],
 )
