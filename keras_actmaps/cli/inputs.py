@@ -9,9 +9,8 @@ import keras
 import numpy as np
 
 from keras_actmaps import data as datasets
-from keras_actmaps import render
+from keras_actmaps import models, render
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.models import zoo
 from keras_actmaps.training import runs
 
 DRAWN = 100  # images of each split that are drawn where there is nothing else
@@ -66,7 +65,7 @@ def find_subject(run: str | None, model: str | None, say) -> Subject:
         rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in loaded.layers[:3])
         say(f"{model}: classes have no names; images are given in 0..{255 if rescales else 1}")
         return Subject(loaded, scale=1.0 if rescales else 255.0)
-    return Subject(zoo.backbone(model, "imagenet"), zoo.imagenet_classes(), scale=1.0)
+    return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
 
 
 def without_model(data_dir, say) -> Subject:

@@ -1,4 +1,4 @@
-"""All methods on one network, by whatever framework Keras runs on: python maps.py MODEL.keras IMAGES.npy MAPS.npz."""
+"""Maps of all methods on one network, on the backend of Keras: python maps.py MODEL.keras IMAGES.npy MAPS.npz."""
 
 import sys
 
@@ -7,7 +7,7 @@ import numpy as np
 
 import keras_actmaps as kam
 
-SETTINGS = {  # quick, and with every random number drawn on the host
+SETTINGS = {  # for speed; random numbers are drawn in NumPy, so that they are the same on each backend
     "smoothgrad": {"samples": 4},
     "squaregrad": {"samples": 4},
     "vargrad": {"samples": 4},
