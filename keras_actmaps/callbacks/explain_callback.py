@@ -111,8 +111,8 @@ class ExplainCallback(keras.callbacks.Callback):
         self.request = make_snapshot_request(self.source, method, targets, layer, batch_size, metrics, settings)
         self.snapshots = History(self.source, Path(output), self.schedule.unit, _event_writer(tensorboard))
         self.say = say
-        if self.schedule.unit == "batch":  # defined here only, because Keras waits for each batch where it is defined
-            self.__dict__["on_train_batch_end"] = self._after_batch
+        if self.schedule.unit == "batch":  # Keras waits for each batch where this method is defined
+            self.on_train_batch_end = self._after_batch
         self._reset()
 
     def _reset(self) -> None:

@@ -21,7 +21,7 @@ OUTLINE: tuple[dict[str, Any], ...] = (
     {"colors": "white", "linewidths": 2.0},
     {"colors": "black", "linewidths": 0.8},
 )
-SCALE = "raw maps, each on its own scale: red positive, blue negative, or from 0 up"
+SCALE = "raw maps, each on its own scale; signed maps: red positive, blue negative"
 
 
 def comparison_figure(

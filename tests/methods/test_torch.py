@@ -1,4 +1,4 @@
-"""Methods on PyTorch modules: against hooks and autograd by hand, and against Keras models of the same weights."""
+"""Methods on PyTorch modules: against hooks and autograd, and against Keras models of the same weights."""
 
 import keras
 import numpy as np
@@ -11,23 +11,22 @@ import copy
 import functools
 
 import torch
-from helpers import enlarged
-from keras import layers
-from test_every_method import CHEAP
-from torch import nn
+from helpers import QUICK, enlarged
 from helpers.torch_networks import IMAGES, SHAPE, VGG, ResNet, close, randomised
+from keras import layers
+from torch import nn
 
 import keras_actmaps as kam
 
 
 def features_and_gradients(module, layer):
-    """(N,C,h,w) each, of the greatest score, by forward and backward hooks on a copy of the module."""
-    module, kept = copy.deepcopy(module).eval(), {}
+    """(N, C, h, w) each, of the greatest score, by forward and backward hooks on a copy of the module."""
+    module, recorded = copy.deepcopy(module).eval(), {}
     part = module.get_submodule(layer)
-    part.register_forward_hook(lambda _, inputs, outputs: kept.update(features=outputs.detach().numpy().copy()))
-    part.register_full_backward_hook(lambda _, inputs, outputs: kept.update(gradients=outputs[0].numpy()))
+    part.register_forward_hook(lambda _, inputs, outputs: recorded.update(features=outputs.detach().numpy().copy()))
+    part.register_full_backward_hook(lambda _, inputs, outputs: recorded.update(gradients=outputs[0].numpy()))
     module(torch.tensor(IMAGES)).amax(1).sum().backward()
-    return kept["features"], kept["gradients"]
+    return recorded["features"], recorded["gradients"]
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer2.0.conv2", "maxpool"])
@@ -80,7 +79,7 @@ def test_lrp_conserves_without_biases():
 
 
 class Plain(nn.Module):
-    """A residual network; its head pools to one place, or flattens all places channels first."""
+    """A residual network; its head pools to one position, or flattens all positions channels first."""
 
     def __init__(self, flattens):
         super().__init__()
@@ -98,7 +97,7 @@ class Plain(nn.Module):
 
 @functools.cache
 def twins(flattens):
-    """The module, and a Keras model that has copies of its weights."""
+    """The module, and a Keras model with copies of its weights."""
     module = randomised(Plain(flattens))
     inputs = keras.Input((*SHAPE[1:], 3))
     norm = functools.partial(layers.BatchNormalization, epsilon=1e-5)
@@ -123,7 +122,7 @@ def twins(flattens):
 @pytest.mark.parametrize("method", kam.METHODS)
 def test_maps_are_those_of_a_keras_model_of_the_same_weights(method, flattens):
     module, model = twins(flattens)
-    settings = {"targets": [2, 0, 1], **CHEAP.get(method, {})}
+    settings = {"targets": [2, 0, 1], **QUICK.get(method, {})}
     if method == "cam" and flattens:
         with pytest.raises(ValueError, match=r"only global average pooling .* but '.*' \(.*\) follows; gradcam works"):
             kam.explain(module, IMAGES, method, **settings)

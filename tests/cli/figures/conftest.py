@@ -2,23 +2,9 @@
 
 import pytest
 
-from keras_actmaps.cli.main import explain_main
-
 
 @pytest.fixture
-def command(capsys):
-    """`command(*arguments)`: the exit status and what was written to stdout and stderr."""
-
-    def call(*arguments):
-        status = explain_main([str(argument) for argument in arguments])
-        written = capsys.readouterr()
-        return status, written.out, written.err
-
-    return call
-
-
-@pytest.fixture
-def explain(command, run, tmp_path):
+def explain(explain_command, run, tmp_path):
     """`explain(method, *settings, layer="conv1", ...)`: the command on the run, which writes to `tmp_path / "out"`."""
 
     def call(method, *settings, **options):
@@ -27,7 +13,7 @@ def explain(command, run, tmp_path):
             arguments += ["-s", setting]
         for name, value in options.items():
             arguments += [f"--{name}", *(value if isinstance(value, (list, tuple)) else [value])]
-        return command(*arguments)
+        return explain_command(*arguments)
 
     return call
 

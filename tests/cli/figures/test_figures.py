@@ -96,10 +96,10 @@ def test_pooling_compares_kernel_sizes_and_stacks(explain, tmp_path):
     assert found["4/before"].shape == (1, 56, 56, 4) and found["5/before"].shape == (1, 28, 28, 4)
 
 
-def test_pooling_without_a_run_takes_drawn_images(command, tmp_path, monkeypatch):
+def test_pooling_without_a_run_takes_drawn_images(explain_command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "is_prepared", lambda *_: False)
-    status, output, _ = command("--method", "pooling")
+    status, output, _ = explain_command("--method", "pooling")
     assert status == 0 and "no run: images of drawn-grid, because CIFAR-10 is not prepared\n" in output
     assert "test image 0: true: " in output and "predicted" not in output
     written = sorted(path.name for path in (tmp_path / "outputs").iterdir())
@@ -107,23 +107,25 @@ def test_pooling_without_a_run_takes_drawn_images(command, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("method", ["feature_maps", "exemplars", "ascent", "pooling,gradcam"])
-def test_other_figures_need_a_model(command, tmp_path, monkeypatch, method):
+def test_other_figures_need_a_model(explain_command, tmp_path, monkeypatch, method):
     monkeypatch.chdir(tmp_path)
-    status, _, errors = command("--method", method)
+    status, _, errors = explain_command("--method", method)
     assert status == 2 and "no run yet in 'runs'" in errors
 
 
-def test_pooling_without_a_run_takes_cifar10_where_it_is_prepared(command, tmp_path, monkeypatch, tfds_data_dir):
+def test_pooling_without_a_run_takes_cifar10_where_it_is_prepared(
+    explain_command, tmp_path, monkeypatch, tfds_data_dir
+):
     monkeypatch.chdir(tmp_path)
-    status, output, _ = command("--method", "pooling", "--data-dir", tfds_data_dir)
+    status, output, _ = explain_command("--method", "pooling", "--data-dir", tfds_data_dir)
     assert status == 0 and "no run: images of cifar10\n" in output
     assert np.load(tmp_path / "outputs" / "pooling.npz")["0/before"].shape == (1, 32, 32, 16)
 
 
-def test_pooling_of_a_file_without_a_run_keeps_its_size(command, tmp_path, monkeypatch):
+def test_pooling_of_a_file_without_a_run_keeps_its_size(explain_command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("photo.png", np.random.default_rng(0).integers(0, 256, (80, 61, 3), "uint8"))
-    assert command("--method", "pooling", "--image", "photo.png")[0] == 0
+    assert explain_command("--method", "pooling", "--image", "photo.png")[0] == 0
     assert np.load(tmp_path / "outputs" / "pooling.npz")["0/maximum"].shape == (1, 40, 30, 16)
 
 
@@ -135,14 +137,14 @@ def test_maps_and_figures_in_one_run(explain, tmp_path, files):
     assert Explanation.load(tmp_path / "out" / "rise.npz").settings["samples"] == 8
 
 
-def test_all_draws_the_figures_that_fit_and_names_the_others(command, tmp_path, monkeypatch, files):
+def test_all_draws_the_figures_that_fit_and_names_the_others(explain_command, tmp_path, monkeypatch, files):
     flat = keras.Sequential([keras.Input((56, 56, 1)), layers.Flatten(), layers.Dense(3)], name="flat")
     flat.save(tmp_path / "flat.keras")
     cv2.imwrite(str(tmp_path / "image.png"), np.zeros((56, 56), "uint8"))
     table = {name: default.TABLE[name] for name in ("gradcam", "saliency", "feature_maps")}
     monkeypatch.setattr(default, "MODE", default.Mode(table, default.validate, default.write))
     options = ["--model", tmp_path / "flat.keras", "--image", tmp_path / "image.png", "--output", tmp_path / "out"]
-    status, output, _ = command("--method", "all", *options)
+    status, output, _ = explain_command("--method", "all", *options)
     assert status == 0 and "gradcam does not fit: " in output
     assert "feature_maps does not fit: no layer or type 'conv' in 'flat'" in output
     assert files() == ["all.png", "original_image.png", "saliency.npz", "saliency.png"]

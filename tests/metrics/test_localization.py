@@ -1,12 +1,13 @@
-"""Localisation: perfect, worst, constant and random maps, counts by hand, and a network that looks at one patch."""
+"""Localization: perfect, worst, constant and random maps, counts by hand, and a network that uses one patch."""
 
 import keras
 import numpy as np
 import pytest
+from helpers.metrics import explanation_of
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps import Explanation, metrics
+from keras_actmaps import metrics
 from keras_actmaps.metrics.boxes import box_masks
 
 OF_MASKS = ("pointing_game", "energy_pointing", "mass_accuracy", "rank_accuracy", "pixel_average_precision")
@@ -16,17 +17,12 @@ SPACE = (12, 14)
 MASKS = box_masks(BOXES, SPACE)
 
 
-def explained(maps):
-    maps = np.asarray(maps, "float32")
-    return Explanation(maps, np.zeros(len(maps), int), np.zeros(len(maps)), "gradcam")
-
-
 def measured(name, maps, masks=MASKS, boxes=BOXES):
-    return getattr(metrics, name)(explained(maps), masks if name in OF_MASKS else boxes)
+    return getattr(metrics, name)(explanation_of(maps), masks if name in OF_MASKS else boxes)
 
 
 @pytest.mark.parametrize("name", OF_MASKS + OF_BOXES)
-def test_a_perfect_map_and_the_worst(name):
+def test_perfect_and_worst_maps(name):
     values = measured(name, MASKS)
     np.testing.assert_allclose(values.mean(), 1)
     if name != "pixel_average_precision":
@@ -84,7 +80,7 @@ def test_values_counted_by_hand():
     masks = np.array([[[1, 1, 0], [0, 0, 1]]])
     assert measured("pointing_game", maps, masks) == 1
     assert measured("energy_pointing", maps, masks) == pytest.approx(7 / 10)
-    one = explained(maps)
+    one = explanation_of(maps)
     assert metrics.mass_accuracy(one, masks) == pytest.approx(7 / 10)
     assert metrics.mass_accuracy(one, masks, part="absolute") == pytest.approx(16 / 19)
     assert metrics.mass_accuracy(one, masks, part="squared") == pytest.approx((16 + 81 + 9) / (16 + 81 + 4 + 1 + 9))
@@ -94,7 +90,7 @@ def test_values_counted_by_hand():
     assert metrics.pixel_average_precision(one, masks) == pytest.approx((1 + 1 + 1 / 2) / 3)
 
 
-def test_pixel_average_precision_is_that_of_all_pixels_of_the_set():
+def test_pixel_average_precision_is_over_all_pixels_of_the_set():
     random = np.random.default_rng(0)
     maps = random.integers(0, 6, (4, 5, 6)) * [[[1]], [[10]], [[0.1]], [[3]]]
     maps[:, 0, 0] = maps.max((1, 2)) + 1
@@ -110,26 +106,26 @@ def test_pixel_average_precision_is_that_of_all_pixels_of_the_set():
 
 
 @pytest.mark.parametrize("row, column", [(4, 10), (10, 10), (9, 11)])
-def test_the_pointing_game_counts_what_is_near(row, column):
+def test_the_pointing_game_counts_pixels_within_the_tolerance(row, column):
     """The box ends with row 7 and column 8."""
     maps = np.zeros((1, *SPACE))
     maps[0, row, column] = 1
     distance = np.hypot(max(row - 7, 0), column - 8)
     for tolerance in (0, 1, distance - 0.01, distance, 5):
-        hit = metrics.pointing_game(explained(maps), MASKS[:1], tolerance=tolerance)
+        hit = metrics.pointing_game(explanation_of(maps), MASKS[:1], tolerance=tolerance)
         assert hit == (tolerance >= distance)
 
 
 def test_equal_maxima_share_the_hit():
     maps = np.zeros((1, *SPACE))
     maps[0, 4, 5] = maps[0, 4, 6] = maps[0, 0, 0] = maps[0, 11, 13] = 7
-    assert metrics.pointing_game(explained(maps), MASKS[:1]) == pytest.approx(2 / 4)
+    assert metrics.pointing_game(explanation_of(maps), MASKS[:1]) == pytest.approx(2 / 4)
 
 
 def test_max_box_accuracy_takes_the_best_threshold_of_the_set():
     ramp = np.tile(np.arange(1, 11) / 10, (10, 1))  # above t: the columns from 10 t on, so IoU is a matter of t
     truth = [(0, 5, 10, 10), (0, 5, 10, 10), (0, 9, 10, 10)]
-    maps, thresholds = explained([ramp] * 3), [0.05, 0.55, 0.85]
+    maps, thresholds = explanation_of([ramp] * 3), [0.05, 0.55, 0.85]
     # IoU of the first two at these thresholds: 5/10, 5/5, 2/5; of the third: 1/10, 1/5, 1/2
     for level, expected in {0.3: [1, 1, 1], 0.45: [1, 1, 0], 0.7: [1, 1, 0]}.items():
         values = metrics.max_box_accuracy(maps, truth, levels=[level], thresholds=thresholds)
@@ -137,19 +133,19 @@ def test_max_box_accuracy_takes_the_best_threshold_of_the_set():
     np.testing.assert_allclose(metrics.max_box_accuracy(maps, truth, thresholds=thresholds), [1, 1, 1 / 3])
 
 
-def test_version_two_takes_the_best_part_and_version_one_the_largest():
+def test_max_box_accuracy_version_two_takes_the_best_part_and_version_one_the_largest():
     maps = np.zeros((1, 8, 8))
     maps[0, 0:4, 0:4], maps[0, 6:8, 6:8] = 1, 0.9
     truth = [(6, 6, 8, 8)]
-    assert metrics.max_box_accuracy(explained(maps), truth) == 1
-    assert metrics.max_box_accuracy(explained(maps), truth, levels=(0.5,), largest=True) == 0
-    assert metrics.box_iou(explained(maps), truth) == 0
-    assert metrics.box_iou(explained(maps), truth, largest=False) == 1
-    assert metrics.box_iou(explained(maps), [[(6, 6, 8, 8), (0, 0, 4, 8)]]) == pytest.approx(1 / 2)
+    assert metrics.max_box_accuracy(explanation_of(maps), truth) == 1
+    assert metrics.max_box_accuracy(explanation_of(maps), truth, levels=(0.5,), largest=True) == 0
+    assert metrics.box_iou(explanation_of(maps), truth) == 0
+    assert metrics.box_iou(explanation_of(maps), truth, largest=False) == 1
+    assert metrics.box_iou(explanation_of(maps), [[(6, 6, 8, 8), (0, 0, 4, 8)]]) == pytest.approx(1 / 2)
 
 
 @pytest.mark.parametrize("name", OF_MASKS + OF_BOXES)
-def test_images_without_truth_are_left_out_and_can_be_counted(name):
+def test_images_without_truth_are_nan(name):
     maps = np.random.default_rng(0).random((3, *SPACE))
     masks, boxes = MASKS.copy(), [BOXES[0], (0, 0, 0, 0), BOXES[2]]
     masks[1] = False
@@ -160,26 +156,34 @@ def test_images_without_truth_are_left_out_and_can_be_counted(name):
 
 
 @pytest.mark.parametrize("name", OF_MASKS)
-def test_bad_masks_are_one_line(name):
+def test_bad_masks_are_refused(name):
     maps = np.ones((3, *SPACE))
     for masks, message in [
-        (None, "no masks were given; this metric needs them"),
+        (None, "masks must be bool or 0 and 1, one per image, got None"),
         (MASKS[:, :5], r"masks of shape \(3, 5, 14\) do not fit maps of shape \(3, 12, 14\)"),
-        (MASKS + 1, "masks hold other values than 0 and 1; data.masks turns"),
+        (MASKS + 1, "masks contain other values than 0 and 1; data.masks makes"),
     ]:
         with pytest.raises(ValueError, match=message):
             measured(name, maps, masks)
 
 
-def test_bad_settings_are_one_line():
-    one = explained(np.ones((3, *SPACE)))
+def test_bad_settings_are_refused():
+    one = explanation_of(np.ones((3, *SPACE)))
     for tolerance in (-1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="is no distance; give pixels from 0 up"):
+        with pytest.raises(ValueError, match="tolerance must be a finite number >= 0, got"):
             metrics.pointing_game(one, MASKS, tolerance=tolerance)
-    with pytest.raises(ValueError, match="no part 'best' of a map; there are: positive, absolute, squared"):
+    with pytest.raises(ValueError, match="part must be 'positive', 'absolute' or 'squared', got 'best'"):
         metrics.rank_accuracy(one, MASKS, part="best")
+    for settings, error in (
+        ({"levels": ()}, r"levels must contain at least one number, got \(\)"),
+        ({"levels": ("otsu",)}, "levels must be a tuple whose items are each a finite number >= 0 and < 1"),
+        ({"thresholds": []}, r"thresholds must contain at least one fraction, got \(\)"),
+        ({"largest": object()}, "largest must be true or false, got"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            metrics.max_box_accuracy(one, BOXES, **settings)
     for name in OF_BOXES:
-        with pytest.raises(ValueError, match="no true boxes were given"):
+        with pytest.raises(ValueError, match="boxes must be of shape"):
             measured(name, np.ones((3, *SPACE)), boxes=None)
 
 
@@ -197,11 +201,12 @@ def planted():
 
 @pytest.mark.parametrize("name", OF_MASKS + OF_BOXES)
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients", "lrp", "occlusion"])
-def test_the_true_map_is_above_a_random_one_and_above_the_inverted_one(planted, name, method):
+def test_true_maps_score_higher_than_random_and_inverted_ones(planted, name, method):
     model, images, masks, boxes = planted
     settings = {"patch": 3, "stride": 1} if method == "occlusion" else {}
     maps = kam.explain(model, images, method, targets=1, **settings).maps
     random = np.random.default_rng(1).random(maps.shape)
-    true, chance, inverted = (np.mean(measured(name, one, masks, boxes))
-                              for one in (maps, random, maps.max((1, 2), keepdims=True) - maps))  # fmt: skip
+    true, chance, inverted = (
+        np.mean(measured(name, one, masks, boxes)) for one in (maps, random, maps.max((1, 2), keepdims=True) - maps)
+    )
     assert true > chance + 0.3 and true > inverted + 0.3
