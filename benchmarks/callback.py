@@ -1,58 +1,64 @@
-"""What a turn of ExplainCallback takes of a fit: python -m benchmarks.callback --run runs/grid [--method gradcam lrp].
+"""Measure what a snapshot of ExplainCallback takes of a fit: python -m benchmarks.callback --run runs/grid
 
-Its time over that of a bare `kam.explain` of the same images, warm, one after the other, several times. A turn
-explains, measures the energy on the object, and hands the maps to a thread that draws and writes while the fit goes on;
-what that takes is told beside it. With --targets labels a turn also asks what is predicted for the images it draws.
+Its time is compared with that of `kam.explain` for the same images, warm, alternating, several times. A snapshot
+explains, measures the energy in the mask, and hands the maps to a thread that draws and writes them while training
+continues; the time of that thread is printed as well. With --targets labels, a snapshot also predicts the classes of
+the images that it draws.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import keras
 import numpy as np
 
 import keras_actmaps as kam
-from keras_actmaps.callbacks.image_source import of_split
+from keras_actmaps.callbacks.image_source import ImageSource, split_source
 from keras_actmaps.training import runs
 
 
-def seconds(run) -> float:
+def seconds(function: Callable[[], object]) -> float:
+    """The time of a call."""
     started = time.perf_counter()
-    run()
+    function()
     return time.perf_counter() - started
 
 
-def measure(model, watched, method: str, targets, repeats: int) -> str:
-    asked = watched.labels if targets == "labels" else targets
+def measure(model: keras.Model, source: ImageSource, method: str, targets: str | None, repeats: int) -> str:
+    """The times of a method as one line."""
     with tempfile.TemporaryDirectory() as folder:
-        callback = kam.ExplainCallback(watched, method, targets, output=folder, say=lambda line: None)
+        callback = kam.ExplainCallback(source, method, targets, output=folder, say=lambda line: None)
         callback.set_model(model)
         callback.on_train_begin()
         callback.on_epoch_begin(0)
 
-        def bare():
-            kam.explain(model, watched.images, method, asked)
+        def explain() -> None:
+            kam.explain(model, source.images, method, source.labels if targets == "labels" else targets)
 
-        def turn():
+        def snapshot() -> None:
             callback.on_epoch_end(len(callback.seconds), {})
 
         times = []
         for number in range(1 + repeats):
             pair = {}
-            for run in (bare, turn) if number % 2 else (turn, bare):
-                pair[run] = seconds(run)
-                callback.wait()  # in a fit, an epoch lies between two turns
-            times.append((pair[bare], pair[turn]))
+            for function in (explain, snapshot) if number % 2 else (snapshot, explain):
+                pair[function] = seconds(function)
+                callback.wait()  # in a fit, an epoch lies between two snapshots
+            times.append((pair[explain], pair[snapshot]))
         callback.on_train_end()
-    times = np.array(times[1:])
-    ratios = times[:, 1] / times[:, 0]
-    bare, turn = np.median(times, axis=0) * 1000
-    return (f"{method:20} explain {bare:8.1f} ms   turn {turn:8.1f} ms   ratio {np.median(ratios):.3f} "
-            f"({ratios.min():.2f} to {ratios.max():.2f})   drawn beside the fit in "
-            f"{callback.drawing / len(callback.seconds) * 1000:.0f} ms")  # fmt: skip
+    warm = np.array(times[1:])
+    ratios = warm[:, 1] / warm[:, 0]
+    explaining, taking = np.median(warm, axis=0) * 1000
+    drawing = callback.drawing / len(callback.seconds) * 1000
+    return (
+        f"{method:20} explain {explaining:8.1f} ms   snapshot {taking:8.1f} ms   ratio {np.median(ratios):.3f} "
+        f"({ratios.min():.2f} to {ratios.max():.2f})   drawn in the background in {drawing:.0f} ms"
+    )
 
 
 def main() -> None:
@@ -64,10 +70,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=21)
     arguments = parser.parse_args()
     run = runs.open_run(arguments.run)
-    model, watched = run.model(), of_split(run.data(), end=arguments.images)
-    print(f"{len(watched.images)} images of {watched.images.shape[1:]}, {arguments.repeats} times")
+    model, source = run.model(), split_source(run.data(), end=arguments.images)
+    print(f"{len(source.images)} images of {source.images.shape[1:]}, {arguments.repeats} times")
     for method in arguments.method:
-        print(measure(model, watched, method, arguments.targets, arguments.repeats), flush=True)
+        print(measure(model, source, method, arguments.targets, arguments.repeats), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Images a second of methods beside the bare passes of the same network, in one framework and one run:
+"""Images per second of methods and of the plain passes of the same network, in one framework and one run:
 
     KERAS_BACKEND=tensorflow|jax|torch python -m benchmarks.gpu [--batch 64 256] [--precision float32 tf32 bfloat16]
 
-It takes a GPU where there is one, else the CPU, and says so. "passes" is the time of a method over that of the bare
-passes that it needs. The share is that of the rate of large matrix products, measured beside it.
+It runs on a GPU where there is one, else on the CPU, and prints which. "passes" is the time of a method relative to
+that of the forward and backward passes that it needs. The last column is the rate of multiplications and additions
+relative to that of large matrix products, measured in the same run.
 """
 
 import argparse
@@ -12,8 +13,10 @@ import shutil
 import statistics
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -26,7 +29,7 @@ from keras_actmaps import backend
 from keras_actmaps.core.rewrite import KERNEL_LAYERS
 
 OPERATIONS = 2 * 4.09e9  # of one forward pass of ResNet50 at 224, multiplications and additions
-METHODS = {  # settings, and the bare passes (forward, forward and backward) of an image
+METHODS: dict[str, tuple[dict, tuple[int, int]]] = {  # settings, and passes per image: (forward, forward and backward)
     "gradcam": ({}, (1, 0)),
     "saliency": ({}, (0, 1)),
     "integrated_gradients": ({"steps": 32}, (1, 32)),
@@ -36,22 +39,22 @@ METHODS = {  # settings, and the bare passes (forward, forward and backward) of 
 
 
 def device() -> str:
-    """The chip in words; "no GPU" where there is none."""
+    """The name of the GPU, or "no GPU" and the processor."""
     if shutil.which("nvidia-smi"):
-        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "a CPU")
     return f"no GPU; {os.cpu_count()} cores of {model}"
 
 
-def matrix_rate(precision: str, xla, on_gpu: bool) -> float:
-    """Multiplications and additions a second of products of large matrices."""
+def matrix_rate(precision: str, xla: bool | None, on_gpu: bool) -> float:
+    """Multiplications and additions per second in products of large matrices."""
     side = 8192 if on_gpu else 2048
     dtype = "bfloat16" if precision == "bfloat16" else "float32"
     matrix = keras.ops.cast(np.random.default_rng(0).normal(size=(side, side)) / side**0.5, dtype)
 
-    def chain(matrix):
+    def chain(matrix: Any) -> Any:
         product = matrix
         for _ in range(4):
             product = keras.ops.matmul(product, matrix)
@@ -61,20 +64,29 @@ def matrix_rate(precision: str, xla, on_gpu: bool) -> float:
     return 4 * 2 * side**3 / min(seconds(partial(program, matrix)) for _ in range(4))
 
 
-def seconds(run) -> float:
-    """The time until the answer is on the host."""
+def seconds(run: Callable[[], Any]) -> float:
+    """The time until the result is on the host."""
     started = time.perf_counter()
-    answer = run()
-    backend.to_numpy(answer.maps if hasattr(answer, "maps") else answer)
+    result = run()
+    backend.to_numpy(result.maps if isinstance(result, kam.Explanation) else result)
     return time.perf_counter() - started
 
 
-def measure(model, batch: int, precision: str, xla, names, repeats: int, rate: float) -> None:
+def measure(
+    model: keras.Model,
+    batch: int,
+    precision: str,
+    xla: bool | None,
+    names: Iterable[str],
+    repeats: int,
+    rate: float,
+) -> None:
+    """Print the rows of the table for one batch size and precision."""
     images = np.random.default_rng(0).normal(size=(batch, *model.input_shape[1:])).astype("float32")
     probe = kam.Probe(model, precision=precision, xla=xla)
     lower = keras.models.clone_model(model, clone_function=in_bfloat16) if precision == "bfloat16" else model
     forward, both = passes(lower, precision, xla)
-    runs = {"forward": partial(forward, images), "forward and backward": partial(both, images)}
+    runs: dict[str, Callable] = {"forward": partial(forward, images), "forward and backward": partial(both, images)}
     runs |= {name: partial(kam.explain, probe, images, name, batch_size=batch, **METHODS[name][0]) for name in names}
     for run in runs.values():
         seconds(run)
@@ -91,8 +103,8 @@ def measure(model, batch: int, precision: str, xla, names, repeats: int, rate: f
             print(f"{line} | {work / took / rate:.0%} |", flush=True)
 
 
-def in_bfloat16(layer):
-    """A copy of a layer that, with a kernel, multiplies in bfloat16."""
+def in_bfloat16(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """A copy of a layer that computes in bfloat16 if it has a kernel."""
     config = layer.get_config()
     if isinstance(layer, KERNEL_LAYERS):
         config["dtype"] = "mixed_bfloat16"
@@ -109,7 +121,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chip, on_gpu = device(), not device().startswith("no GPU")
     print(f"{time.strftime('%Y-%m-%d')}, {chip}, Keras {keras.__version__} on {keras.backend.backend()}")
-    print("| batch | precision | XLA | what | images/s | passes | share of matrix rate |")
+    print("| batch | precision | XLA | run | images/s | passes | relative to matrix products |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     model = keras.applications.ResNet50(
         weights=None, input_shape=(arguments.side, arguments.side, 3), classifier_activation=None

@@ -1,10 +1,11 @@
-"""How far the maps of each method lie from those in float32: python -m benchmarks.precision --run runs/drawn-grid.
+"""Difference of the maps of each method from those in float32: python -m benchmarks.precision --run runs/drawn-grid.
 
-|m - m32| / |m32|, the norms over all places of an image, and the median over the images; as a table.
+Prints a table of |m - m32| / |m32|: norms over all positions of an image, the median over the images.
 """
 
 import argparse
 import os
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,7 +15,7 @@ import numpy as np
 import keras_actmaps as kam
 from keras_actmaps.training import runs
 
-QUICK = {"rise": {"samples": 200}, "lime": {"samples": 200}, "kernel_shap": {"samples": 200}}
+QUICK: dict[str, dict[str, Any]] = {"rise": {"samples": 200}, "lime": {"samples": 200}, "kernel_shap": {"samples": 200}}
 
 
 def main() -> None:
@@ -29,13 +30,12 @@ def main() -> None:
     print(f"| method ({keras.backend.backend()}) | {' | '.join(arguments.precision)} |")
     print("| --- |" + " ---: |" * len(arguments.precision))
     for method in kam.METHODS:
-        maps = {
-            name: kam.explain(probe, images, method, **QUICK.get(method, {})).maps for name, probe in probes.items()
-        }
+        settings: dict[str, Any] = QUICK.get(method, {})
+        maps = {name: kam.explain(probe, images, method, **settings).maps for name, probe in probes.items()}
         exact = maps.pop("float32")
         norms = np.maximum(np.linalg.norm(exact, axis=(1, 2)), np.finfo("float32").tiny)
-        away = [np.median(np.linalg.norm(other - exact, axis=(1, 2)) / norms) for other in maps.values()]
-        print(f"| `{method}` | {' | '.join(f'{share:.2%}' for share in away)} |", flush=True)
+        differences = [np.median(np.linalg.norm(other - exact, axis=(1, 2)) / norms) for other in maps.values()]
+        print(f"| `{method}` | {' | '.join(f'{difference:.2%}' for difference in differences)} |", flush=True)
 
 
 if __name__ == "__main__":

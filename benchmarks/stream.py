@@ -1,4 +1,4 @@
-"""Memory and compilations while a stream of images is explained: python -m benchmarks.stream [--images 10000]."""
+"""Memory and compilations while a data set is explained: python -m benchmarks.stream [--images 10000]."""
 
 import argparse
 import os
@@ -17,8 +17,8 @@ def main() -> None:
     parser.add_argument("--method", default="gradcam")
     arguments = parser.parse_args()
     random = np.random.default_rng(0)
-    batches = (random.random((min(64, arguments.images - start), 56, 56, 1), "float32")
-               for start in range(0, arguments.images, 64))  # fmt: skip
+    sizes = (min(64, arguments.images - start) for start in range(0, arguments.images, 64))
+    batches = (random.random((size, 56, 56, 1), "float32") for size in sizes)
     probe = kam.Probe(kam.models.grid_cnn())
     seen = 0
     for explanation in kam.explain_dataset(probe, batches, arguments.method, batch_size=64):

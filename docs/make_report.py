@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 import keras_actmaps as kam
 from keras_actmaps.cli import explain, inputs
+from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.comparison import compare
 from keras_actmaps.comparison.table import Table
 from keras_actmaps.core.files import save_rows
@@ -147,7 +148,7 @@ def sanity_plot(found: dict, name: str) -> Figure:
 def picture(run: str) -> None:
     """The page's picture: methods on drawn grids."""
     folder = FOLDER / ".drawn"
-    explain.answer(SHOWN, run=run, output=str(folder), compare=True, index=[0, 4, 7])
+    explain.run(ExplainOptions(method=SHOWN, run=run, output=str(folder), compare=True, index=[0, 4, 7]))
     (folder / "compare.png").replace(PAGE.parent / "pictures" / "compare.png")
     for path in folder.iterdir():
         path.unlink()

@@ -15,7 +15,7 @@ if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, 
     collect_ignore_glob += ["data/*", "cli/*", "training/*"]
     collect_ignore += ["methods/test_catalogue.py"]
 if BACKEND != "tensorflow" or importlib.util.find_spec("tf_explain") is None:  # whose classes are TensorFlow's
-    collect_ignore_glob += ["tf_explain_upstream", "tf_explain/*"]
+    collect_ignore_glob += ["tf_explain/*"]
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,7 @@ def images():
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """A run on a few drawn grids, of a network that has learnt nothing."""
-    from keras_actmaps import data
-    from keras_actmaps.models import zoo
+    from keras_actmaps import data, models
     from keras_actmaps.training import runs
 
     info = data.load("drawn-grid", limit=16).info
@@ -43,5 +42,5 @@ def run(tmp_path_factory):
     folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
     folder.begin({"dataset": "drawn-grid", "data": {"limit": 16}, **record}, "")
     keras.utils.set_random_seed(0)
-    folder.save("model.keras", zoo.grid_cnn())
+    folder.save("model.keras", models.grid_cnn())
     return folder.publish()

@@ -1,187 +1,252 @@
-"""ExplainCallback: where a model looks while it is fitted, by any method."""
+"""ExplainCallback: the maps of a model during training, by any method."""
 
-import re
 import time
 import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from keras_actmaps.callbacks.history import History
-from keras_actmaps.callbacks.image_source import image_source, of_split
-from keras_actmaps.callbacks.snapshot import Snapshot, snapshot_request
+from keras_actmaps.callbacks.image_source import ImageSource, image_source, split_source
+from keras_actmaps.callbacks.schedule import parse_schedule
+from keras_actmaps.callbacks.snapshot import Snapshot, make_snapshot_request
 from keras_actmaps.callbacks.worker import Worker, error_line
 from keras_actmaps.comparison.table import duration
+from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.methods.registry import find_method
 
-EVERY = re.compile(r"(\d+) ?(epoch|batch)(?:es|s)?")
+if TYPE_CHECKING:
+    from keras_actmaps.callbacks.tensorboard import EventWriter
+    from keras_actmaps.data.records import Data
+
+Logs = dict[str, Any] | None
 
 
 class ExplainCallback(keras.callbacks.Callback):
-    """Explain the same images again and again during `fit`, each time with the weights of that moment.
+    """Explain the same images repeatedly during `fit`, each time with the weights of that moment.
 
-    images: (N,H,W,C) as the model takes them; a tf.data.Dataset or another stream of images or (images, labels), of
-        which the first 64 are taken; a TFDS split as `tfds.load` gives it; or a split of `kam.data` by name, as
-        "grid:validation[:16]". limit: the most images.
-    method, layer, batch_size, settings: as for `kam.explain`.
-    targets: None = the class predicted at that moment; a class; (N,) classes; "labels"; or a function of the outputs.
-    every: 3 or "3 epochs" = after the fit's first epoch and every third; "100 batches" = after every hundredth batch.
-    output: a folder. Each turn writes `epoch-003.png` and the raw maps, `epoch-003.npz`; the end of the fit `strip.png`
-        and `strip.gif`. Where a fit is resumed, the strip begins with the turns that are there already.
-    tensorboard: a folder for the same pictures and histograms of the maps, in TensorBoard's form; needs TensorFlow.
-    labels, classes, masks: the true classes (N,), the names of all classes, the objects as bool (N,H,W), where the
-        images do not bring them.
-    metrics: names of `METRICS`, whose means over the images are added to `logs` as `gradcam_energy_pointing`; None =
-        energy_pointing where masks are known. Callbacks further down the list see them (History always does), so put
-        this one before CSVLogger and EarlyStopping(monitor="gradcam_energy_pointing", mode="max"). NaN in epochs
-        without a turn.
+    Parameters
+    ----------
+    images : array of shape (N, H, W, C), iterable or str
+        As the model takes them; a tf.data.Dataset or another stream of images or (images, labels), of which the first
+        64 are used; a TFDS split as `tfds.load` returns it; or a split of `kam.data` by name, as
+        "grid:validation[:16]".
+    method, layer, batch_size, **settings
+        As for `kam.explain`.
+    targets : None, int, array of int of shape (N,), "labels" or callable
+        None is the class predicted at that moment; a function of the outputs returns scores (N,).
+    every : int or str
+        3 or "3 epochs" is after the first epoch of the fit and after every third; "100 batches" is after every
+        hundredth batch.
+    output : str or Path
+        Folder. A snapshot is a picture `epoch-003.png` and the raw maps `epoch-003.npz`; the end of the fit adds
+        `strip.png` and `strip.gif`. The strip of a resumed fit begins with the snapshots that exist already.
+    tensorboard : str, Path or None
+        Folder for the same pictures, and histograms of the maps, as TensorBoard reads them; needs tensorboardX.
+    labels : array of int of shape (N,), optional
+    classes : sequence of str, optional
+    masks : array of bool of shape (N, H, W), optional
+        The true classes, the names of all classes and the pixels of the objects, where the images come without.
+    metrics : str, iterable of str or None
+        Names of `METRICS`, whose means over the images are added to `logs` as `gradcam_energy_pointing`; NaN in epochs
+        without a snapshot. None is energy_pointing where masks are known.
+    limit : int or None
+        The most images.
+    say : callable
+        Gets a summary, one line, at the end of the fit.
 
-    The fit is that without the callback, bit for bit. What fails after it has begun is one warning, is tried again at
-    the next turn, and is told at the end. Afterwards `seconds` holds what each turn has taken of the fit's time,
-    `closing` what the end took, with the strip, `drawing` the seconds that a thread has drawn and written meanwhile,
-    `turns` the numbers of the turns on disk, `failures` what has failed. Raises ValueError for what does not fit,
-    ImportError for `tensorboard` without TensorFlow.
+    Attributes
+    ----------
+    source : ImageSource
+        The images that are explained.
+    seconds : list of float
+        What each snapshot has taken of the fit's time.
+    closing, drawing : float
+        Seconds that the end took, with the strip, and that the pictures took in the background.
+    turns : list of int
+        The epochs or batches whose snapshots are on disk.
+    failures : list of str
+        The exceptions that were raised during the fit.
+
+    Raises
+    ------
+    ValueError
+        For what does not exist or does not fit the images.
+    ImportError
+        For `tensorboard` without tensorboardX.
+
+    Notes
+    -----
+    Callbacks later in the list see the metrics (History always does): pass this one before CSVLogger and
+    EarlyStopping(monitor="gradcam_energy_pointing", mode="max").
+
+    The fit is bit for bit that without the callback. What fails during it is one warning, is tried again at the next
+    snapshot, and is part of the summary.
     """
 
     def __init__(
-        self, images, method="gradcam", targets=None, layer=None, every=1, output="outputs", tensorboard=None,
-        labels=None, classes=None, masks=None, metrics=None, limit=None, batch_size=32, say=print, **settings,
-    ):  # fmt: skip
+        self,
+        images: Any,
+        method: str = "gradcam",
+        targets: Any = None,
+        layer: Any = None,
+        every: int | str = 1,
+        output: str | Path = "outputs",
+        tensorboard: str | Path | None = None,
+        labels: Any = None,
+        classes: Sequence[str] | None = None,
+        masks: Any = None,
+        metrics: str | Iterable[str] | None = None,
+        limit: int | None = None,
+        batch_size: int = 32,
+        say: Callable[[str], object] = print,
+        **settings: Any,
+    ) -> None:
         super().__init__()
-        self.every, kind = _every(every)
-        watched = image_source(images, labels, masks, classes, limit)
-        self.asked = snapshot_request(watched, method, targets, layer, batch_size, metrics, settings)
-        self.album = History(watched, Path(output), kind, _events(tensorboard))
+        self.schedule = parse_schedule(every)
+        self.source: ImageSource = image_source(images, labels, masks, classes, limit)
+        self.request = make_snapshot_request(self.source, method, targets, layer, batch_size, metrics, settings)
+        self.snapshots = History(self.source, Path(output), self.schedule.unit, _event_writer(tensorboard))
         self.say = say
-        if kind == "batch":  # which Keras waits for after each batch, where there is such a method
-            self.on_train_batch_end = self._after_batch
-        self._begin()
+        if self.schedule.unit == "batch":  # Keras waits for each batch where this method is defined
+            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+        self._reset()
 
-    def _begin(self) -> None:
-        self.seconds, self.turns, self.failures, self.drawing, self.closing = [], [], [], 0.0, 0.0
-        self._first = self._latest = self._behind = None
-        self._done = self._passed = 0
-        self._known = False
+    def _reset(self) -> None:
+        self.seconds: list[float] = []
+        self.turns: list[int] = []
+        self.failures: list[str] = []
+        self.drawing = self.closing = 0.0
+        self._worker: Worker | None = None
+        self._first: int | None = None  # number of the first possible snapshot of this fit
+        self._latest: Explanation | None = None
+        self._values: dict[str, float] = {}
+        self._epoch_start = self._batches = 0  # batches before this epoch, and until now
+        self._has_values = False
 
-    def on_train_begin(self, logs=None):
-        self._begin()
-        self._behind = Worker(self._keep)
-        if self.album.kind == "batch":
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._reset()
+        self._worker = Worker(self._add)
+        if self.schedule.unit == "batch":
             iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
-            self._done = self._passed = 0 if iterations is None else int(iterations)
+            self._epoch_start = self._batches = 0 if iterations is None else int(iterations)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self._first is None:
-            self._first = epoch + 1 if self.album.kind == "epoch" else self._passed + 1
-        self._done, self._values = self._passed, {}
+            self._first = epoch + 1 if self.schedule.unit == "epoch" else self._batches + 1
+        self._epoch_start, self._values = self._batches, {}
 
-    def _after_batch(self, batch, logs=None):
-        before, self._passed = self._passed, self._done + batch + 1
-        if self._passed // self.every > before // self.every:
-            self._turn(self._passed)
+    def _after_batch(self, batch: int, logs: Logs = None) -> None:
+        before, self._batches = self._batches, self._epoch_start + batch + 1
+        if self.schedule.includes(before, self._batches):
+            self._take_snapshot(self._batches)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         number = epoch + 1
-        if self.album.kind == "epoch" and (number == self._first or number % self.every == 0):
-            self._turn(number)
-        self._known = self._known or bool(self._values)
-        if logs is not None and self._known:
-            logs.update({f"{self.asked.method}_{name}": self._values.get(name, np.nan) for name in self.asked.metrics})
+        is_due = number == self._first or self.schedule.includes(epoch, number)
+        if self.schedule.unit == "epoch" and is_due:
+            self._take_snapshot(number)
+        self._has_values = self._has_values or bool(self._values)
+        if logs is not None and self._has_values:
+            names = [request.metric.name for request in self.request.metrics]
+            logs.update({f"{self.request.method}_{name}": self._values.get(name, np.nan) for name in names})
 
-    def on_train_end(self, logs=None):
-        if self._behind is None:
+    def on_train_end(self, logs: Logs = None) -> None:
+        if self._worker is None:
             return
         started = time.perf_counter()
-        self._behind.finish()
-        self.drawing = self._behind.seconds
-        self._heed()
+        worker, self._worker = self._worker, None
+        worker.finish()
+        self.drawing = worker.seconds
+        self._collect_errors(worker)
+        written: list[Path] = []
         try:
-            written = self._close()
-        except Exception as error:  # whatever it is, the fit has gone well
-            written = []
+            written = self._draw_strip()
+        except Exception as error:  # of any type: the fit itself has succeeded
             self._fail(error_line(error))
-        self._behind, self.closing = None, time.perf_counter() - started
-        self._tell(written)
+        self.closing = time.perf_counter() - started
+        self.say(self._summary(written))
 
     def wait(self) -> None:
-        """Until all that was explained is drawn and written."""
-        self._behind.wait()
+        """Wait until all snapshots are drawn and written; returns at once before and after a fit."""
+        if self._worker is not None:
+            self._worker.wait()
 
-    def _turn(self, number: int) -> None:
-        """Explain with the weights of now and measure; what is drawn and written is left to a thread."""
+    def _take_snapshot(self, number: int) -> None:
+        """Explain and measure with the current weights; drawing and writing are left to a thread."""
         started = time.perf_counter()
-        self._heed()
+        worker = self._worker = self._worker or Worker(self._add)
+        self._collect_errors(worker)
         try:
-            turn = self.asked.answer(self.model, number)
-            self._values, self._latest = turn.values, turn.explanation
-            self._behind.hand(turn)
-        except Exception as error:  # whatever it is, the fit goes on
+            snapshot = self.request.compute(self.model, number)
+            self._values, self._latest = dict(snapshot.values), snapshot.explanation
+            worker.submit(snapshot)
+        except Exception as error:  # of any type: the fit continues
             self._fail(error_line(error))
         self.seconds.append(time.perf_counter() - started)
 
-    def _keep(self, turn: Snapshot) -> None:
-        self.album.keep(turn)
-        self.turns.append(turn.number)
+    def _add(self, snapshot: Snapshot) -> None:
+        """In the thread."""
+        self.snapshots.add(snapshot)
+        self.turns.append(snapshot.number)
 
-    def _close(self) -> list[Path]:
-        """The strip and the film, of this fit and of what it resumes."""
-        if self.album.events is not None:
-            self.album.events.close()
-        earlier = self.album.earlier(self._first, self._latest) if self.turns else []
-        return self.album.close(earlier + self.turns)
+    def _draw_strip(self) -> list[Path]:
+        """The strip and the film of this fit, and of the fit that it resumes."""
+        if self.snapshots.writer is not None:
+            self.snapshots.writer.close()
+        if not self.turns or self._first is None or self._latest is None:
+            return []
+        return self.snapshots.finish(self.snapshots.earlier(self._first, self._latest) + self.turns)
 
-    def _heed(self) -> None:
-        """What has failed in the thread."""
-        while self._behind.errors:
-            self._fail(self._behind.errors.pop(0))
+    def _collect_errors(self, worker: Worker) -> None:
+        while worker.errors:
+            self._fail(worker.errors.pop(0))
 
     def _fail(self, reason: str) -> None:
         self.failures.append(reason)
         if len(self.failures) == 1:
-            warnings.warn(f"ExplainCallback({self.asked.method}) failed, and the fit goes on: {reason}", RuntimeWarning,
-                          stacklevel=3)  # fmt: skip
+            message = f"ExplainCallback({self.request.method}) failed; training continues: {reason}"
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
 
-    def _tell(self, written: list[Path]) -> None:
-        """What was done, what it took, and what has failed."""
+    def _summary(self, written: Sequence[Path]) -> str:
+        """What was done, what it took and what has failed, in one line."""
+        count, images = len(self.seconds), len(self.source.images)
         first, *others = self.seconds or [0.0]
-        each = f", {duration(first)} the first, which compiles, {duration(np.mean(others))} any other" if others else ""
-        words = [f"{self.asked.method}: {len(self.seconds)} turns of {len(self.asked.watched.images)} images took "
-                 f"{duration(sum(self.seconds))}{each}", f"drawn meanwhile in {duration(self.drawing)}, the strip in "
-                 f"{duration(self.closing)}"]  # fmt: skip
-        words += [f"wrote {', '.join(map(str, written))}"] if written else []
-        words += [f"{self.failures.count(reason)} failed: {reason}" for reason in dict.fromkeys(self.failures)]
-        self.say("; ".join(words))
+        taken = f"{self.request.method}: {count} snapshots of {images} images took {duration(sum(self.seconds))}"
+        if others:
+            taken += f" ({duration(first)} the first, with compilation; {duration(float(np.mean(others)))} each other)"
+        drawn = f"drawn in the background in {duration(self.drawing)}, the strip in {duration(self.closing)}"
+        parts = [taken, drawn]
+        if written:
+            parts.append(f"wrote {', '.join(map(str, written))}")
+        parts += [f"{self.failures.count(reason)} failed: {reason}" for reason in dict.fromkeys(self.failures)]
+        return "; ".join(parts)
 
 
-def of_run(names: str):
-    """What `train.py --explain` asks for: (data, folder) -> a callback for each method; ValueError names the choices.
+def of_run(names: str) -> Callable[["Data", Path], list[ExplainCallback]]:
+    """What `train.py --explain gradcam,saliency` adds to a training run: `(data, folder) -> callbacks`, one per method.
 
-    The first 64 validation images and their own labels, with what the data knows of them, into `<folder>/explain/`.
+    They explain the first 64 validation images for their labels, into `<folder>/explain/<method>/`. Raises ValueError
+    for an unknown method.
     """
-    chosen = names.split(",")
-    for name in chosen:
-        find_method(name)
+    methods = names.split(",")
+    for method in methods:
+        find_method(method)
 
-    def build(data, folder: Path) -> list[ExplainCallback]:
-        images = of_split(data)
-        targets = None if images.labels is None else "labels"
-        return [ExplainCallback(images, name, targets, output=folder / "explain" / name) for name in chosen]
+    def build(data: "Data", folder: Path) -> list[ExplainCallback]:
+        source = split_source(data)
+        targets = None if source.labels is None else "labels"
+        return [ExplainCallback(source, method, targets, output=folder / "explain" / method) for method in methods]
 
     return build
 
 
-def _every(every) -> tuple[int, str]:
-    """3, "3 epochs" or "100 batches" -> how many, and of what."""
-    parts = EVERY.fullmatch(every if isinstance(every, str) else f"{every} epochs")
-    if parts is None or isinstance(every, bool) or int(parts[1]) < 1:
-        raise ValueError(f"every={every!r} is no number of epochs from 1 up, nor of batches, as in '100 batches'")
-    return int(parts[1]), parts[2]
-
-
-def _events(folder):
+def _event_writer(folder: str | Path | None) -> "EventWriter | None":
     if folder is None:
         return None
-    from keras_actmaps.callbacks.tensorboard import Events
+    from keras_actmaps.callbacks.tensorboard import EventWriter
 
-    return Events(folder)
+    return EventWriter(folder)

@@ -1,4 +1,4 @@
-"""Album: the pictures of a model's maps in the course of a fit, and the strip of them all."""
+"""History: the snapshots of a fit as files, and the strip that shows them side by side."""
 
 import re
 import zlib
@@ -6,157 +6,180 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from keras_actmaps import render
 from keras_actmaps.callbacks.image_source import ImageSource
+from keras_actmaps.callbacks.schedule import Unit
 from keras_actmaps.callbacks.snapshot import SHOWN, Snapshot
-from keras_actmaps.core.explanation import Explanation, first_of
-from keras_actmaps.core.validation import PREDICTED
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.types import Array
 from keras_actmaps.metrics import energy_pointing
 
-COLUMNS, FRAMES = 12, 60  # turns of a strip and of a film; of more these, evenly chosen, with the first and the last
-SPEED = 2  # frames a second
+if TYPE_CHECKING:
+    from keras_actmaps.callbacks.tensorboard import EventWriter
+
+T = TypeVar("T")
+MAX_COLUMNS, MAX_FRAMES = 12, 60  # snapshots in a strip and in a film; more are thinned out evenly
+FRAMES_PER_SECOND = 2
 DIGITS = {"epoch": 3, "batch": 6}
-RULE = "an overlay is the map's positive part divided by its maximum"
+OVERLAY = "overlay: positive part of the map, divided by its maximum"
+IN_MASK = "in mask: share of the map's positive part that lies inside the object's mask, mean over all images"
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """A folder with the turns of a fit. kind: "epoch" or "batch". events: where TensorBoard's files go, or None."""
+    """A folder with the snapshots of a fit.
 
-    watched: ImageSource
+    Attributes
+    ----------
+    source : ImageSource
+    folder : Path
+    unit : {"epoch", "batch"}
+        What the snapshots are numbered by.
+    writer : EventWriter or None
+        Where the same pictures go for TensorBoard.
+    """
+
+    source: ImageSource
     folder: Path
-    kind: str = "epoch"
-    events: object = None
+    unit: Unit = "epoch"
+    writer: "EventWriter | None" = None
 
-    def keep(self, turn: Snapshot) -> None:
-        """Write a turn: its raw maps, its picture, and what TensorBoard shows; OSError where that cannot be done."""
-        explanation = turn.explanation
+    def add(self, snapshot: Snapshot) -> None:
+        """Write the raw maps and the picture of a snapshot, and its event for TensorBoard; OSError where that fails."""
+        explanation = snapshot.explanation
         self.folder.mkdir(parents=True, exist_ok=True)
-        versions = explanation.versions | {"images": self._fingerprint}
-        replace(explanation, versions=versions).save(self._path(turn.number))
-        shown = first_of(explanation, SHOWN)
-        picture = render.cards(shown, self.watched.images[:SHOWN], self._titles(turn), self._caption(turn))
-        png = render.as_png(picture)
-        render.save_png(png, self._path(turn.number, ".png"))
-        if self.events is not None:
+        versions = dict(explanation.versions) | {"images": self._checksum}
+        replace(explanation, versions=versions).save(self.path(snapshot.number))
+        shown, images = explanation[:SHOWN], self.source.images[:SHOWN]
+        picture = render.cards(shown, images, self.titles(snapshot), self._caption(snapshot))
+        render.save_png(render.as_png(picture), self.path(snapshot.number, ".png"))
+        if self.writer is not None:
             name = explanation.method
-            numbers = {f"{name}/{metric}": value for metric, value in turn.values.items()}
-            self.events.add(turn.number, {f"{name}/images": png}, {f"{name}/maps": explanation.maps}, numbers)
+            scalars = {f"{name}/{metric}": value for metric, value in snapshot.values.items()}
+            self.writer.add(snapshot.number, {f"{name}/images": picture}, {f"{name}/maps": explanation.maps}, scalars)
 
-    def earlier(self, number: int, like: Explanation) -> list[int]:
-        """The turns before a number that are on disk already, from a fit that this one resumes.
+    def earlier(self, before: int, like: Explanation) -> list[int]:
+        """The numbers below `before` of the snapshots that are on disk, from a fit that this one resumes.
 
-        None where they are of other images or of another method or layer.
+        Empty where these are of other images, another method or another layer than `like`.
         """
-        pattern = re.compile(rf"{self.kind}-(\d+)\.npz")
-        found = sorted(int(match[1]) for path in self.folder.glob("*.npz") if (match := pattern.fullmatch(path.name)))
-        found = [one for one in found if one < number]
-        return found if found and self._fits(Explanation.load(self._path(found[-1])), like) else []
+        pattern = re.compile(rf"{self.unit}-(\d+)\.npz")
+        matches = [pattern.fullmatch(path.name) for path in self.folder.glob("*.npz")]
+        numbers = sorted(int(match[1]) for match in matches if match and int(match[1]) < before)
+        return numbers if numbers and self._continues(Explanation.load(self.path(numbers[-1])), like) else []
 
-    def close(self, numbers: Sequence[int]) -> list[Path]:
-        """Draw the strip and the film of the turns that are on disk."""
-        numbers = evenly([number for number in numbers if self._path(number).is_file()], FRAMES)
-        if not numbers:
+    def finish(self, numbers: Sequence[int]) -> list[Path]:
+        """Draw the strip and the film of the snapshots that are on disk, and return their paths."""
+        existing = evenly([number for number in numbers if self.path(number).is_file()], MAX_FRAMES)
+        if not existing:
             return []
-        pages = [self._page(number) for number in numbers]
-        chosen = [pages[number] for number in evenly(range(len(pages)), COLUMNS)]
-        pixels, names = render.pixels(self.watched.images[:SHOWN]), self._names()
-        method, notice = pages[0].method, self.watched.notice
-        more = f"{len(chosen)} of {len(numbers)} turns" if len(chosen) < len(numbers) else ""
-        rule = f"{RULE}, above it its score, and of which class if not of the true one"
-        caption = _joined(f"{method} from turn to turn", self._part(), more, rule, notice)
-        if self.watched.masks is not None:
-            caption += "\nin mask: the share of the maps' positive part that lies on the object, the mean of all images"
-        headers, words = [page.header for page in chosen], [page.words for page in chosen]
-        picture = render.strip([page.frames for page in chosen], pixels, names, headers, words, caption)
-        captions = [_joined(method, *page.header, notice) for page in pages]
+        columns = [self._column(number) for number in existing]
+        chosen = evenly(columns, MAX_COLUMNS)
+        selection = f"{len(chosen)} of {len(existing)} snapshots" if len(chosen) < len(existing) else ""
+        method, notice, names = columns[0].method, self.source.notice, self._image_names()
+        legend = f"{OVERLAY}; above it its score, with the class where it is not the true one"
+        caption = _join(f"{method} during training", self._image_count(), selection, legend, notice)
+        if self.source.masks is not None:
+            caption += f"\n{IN_MASK}"
+        headers, scores = [column.header for column in chosen], [column.scores for column in chosen]
+        frames, pixels = [column.frames for column in chosen], render.pixels(self.source.images[:SHOWN])
+        strip = render.strip(frames, pixels, names, headers, scores, caption)
+        captions = [_join(method, *column.header, notice) for column in columns]
+        frames = [column.frames for column in columns]
         return [
-            render.save_png(render.as_png(picture), self.folder / "strip.png"),
-            render.film([page.frames for page in pages], names, captions, self.folder / "strip.gif", SPEED),
+            render.save_png(render.as_png(strip), self.folder / "strip.png"),
+            render.film(frames, names, captions, self.folder / "strip.gif", FRAMES_PER_SECOND),
         ]
 
-    @cached_property
-    def _fingerprint(self) -> str:
-        """What tells these images from others."""
-        return f"{zlib.crc32(np.ascontiguousarray(self.watched.images)):08x}"
+    def path(self, number: int, suffix: str = ".npz") -> Path:
+        """The file of a snapshot."""
+        return self.folder / f"{self.unit}-{number:0{DIGITS[self.unit]}d}{suffix}"
 
-    def _fits(self, found: Explanation, like: Explanation) -> bool:
-        same = (getattr(found, name) == getattr(like, name) for name in ("method", "layer"))
-        return found.versions.get("images") == self._fingerprint and all(same)
-
-    def _path(self, number: int, ending: str = ".npz") -> Path:
-        return self.folder / f"{self.kind}-{number:0{DIGITS[self.kind]}d}{ending}"
-
-    def _page(self, number: int) -> "Page":
-        """A turn on disk as a strip shows it."""
-        explanation = Explanation.load(self._path(number))
-        header = [f"{self.kind} {number}"]
-        if self.watched.masks is not None:
-            shares = energy_pointing(explanation, self.watched.masks)
-            header.append(f"{np.nanmean(shares):.0%} in mask" if np.isfinite(shares).any() else "empty masks")
-        shown = first_of(explanation, SHOWN)
-        asked = zip(shown.targets.tolist(), shown.scores)
-        words = [self._score(number, target, score) for number, (target, score) in enumerate(asked)]
-        frames = render.overlay(shown, self.watched.images[:SHOWN])
-        return Page(explanation.method, header, words, frames)
-
-    def _score(self, number: int, target: int, score: float) -> str:
-        """The score of an image's map, and of which class it is, where that is not the true one."""
-        if target == PREDICTED:  # which stands for a function of the outputs
-            return f"{score:.3g}"
-        is_true = self.watched.labels is not None and self.watched.labels[number] == target
-        return f"logit {_short(score)}" if is_true else f"{_short(score)} {self.watched.name(target)}"
-
-    def _names(self) -> list[str]:
-        labels, count = self.watched.labels, min(SHOWN, len(self.watched.images))
-        if labels is None:
-            return [f"image {number}" for number in range(count)]
-        return [f"true: {self.watched.name(label)}" for label in labels[:count].tolist()]
-
-    def _titles(self, turn: Snapshot) -> list[tuple[str, str]]:
-        """Of each image what is true and what is predicted, and what its map is for."""
-        shown, titles = first_of(turn.explanation, SHOWN), []
-        for number, (true, target, score) in enumerate(zip(self._names(), shown.targets.tolist(), shown.scores)):
-            predicted = "" if turn.predicted is None else f"predicted: {self.watched.name(int(turn.predicted[number]))}"
-            asked = f"score {score:.3g}"
-            if target != PREDICTED:
-                asked = f"map for {self.watched.name(target)}, logit {_short(score)}"
-            titles.append((_joined(true, predicted), asked))
+    def titles(self, snapshot: Snapshot) -> list[tuple[str, str]]:
+        """Two lines per image: its true and its predicted class, and what its map explains."""
+        shown, predicted = snapshot.explanation[:SHOWN], snapshot.predicted
+        titles = []
+        for number, (name, score) in enumerate(zip(self._image_names(), shown.scores)):
+            guess = "" if predicted is None else f"predicted: {self.source.class_name(int(predicted[number]))}"
+            explained = f"score {score:.3g}"
+            if shown.targets is not None:
+                target = self.source.class_name(int(shown.targets[number]))
+                explained = f"map for {target}, logit {_one_decimal(score)}"
+            titles.append((_join(name, guess), explained))
         return titles
 
-    def _caption(self, turn: Snapshot) -> str:
-        values = [f"{metric} {value:.3f}" for metric, value in turn.values.items()]
-        at = f" at layer {turn.explanation.layer}" if turn.explanation.layer else ""
-        first = _joined(f"{turn.explanation.method}{at}, {self.kind} {turn.number}", *values, self._part())
-        return f"{first}\n{_joined(f'image, raw map at its own scale, overlay: {RULE}', self.watched.notice)}"
+    @cached_property
+    def _checksum(self) -> str:
+        """Distinguishes these images from others."""
+        return f"{zlib.crc32(np.ascontiguousarray(self.source.images).data):08x}"
 
-    def _part(self) -> str:
-        count = len(self.watched.images)
+    def _continues(self, found: Explanation, like: Explanation) -> bool:
+        is_same = (found.method, found.layer) == (like.method, like.layer)
+        return is_same and found.versions.get("images") == self._checksum
+
+    def _column(self, number: int) -> "Column":
+        """A snapshot on disk as a strip shows it."""
+        explanation = Explanation.load(self.path(number))
+        header = [f"{self.unit} {number}"]
+        if self.source.masks is not None:
+            shares = energy_pointing(explanation, self.source.masks)
+            header.append(f"{np.nanmean(shares):.0%} in mask" if np.isfinite(shares).any() else "empty masks")
+        shown = explanation[:SHOWN]
+        scores = [self._score(shown, number) for number in range(len(shown))]
+        return Column(explanation.method, header, scores, render.overlay(shown, self.source.images[:SHOWN]))
+
+    def _score(self, explanation: Explanation, image: int) -> str:
+        """The score of an image's map, with its class where that is not the true one."""
+        score = explanation.scores[image]
+        if explanation.targets is None:
+            return f"{score:.3g}"
+        target, labels = int(explanation.targets[image]), self.source.labels
+        is_true = labels is not None and labels[image] == target
+        number = _one_decimal(score)
+        return f"logit {number}" if is_true else f"{number} {self.source.class_name(target)}"
+
+    def _image_names(self) -> list[str]:
+        labels, count = self.source.labels, min(SHOWN, len(self.source.images))
+        if labels is None:
+            return [f"image {number}" for number in range(count)]
+        return [f"true: {self.source.class_name(label)}" for label in labels[:count].tolist()]
+
+    def _caption(self, snapshot: Snapshot) -> str:
+        explanation = snapshot.explanation
+        values = [f"{metric} {value:.3f}" for metric, value in snapshot.values.items()]
+        layer = f" at layer {explanation.layer}" if explanation.layer else ""
+        first = f"{explanation.method}{layer}, {self.unit} {snapshot.number}"
+        legend = f"image; raw map on its own scale; {OVERLAY}"
+        return f"{_join(first, *values, self._image_count())}\n{_join(legend, self.source.notice)}"
+
+    def _image_count(self) -> str:
+        count = len(self.source.images)
         return f"the first {SHOWN} of {count} images" if count > SHOWN else ""
 
 
 @dataclass(frozen=True)
-class Page:
-    """A turn as a strip shows it."""
+class Column:
+    """A snapshot as a strip shows it: lines above the column, and a score and an overlay (H, W, 3) per image."""
 
     method: str
     header: list[str]
-    words: list[str]
-    frames: np.ndarray
+    scores: list[str]
+    frames: Array
 
 
-def evenly(items: Sequence, most: int) -> list:
-    """At most so many of the items, evenly spread, with the first and the last."""
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, evenly spread, with the first and the last."""
     places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
     return [items[place] for place in places]
 
 
-def _short(score: float) -> str:
-    return f"{round(float(score), 1) + 0.0:.1f}"  # without -0.0
+def _one_decimal(score: float) -> str:
+    return f"{round(float(score), 1) + 0.0:.1f}"  # adding 0 turns -0.0 into 0.0
 
 
-def _joined(*words: str) -> str:
-    return " · ".join(filter(None, words))
+def _join(*parts: str) -> str:
+    return " · ".join(filter(None, parts))

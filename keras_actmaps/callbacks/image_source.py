@@ -1,8 +1,9 @@
-"""Watched: the images that are explained again and again while a model is fitted, and what is known of them."""
+"""ImageSource: the images that are explained repeatedly during a fit, and what is known of them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -10,119 +11,161 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.batching import iterate_batches
-from keras_actmaps.methods.registry import check_count
+from keras_actmaps.core.settings import Count, Setting
+from keras_actmaps.core.types import Array
 
-LIMIT = 64  # images of a stream, where nothing else is said
-SPLIT = re.compile(r"(?P<name>.+?)(?::(?P<split>train|validation|test))?(?:\[(?P<first>\d*):(?P<end>\d*)\])?")
+if TYPE_CHECKING:
+    from keras_actmaps.data.records import Data
+
+LIMIT = 64  # images of a stream or data set by default
+_LIMIT = Setting("limit", Count | None, None, "the most images")
+_SPLIT = re.compile(r"(?P<name>.+?)(?::(?P<split>train|validation|test))?(?:\[(?P<first>\d*):(?P<end>\d*)\])?")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSource:
-    """images: (N,H,W,C) as the model takes them. labels: (N,), masks: bool (N,H,W), where they are known.
+    """Images and their ground truth.
 
-    classes: the names of classes. notice: what belongs wherever the images are shown.
+    Attributes
+    ----------
+    images : array of shape (N, H, W, C)
+        As the model takes them.
+    labels : array of int of shape (N,), or None
+        The true classes.
+    masks : array of bool of shape (N, H, W), or None
+        The pixels of the objects.
+    classes : tuple of str
+        Names of the classes, as far as they are known.
+    notice : str
+        Shown wherever the images are.
     """
 
-    images: np.ndarray
-    labels: np.ndarray | None = None
-    masks: np.ndarray | None = None
+    images: Array
+    labels: Array | None = None
+    masks: Array | None = None
     classes: tuple[str, ...] = ()
     notice: str = ""
 
-    def name(self, target: int) -> str:
-        """A class by its name, where it has one."""
+    @property
+    def truth(self) -> dict[str, Array]:
+        """What metrics may compare the maps with."""
+        return {} if self.masks is None else {"masks": self.masks}
+
+    def class_name(self, target: int) -> str:
+        """The name of a class, or "class 7"."""
         return self.classes[target] if target < len(self.classes) else f"class {target}"
 
 
-def image_source(images, labels=None, masks=None, classes=None, limit: int | None = None) -> ImageSource:
-    """The images as a caller gives them, and what he says or they bring of labels, masks and classes.
+def image_source(
+    images: Any, labels: Any = None, masks: Any = None, classes: Sequence[str] | None = None, limit: int | None = None
+) -> ImageSource:
+    """The images and their ground truth from what a user passes.
 
-    images: an array; a stream as `streams.gathered` takes it, or of dictionaries with "image" and "label", as TFDS
-        gives them; or a split of `kam.data` by name, as "grid", "pets:test" or "drawn-grid:validation[:16]".
-    limit: the most images; None = all of an array, 64 of anything else.
-    Raises ValueError for no images, for such as cannot be drawn, and for what does not fit them.
+    Parameters
+    ----------
+    images : array, iterable, str or ImageSource
+        An array; a stream as `core.batching.iterate_batches` takes it, or of dictionaries with "image" and "label" as
+        TFDS yields them; or a split of `kam.data` by name: "grid", "pets:test" or "drawn-grid:validation[:16]".
+    labels, masks, classes
+        As in ImageSource; they replace what the images come with.
+    limit : int or None
+        The most images; None is all of an array and 64 of anything else.
+
+    Raises
+    ------
+    ValueError
+        For no images, images that cannot be drawn, and labels or masks that do not fit them.
     """
-    if limit is not None:
-        check_count("limit", limit)
-    if isinstance(images, ImageSource):
-        found = images
-    elif isinstance(images, str):
-        found = of_split(*by_name(images, limit))
-    elif ops.is_tensor(images) or isinstance(images, (np.ndarray, list)):
-        found = ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which nobody changes
-    else:
-        found = _of_stream(images, limit or LIMIT)
-    given = {"labels": labels, "masks": masks}
-    parts = {name: getattr(found, name) if part is None else backend.to_numpy(part)[: len(found.images)]
-             for name, part in given.items()}  # fmt: skip
-    parts["labels"] = _numbers(parts["labels"])
-    return _checked(ImageSource(found.images, **parts, classes=tuple(classes or found.classes), notice=found.notice))
+    limit = _LIMIT.validate(limit)
+    found = _find_images(images, limit)
+    labels, masks = (
+        known if passed is None else backend.to_numpy(passed)[: len(found.images)]
+        for passed, known in ((labels, found.labels), (masks, found.masks))
+    )
+    names = found.classes if classes is None else tuple(classes)
+    return _validated(ImageSource(found.images, _class_numbers(labels), masks, names, found.notice))
 
 
-def of_split(data, split: str = "validation", first: int = 0, end: int | None = None) -> ImageSource:
-    """Images `first` to `end` (None = 64 of them) of a split of a data set of `kam.data`, with all it knows of them."""
+def split_source(data: "Data", split: str = "validation", first: int = 0, end: int | None = None) -> ImageSource:
+    """Images `first` to `end` (None is 64 of them) of a split of a data set of `kam.data`, with their ground truth."""
     from keras_actmaps import data as datasets
 
     end = first + LIMIT if end is None else end
-    parts, seen = [], 0
+    batches: list[tuple[Array, Array, Array | None]] = []
+    seen = 0
     for images, labels, truth in data.truth(split).as_numpy_iterator():
-        now = slice(max(first - seen, 0), max(end - seen, 0))
-        knows = {"mask", "position"} & set(truth)
-        parts.append((images[now], labels[now], datasets.masks(truth, images.shape[1:3])[now] if knows else None))
+        rows = slice(max(first - seen, 0), max(end - seen, 0))
+        masks = datasets.masks(truth, images.shape[1:3])[rows] if {"mask", "position"} & set(truth) else None
+        batches.append((images[rows], labels[rows], masks))
         seen += len(images)
         if seen >= end:
             break
-    images, labels, masks = zip(*parts)
-    masks = None if masks[0] is None else np.concatenate(masks)
-    return ImageSource(np.concatenate(images), np.concatenate(labels), masks, data.info.classes, data.info.notice)
+    found, labels, masks = _concatenate(batches, end - first)
+    return ImageSource(found, labels, masks, data.info.classes, data.info.notice)
 
 
-def by_name(text: str, limit: int | None) -> tuple:
-    """`NAME[:SPLIT][[FIRST:END]]` -> the data set, the split, the first image and the one behind the last."""
+def parse_split(text: str, limit: int | None) -> tuple["Data", str, int, int]:
+    """The data set, the split, the first image and the end of `NAME[:SPLIT][[FIRST:END]]`."""
     from keras_actmaps import data as datasets
 
-    parts = SPLIT.fullmatch(text)
+    parts = _SPLIT.fullmatch(text)
     if parts is None:
-        raise ValueError(f"no images {text!r}; give NAME, NAME:SPLIT or NAME:SPLIT[FIRST:END] of a data set")
+        raise ValueError(f"images must be NAME, NAME:SPLIT or NAME:SPLIT[FIRST:END] of a data set, got {text!r}")
     first = int(parts["first"] or 0)
     end = int(parts["end"]) if parts["end"] else first + (limit or LIMIT)
     return datasets.load(parts["name"]), parts["split"] or "validation", first, min(end, first + (limit or end))
 
 
-def _of_stream(dataset: Iterable, limit: int) -> ImageSource:
-    """The first images of a stream, which need not end, with the labels and the masks that it brings."""
-    parts, seen = [], 0
-    for images, labels, truth in iterate_batches(_in_pairs(dataset), 4, limit):
-        parts.append((images, labels, truth.get("masks")))
+def _find_images(images: Any, limit: int | None) -> ImageSource:
+    if isinstance(images, ImageSource):
+        return images
+    if isinstance(images, str):
+        return split_source(*parse_split(images, limit))
+    if ops.is_tensor(images) or isinstance(images, (np.ndarray, list)):
+        return ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which nobody else can change
+    return _stream_source(images, limit or LIMIT)
+
+
+def _stream_source(dataset: Iterable, limit: int) -> ImageSource:
+    """The first images of a stream, which may be endless, with their labels and masks."""
+    batches: list[tuple[Array, Array | None, Array | None]] = []
+    seen = 0
+    for images, labels, extras in iterate_batches(_as_pairs(dataset), 4, limit):
+        batches.append((images, labels, extras.get("masks")))
         seen += len(images)
         if seen >= limit:
             break
-    if not parts:
-        raise ValueError("the dataset holds no images")
-    return ImageSource(*(None if part[0] is None else np.concatenate(part)[:limit] for part in zip(*parts)))
+    if not batches:
+        raise ValueError("the dataset has no images")
+    return ImageSource(*_concatenate(batches, limit))
 
 
-def _in_pairs(dataset: Iterable) -> Iterable:
+def _concatenate(batches: Sequence[tuple], limit: int) -> list[Any]:
+    """Images, labels and masks of batches; None for what the batches do not have."""
+    return [None if part[0] is None else np.concatenate(part)[:limit] for part in zip(*batches)]
+
+
+def _as_pairs(dataset: Iterable) -> Iterable:
+    """A stream with TFDS's dictionaries as pairs (image, label)."""
     if isinstance(dataset, keras.utils.PyDataset):
         return dataset
     return ((each["image"], each.get("label")) if isinstance(each, Mapping) else each for each in dataset)
 
 
-def _numbers(labels: np.ndarray | None) -> np.ndarray | None:
-    """Labels (N,), (N,1) or one-hot (N,classes) as classes (N,); None for what are no classes, as in regression."""
+def _class_numbers(labels: Array | None) -> Array | None:
+    """Labels (N,), (N, 1) or one-hot (N, classes) as classes (N,); None for values that are not classes."""
     if labels is None:
         return None
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(labels), -1)
-    labels = labels if labels.ndim == 1 or labels.shape[1] > 1 else labels[:, 0]
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     return labels.astype("int64") if labels.dtype.kind in "iub" or (labels == labels.astype("int64")).all() else None
 
 
-def _checked(found: ImageSource) -> ImageSource:
-    shape = found.images.shape
+def _validated(source: ImageSource) -> ImageSource:
+    shape = source.images.shape
     if len(shape) != 4 or shape[-1] not in (1, 3) or not shape[0]:
-        raise ValueError(f"images of shape {shape} cannot be drawn; give (N,H,W,1) or (N,H,W,3), N of 1 or more")
-    for name, wanted in (("labels", shape[:1]), ("masks", shape[:3])):
-        part = getattr(found, name)
-        if part is not None and part.shape != wanted:
-            raise ValueError(f"{name} of shape {part.shape} do not fit the images; they need {wanted}")
-    return found
+        raise ValueError(f"images must have shape (N, H, W, 1) or (N, H, W, 3) with N >= 1, got {shape}")
+    for name, part, expected in (("labels", source.labels, shape[:1]), ("masks", source.masks, shape[:3])):
+        if part is not None and part.shape != expected:
+            raise ValueError(f"{name} must have shape {expected} to fit the images, got {part.shape}")
+    return source

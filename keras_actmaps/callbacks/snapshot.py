@@ -1,92 +1,134 @@
-"""Turns: the same question, snapshot_request again and again while a model is fitted, and each answer."""
+"""Snapshot: the explanation of the same images at one moment of a fit, and the request that is repeated."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.callbacks.image_source import ImageSource
+from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import show
+from keras_actmaps.core.traced_model import TracedModel, outputs_only
+from keras_actmaps.core.types import Array
 from keras_actmaps.core.validation import PREDICTED
-from keras_actmaps.methods import explain, registry
+from keras_actmaps.methods import explain
 from keras_actmaps.metrics import selection
-from keras_actmaps.metrics.registry import find_metric
 
-SHOWN = 10  # images of a picture
+SHOWN = 10  # images in a picture
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One explanation of the watched images: after which epoch or batch, with the weights of that moment.
+    """One explanation of the images with the weights of that moment.
 
-    predicted: the classes of the first images, which are drawn, where there are classes. values: the means of metrics.
+    Attributes
+    ----------
+    number : int
+        The epoch or batch after which it was made, from 1.
+    explanation : Explanation
+    predicted : array of int, shape (min(N, SHOWN),) or (N,), or None
+        The predicted classes of the images that are shown; None for a model without classes.
+    values : mapping from str to float
+        Means of the metrics.
     """
 
     number: int
     explanation: Explanation
-    predicted: np.ndarray | None = None
+    predicted: Array | None = None
     values: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class SnapshotRequest:
-    """What is snapshot_request at each turn. targets: None, a class, (N,) classes or a function of the outputs."""
+    """What is computed for each snapshot.
 
-    watched: ImageSource
+    Attributes
+    ----------
+    source : ImageSource
+    method : str
+    targets : None, int, array of int of shape (N,), or callable
+    layer : str, int or None
+    batch_size : int
+    metrics : tuple of MetricRequest
+    settings : mapping
+        Of the method.
+    """
+
+    source: ImageSource
     method: str
-    targets: object
-    layer: object
+    targets: int | Array | Callable | None
+    layer: Any
     batch_size: int
-    metrics: tuple[str, ...]
-    settings: dict
+    metrics: tuple[selection.MetricRequest, ...]
+    settings: Mapping[str, Any]
 
-    def answer(self, model, number: int) -> Snapshot:
-        """The turn of that number, with the model's weights of now."""
-        images, size = self.watched.images, self.batch_size
-        explanation = explain.explain(model, images, self.method, self.targets, self.layer, size, **self.settings)
-        probe = explain.as_traced(model, self.layer)
-        predicted = explanation.targets if self.targets is None else _predicted(probe, images[:SHOWN])
-        return Snapshot(number, explanation, predicted, self._measured(probe, explanation))
+    def compute(self, model: Any, number: int) -> Snapshot:
+        """The snapshot of that number with the model's current weights."""
+        images = self.source.images
+        traced = as_traced(model, self.layer, inputs=images)
+        explanation = explain.explain(
+            traced, images, self.method, self.targets, batch_size=self.batch_size, **self.settings
+        )
+        predicted = explanation.targets if self.targets is None else _predicted_classes(traced, images[:SHOWN])
+        return Snapshot(number, explanation, predicted, self._measure(traced, explanation))
 
-    def _measured(self, probe, explanation: Explanation) -> dict[str, float]:
+    def _measure(self, traced: TracedModel, explanation: Explanation) -> dict[str, float]:
         """The metrics' means over the images that have a value."""
-        found, given = {}, (probe, self.watched.images, explanation, {"masks": self.watched.masks}, self.targets)
-        for name in self.metrics:
-            values = selection.ask(find_metric(name), *given, self.batch_size)
-            found[name] = float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
-        return found
+        means, truth = {}, self.source.truth
+        for request in self.metrics:
+            state = request.update(
+                traced, self.source.images, explanation, truth, self.targets, batch_size=self.batch_size
+            )
+            values = request.compute([state])
+            means[request.metric.name] = float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
+        return means
 
 
-def snapshot_request(watched: ImageSource, method: str, targets, layer, batch_size: int, metrics, settings: dict) -> SnapshotRequest:
-    """The question, checked as far as that can be done without the model; ValueError for what does not fit."""
-    if explain.complete(method, settings).get("channels") == "keep":
-        raise ValueError("channels='keep' gives several maps an image, and a picture shows one")
-    registry.check_count("batch_size", batch_size)
+def make_snapshot_request(
+    source: ImageSource,
+    method: str,
+    targets: Any,
+    layer: Any,
+    batch_size: int,
+    metrics: str | Iterable[str] | None,
+    settings: Mapping[str, Any],
+) -> SnapshotRequest:
+    """The request, validated as far as is possible without the model; ValueError for what does not fit."""
+    request = explain.make_request(method, settings, batch_size)
+    if request.settings.get("channels") == "keep":
+        raise ValueError("channels='keep' gives several maps per image, of which a picture can show only one")
     if isinstance(targets, str) and targets == "labels":
-        if watched.labels is None:
+        if source.labels is None:
             raise ValueError("targets='labels', but the labels of the images are not known")
-        targets = watched.labels
+        targets = source.labels
     if isinstance(targets, str) or np.ndim(targets) > 1:
-        raise ValueError(f"targets={targets!r}: a picture shows one map an image; give a class, (N,) classes, 'labels' "
-                         "or a function")  # fmt: skip
-    return SnapshotRequest(watched, method, targets, layer, batch_size, _metrics(metrics, watched), settings)
+        raise ValueError(
+            f"targets must be a class, (N,) classes, 'labels' or a function, since a picture shows one map per image; "
+            f"got {show(targets)}"
+        )
+    chosen = _metric_requests(metrics, source.truth)
+    return SnapshotRequest(source, request.method.name, targets, layer, batch_size, chosen, dict(settings))
 
 
-def _metrics(metrics, watched: ImageSource) -> tuple[str, ...]:
-    truth = {} if watched.masks is None else {"masks": watched.masks}
+def _metric_requests(
+    metrics: str | Iterable[str] | None, truth: Mapping[str, Array]
+) -> tuple[selection.MetricRequest, ...]:
     if metrics is None:
-        return ("energy_pointing",) if truth else ()
-    names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    for name in names:
-        selection.check(name, {})
-        selection.check_truth(name, truth)
-    return names
+        metrics = ("energy_pointing",) if "masks" in truth else ()
+    requests = tuple(map(selection.make_request, (metrics,) if isinstance(metrics, str) else metrics))
+    for request in requests:
+        request.validate(truth)
+    return requests
 
 
-def _predicted(probe, images) -> np.ndarray | None:
-    """The classes (N,) that the model predicts; None where it predicts none. One forward pass."""
-    if probe.classes is None:
+def _predicted_classes(traced: TracedModel, images: Array) -> Array | None:
+    """The classes (N,) that the model predicts, by one forward pass; None where it has no classes."""
+    if traced.classes is None:
         return None
-    ask = np.full(len(images), PREDICTED, "int32")
-    return backend.to_numpy(probe.ask(registry.scores_only, probe.validate_inputs(images), ask)[1])
+    targets = np.full(len(images), PREDICTED, "int32")
+    context = RunContext(len(images), len(images))
+    return backend.to_numpy(traced.run(outputs_only, traced.validate_inputs(images), targets, context=context)[1])

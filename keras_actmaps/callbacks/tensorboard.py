@@ -1,64 +1,90 @@
-"""TensorBoard's event files, written with what TensorFlow alone brings: pictures, histograms and numbers."""
+"""EventWriter: pictures, histograms and numbers for TensorBoard, written with tensorboardX on any backend."""
 
+import itertools
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-import numpy as np
+from keras_actmaps.core.types import Array
 
 try:
-    import tensorflow as tf
+    from tensorboardX import summary
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
 except ImportError as error:
     raise ImportError(
-        "tensorboard=DIR writes its files through TensorFlow, which is not installed: pip install tensorflow"
+        "files for TensorBoard are written with tensorboardX, which is not installed: "
+        "pip install keras_actmaps[tensorboard]"
     ) from error
 
-Event, Summary = tf.compat.v1.Event, tf.compat.v1.Summary
 BINS = 30
-SIZE = slice(16, 24)  # of a PNG: its width and height, 4 bytes each
+_NOTHING: Mapping = MappingProxyType({})
+_numbers = itertools.count()
 
 
-class Events:
-    """One event file in a folder, begun with the first turn; what each turn adds can be read at once."""
+class EventWriter:
+    """One event file in a folder, created with the first step.
 
-    def __init__(self, folder: str | os.PathLike):
+    Each step is on disk when `add` returns. tensorboardX's SummaryWriter is not used: it writes in a thread that ends
+    silently where the disk is full, after which adding blocks.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = Path(folder)
-        self._file = None
+        self._file: EventsWriter | None = None
 
-    def add(self, step: int, pictures: Mapping[str, bytes], values: Mapping, numbers: Mapping[str, float]) -> None:
-        """A step's PNGs, the histograms of its arrays, and its numbers, by their tags."""
-        parts = [Summary.Value(tag=tag, image=_image(png)) for tag, png in pictures.items()]
-        parts += [Summary.Value(tag=tag, histo=_histogram(array)) for tag, array in values.items()]
-        parts += [Summary.Value(tag=tag, simple_value=number) for tag, number in numbers.items()]
-        if self._file is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
-            self._file = tf.io.TFRecordWriter(str(self.folder / name))
-            self._write(file_version="brain.Event:2")
-        self._write(step=step, summary=Summary(value=parts))
-        self._file.flush()
+    def add(
+        self,
+        step: int,
+        images: Mapping[str, Array],
+        histograms: Mapping[str, Array] = _NOTHING,
+        scalars: Mapping[str, float] = _NOTHING,
+    ) -> None:
+        """Write the values of a step by their tags.
+
+        Parameters
+        ----------
+        step : int
+        images : mapping from str to uint8 array of shape (H, W) or (H, W, 3)
+        histograms : mapping from str to array
+            Values whose distribution is shown.
+        scalars : mapping from str to float
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        values = [
+            _tagged(tag, summary.image("image", image, dataformats="HWC"[: image.ndim]))
+            for tag, image in images.items()
+        ]
+        values += [_tagged(tag, summary.histogram("histogram", array, BINS)) for tag, array in histograms.items()]
+        values += [_tagged(tag, summary.scalar("scalar", number)) for tag, number in scalars.items()]
+        file = self._open()
+        file.write_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        file.flush()
 
     def close(self) -> None:
-        """No more turns."""
+        """Close the file; a later step begins another."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            file.close()
 
-    def _write(self, **content) -> None:
-        self._file.write(Event(wall_time=time.time(), **content).SerializeToString())
+    def _open(self) -> Any:
+        if self._file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            unique = f".{os.getpid()}.{next(_numbers)}"  # tensorboardX's own names differ by the second only
+            self._file = EventsWriter(str(self.folder / "events"), unique)
+        return self._file
 
 
-def _image(png: bytes):
-    width, height = np.frombuffer(png[SIZE], ">u4")
-    return Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=png)
-
-
-def _histogram(values: np.ndarray):
-    values = values.astype("float64").ravel()
-    counts, edges = np.histogram(values, BINS)
-    return tf.compat.v1.HistogramProto(
-        min=values.min(), max=values.max(), num=values.size, sum=values.sum(), sum_squares=(values**2).sum(),
-        bucket_limit=edges[1:], bucket=counts,
-    )  # fmt: skip
+def _tagged(tag: str, message: Any) -> Any:
+    """The one value of a summary under its tag, in which tensorboardX itself would replace spaces."""
+    (value,) = message.value
+    value.tag = tag
+    return value

@@ -1,44 +1,56 @@
-"""Behind: a thread that does one thing after another while its caller goes on."""
+"""Worker: a thread that processes items in order while its caller continues."""
 
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
-MOST = 4  # that may wait, so that a slow work holds up its caller and not fill the memory
+MAX_PENDING = 4  # items; more would fill the memory where the work is slower than its caller
 
 
 class Worker:
-    """`work(item)` in a thread, in order. `seconds` is what it has taken; `errors` are those it has met, in words."""
+    """Call `work(item)` in a thread, one item after another.
 
-    def __init__(self, work: Callable):
-        self.seconds, self.errors = 0.0, []
-        self._work, self._waiting, self._thread = work, deque(), ThreadPoolExecutor(1)
+    Attributes
+    ----------
+    seconds : float
+        Time that the work has taken.
+    errors : list of str
+        The exceptions that the work has raised, each as one line.
+    """
 
-    def hand(self, item) -> None:
-        """One more item; waits where too many are waiting."""
-        while len(self._waiting) >= MOST:
-            self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(self._do, item))
+    def __init__(self, work: Callable[[Any], object]) -> None:
+        self.seconds = 0.0
+        self.errors: list[str] = []
+        self._work = work
+        self._pending: deque[Future] = deque()
+        self._executor = ThreadPoolExecutor(1)
+
+    def submit(self, item: Any) -> None:
+        """Add an item; waits while MAX_PENDING items are pending."""
+        while len(self._pending) >= MAX_PENDING:
+            self._pending.popleft().result()
+        self._pending.append(self._executor.submit(self._run, item))
 
     def wait(self) -> None:
-        """Until all is done."""
-        while self._waiting:
-            self._waiting.popleft().result()
+        """Wait until all items are processed."""
+        while self._pending:
+            self._pending.popleft().result()
 
     def finish(self) -> None:
-        """Wait, and let the thread go."""
-        self._thread.shutdown()
+        """Wait until all items are processed and end the thread."""
+        self._executor.shutdown()
 
-    def _do(self, item) -> None:
+    def _run(self, item: Any) -> None:
         started = time.perf_counter()
         try:
             self._work(item)
-        except Exception as error:  # whatever it is, the caller goes on
+        except Exception as error:  # of any type: the caller continues
             self.errors.append(error_line(error))
         self.seconds += time.perf_counter() - started
 
 
 def error_line(error: Exception) -> str:
-    """An error as one line."""
+    """An exception as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -8,7 +8,6 @@ Supported types: bool, int, float, str, None, literals, unions, tuples, lists, d
 
 import ast
 import inspect
-import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 LARGEST = 10**6  # of a count, so that a typing error does not fill the memory
+FLOAT32_MAX = float(np.finfo("float32").max)
 
 
 @dataclass(frozen=True)
@@ -202,23 +202,23 @@ def _refuse() -> Any:
 
 
 def _finite(value: Any) -> float | int:
-    """A finite number; whole numbers stay whole."""
+    """A number that is finite in float32; whole numbers stay whole, where float64 represents them exactly."""
     try:
-        number = int(value) if isinstance(value, Integral) else float(value)
-        if math.isfinite(float(number)):
-            return number
+        number = float(value)
     except OverflowError:
-        pass
-    raise _Mismatch
+        raise _Mismatch from None
+    if not abs(number) <= FLOAT32_MAX:
+        raise _Mismatch
+    return int(value) if isinstance(value, Integral) and abs(number) <= 2**53 else number
 
 
 def _array(value: Any) -> np.ndarray:
-    """A numeric and finite array."""
+    """A numeric array that is finite in float32."""
     if isinstance(value, (str, bytes, Mapping)) or value is None or callable(value):
         raise _Mismatch
     try:
         array = np.asarray(value)
-        fits = array.dtype.kind in "iufb" and bool(np.isfinite(array).all())
+        fits = array.dtype.kind in "iufb" and bool((np.abs(array.astype("float64")) <= FLOAT32_MAX).all())
     except Exception:  # whatever a foreign container raises
         raise _Mismatch from None
     return array if fits else _refuse()

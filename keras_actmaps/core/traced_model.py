@@ -123,6 +123,15 @@ class TracedModel:
         """How often anything was compiled."""
         return self._evicted_traces + sum(program.traces for program in list(self._programs.values()))
 
+    def at(self, layer: Any) -> "TracedModel":
+        """The model at another layer, on the same graph; what was compiled is not shared."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
+        other._arguments = (layer, *self._arguments[1:])
+        other._programs, other._lock, other._evicted_traces = OrderedDict(), threading.Lock(), 0
+        return other
+
     def release(self) -> "TracedModel":
         """Forget the model itself, so that a cache of traced models does not keep it alive."""
         self._model = self._source = None

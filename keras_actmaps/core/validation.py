@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph
-from keras_actmaps.core.settings import Count, Setting
+from keras_actmaps.core.settings import Count, Setting, show
 from keras_actmaps.core.types import Array
 
 PREDICTED = -1  # the target that stands for the predicted class
@@ -58,7 +58,8 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
     if isinstance(targets, str):
         if targets != "all" or classes is None:
             raise ValueError(
-                f"targets must be a class, (N,) or (N, K) classes, 'all' or a function of the outputs, got {targets!r}"
+                "targets must be a class, (N,) or (N, K) classes, 'all' or a function of the outputs, got "
+                f"{show(targets)}"
             )
         return np.tile(np.arange(classes, dtype="int32"), (count, 1))
     array = _to_array(targets)
@@ -96,7 +97,7 @@ def _resolve_one(layer: Any, paths: list[str], graph: Graph, model: keras.Model)
         raise ValueError(opaque_message(model.name))
     choices = ", ".join(found or paths) or "none"
     raise ValueError(
-        f"{'more than one' if found else 'no spatial'} layer {name!r} in {model.name!r}; choices: {choices}"
+        f"{'more than one' if found else 'no spatial'} layer {show(name)} in {model.name!r}; choices: {choices}"
     )
 
 
@@ -105,7 +106,7 @@ def layer_name(number: Any, model: keras.Model) -> str:
     try:
         return model.layers[operator.index(number)].name
     except (IndexError, TypeError):
-        raise ValueError(f"no layer {number!r} in {model.name!r}; it has {len(model.layers)} layers") from None
+        raise ValueError(f"no layer {show(number)} in {model.name!r}; it has {len(model.layers)} layers") from None
 
 
 def innermost_layer(name: str, paths: Sequence[str], graph: Graph) -> str:

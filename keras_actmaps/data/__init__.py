@@ -1,7 +1,11 @@
-"""Data sets as tf.data pipelines: `load(name)` gives `.train`, `.validation`, `.test` and `.info`.
+"""Data sets as tf.data pipelines: `load(name)` returns `.train`, `.validation`, `.test` and `.info`.
 
-TensorFlow carries them, whichever framework Keras runs on.
+The pipelines need TensorFlow, whichever framework Keras runs on.
 """
+
+import os
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -9,12 +13,13 @@ try:
     import tensorflow as tf
 except ImportError as error:
     raise ImportError(
-        "keras_actmaps.data makes tf.data pipelines, which need TensorFlow beside any Keras backend: pip install "
-        "tensorflow tensorflow-datasets"
+        "keras_actmaps.data builds tf.data pipelines, which need TensorFlow with every Keras backend; install it with: "
+        "pip install tensorflow tensorflow-datasets"
     ) from error
 if keras.backend.backend() != "tensorflow":
-    tf.config.set_visible_devices([], "GPU")  # whose memory TensorFlow would take from the other framework
+    tf.config.set_visible_devices([], "GPU")  # otherwise TensorFlow reserves the memory of the other framework
 
+from keras_actmaps.core.settings import settings_of, show, validate_settings
 from keras_actmaps.data import sources
 from keras_actmaps.data.cifar10 import cifar10
 from keras_actmaps.data.folder import folder
@@ -24,30 +29,62 @@ from keras_actmaps.data.records import Data, Info
 from keras_actmaps.data.sources import DataUnavailable, is_prepared
 from keras_actmaps.data.truth import boxes, masks, truth_of
 
-DATASETS = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
+DATASETS: dict[str, Callable[..., Data]] = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
 
-__all__ = ["DATASETS", "Data", "DataUnavailable", "Info", "boxes", "default", "is_prepared", "load", "masks",
-           "truth_of"]  # fmt: skip
+__all__ = [
+    "DATASETS",
+    "Data",
+    "DataUnavailable",
+    "Info",
+    "boxes",
+    "default",
+    "is_prepared",
+    "load",
+    "masks",
+    "truth_of",
+]
 
 
-def load(name: str, data_dir=None, **settings) -> Data:
-    """A data set by name, or `folder:DIR`.
+def load(name: str, data_dir: str | os.PathLike | None = None, **settings: Any) -> Data:
+    """A data set by name.
 
-    settings: `batch_size`, `seed`, `limit` (images of each split at most), and `size` for pets and folders.
-    Raises ValueError for an unknown name, DataUnavailable (an OSError) where the data is not to be had.
+    Parameters
+    ----------
+    name : str
+        "grid", "drawn-grid", "cifar10", "pets" or "folder:DIR".
+    data_dir : path, optional
+        Where TFDS data is looked for first; then `$TFDS_DATA_DIR` and the default folder of TFDS.
+    **settings
+        `batch_size`, `seed`, `limit` (the most images of each split) and, for pets and folders, `size` (height and
+        width of the images in pixels).
+
+    Returns
+    -------
+    Data
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or setting, or a setting that is out of range.
+    DataUnavailable
+        An OSError, where the data is neither prepared nor can be downloaded.
+    FileNotFoundError
+        For a folder that does not exist or contains no images.
     """
-    if name.startswith("folder:"):
-        return folder(name.removeprefix("folder:"), **settings)  # which needs no data_dir
-    if name not in DATASETS:
-        raise ValueError(f"no data set {name!r}; there are: {', '.join(DATASETS)}, folder:DIR")
-    return DATASETS[name](data_dir, **settings)
+    if isinstance(name, str) and name.startswith("folder:"):
+        path = name.removeprefix("folder:")
+        return folder(path, **validate_settings("folder", settings_of(folder), settings))
+    if not isinstance(name, str) or name not in DATASETS:
+        raise ValueError(f"data set must be one of {', '.join(DATASETS)}, folder:DIR, got {show(name)}")
+    function = DATASETS[name]
+    return function(data_dir, **validate_settings(name, settings_of(function), settings))
 
 
-def default(data_dir=None) -> tuple[str, str]:
-    """The data set to take when none is named, and why in one line: `grid` where it is to be had, else drawn."""
+def default(data_dir: str | os.PathLike | None = None) -> tuple[str, str]:
+    """The default data set, and the reason in one line: `grid` where it is available, otherwise `drawn-grid`."""
     if sources.is_available(("mnist", "fashion_mnist"), data_dir):
-        return "grid", "data set: grid (its MNIST and Fashion-MNIST are at hand)"
+        return "grid", "data set: grid (MNIST and Fashion-MNIST are available)"
     return "drawn-grid", (
-        "data set: drawn-grid, a drawn stand-in, because MNIST and Fashion-MNIST are neither prepared in "
-        f"{', '.join(map(str, sources.places(data_dir)))} nor to be fetched now"
+        "data set: drawn-grid, a drawn stand-in, because MNIST and Fashion-MNIST are not prepared in "
+        f"{', '.join(map(str, sources.search_paths(data_dir)))} and cannot be downloaded"
     )

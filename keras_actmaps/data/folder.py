@@ -1,50 +1,70 @@
-"""A folder with a folder of images for each class, with or without train/ and test/ above them."""
+"""A folder with one subfolder of images per class, with or without train/ and test/ above them.
 
+`keras.utils.image_dataset_from_directory` is not used: it resizes without antialiasing, which changes what a model
+sees of large photographs, divides into two parts and not three, counts empty folders as classes, and reports a broken
+file in the middle of the training, without its name.
+"""
+
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tensorflow as tf
 
+from keras_actmaps.core.settings import Seed
 from keras_actmaps.data.cifar10 import augment
-from keras_actmaps.data.records import Data, Info, limited
+from keras_actmaps.data.records import BatchSize, Data, ImageSize, Info, Limit, limit_counts
 
-ENDINGS = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-LOOKED_AT = 64  # images opened to learn the common size and whether any has colour
+SAMPLED = 64  # images opened to find the common size and whether any is in color
 LARGEST = 160
 SHARES = {"train": 0.8, "validation": 0.1}
 
 Files = list[tuple[Path, int]]
 
 
-def folder(directory, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int | None = None) -> Data:
-    """Images (N,size,size,1 or 3) in 0..1 of the classes DIR/CLASS/*.png|jpg|jpeg.
+def folder(
+    directory: str | os.PathLike,
+    *,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    limit: Limit = None,
+    size: Annotated[ImageSize | None, "height and width in pixels; None for that of the images, at most 160"] = None,
+) -> Data:
+    """Images (N, size, size, 1 or 3) in 0..1 from DIR/CLASS/*.png, *.jpg or *.jpeg.
 
-    With DIR/train and DIR/test the test images are those of test/ and a tenth of train/ is held out for
-    validation; without them the images are divided 80 : 10 : 10. `size`: None takes the images' common
-    side, at most 160. Grey images give one channel, as long as none of those looked at has colour.
+    With DIR/train and DIR/test, the test images are those of test/, and a tenth of train/ is held out for validation;
+    otherwise the images are divided 80 : 10 : 10. The shorter side is resized to `size` and the center cropped.
+    Images have one channel if none of a sample has color.
 
-    Raises FileNotFoundError for a missing or empty folder, ValueError for one class only or a file that is no
-    image; each names the path.
+    Raises
+    ------
+    FileNotFoundError
+        For a folder that does not exist or contains no images.
+    ValueError
+        For a single class, too few images, or a file that is not an image.
     """
     root = Path(directory).expanduser()
     classes, files = divide(root, seed)
-    shapes = [_shape(path) for path, _ in _sample(files["train"], LOOKED_AT)]
+    shapes = [_image_shape(path) for path, _ in _sample(files["train"], SAMPLED)]
     channels = 3 if any(shape[2] >= 3 for shape in shapes) else 1
-    size = size or min(LARGEST, min(min(shape[:2]) for shape in shapes))
-    counts = limited({split: len(part) for split, part in files.items()}, limit)
-    info = Info(f"folder:{root}", classes, (size, size, channels), counts, str(root.resolve()))
+    side = size or min(LARGEST, min(min(shape[:2]) for shape in shapes))
+    counts = limit_counts({split: len(part) for split, part in files.items()}, limit)
+    info = Info(f"folder:{root}", classes, (side, side, channels), counts, str(root.resolve()))
 
     def build(split: str, training: bool) -> tf.data.Dataset:
         part = files[split][: counts[split]]
         paths, labels = [str(path) for path, _ in part], [label for _, label in part]
         examples = tf.data.Dataset.from_tensor_slices((paths, tf.constant(labels, tf.int64)))
-        examples = examples.map(lambda path, label: (_read(path, size, channels), label), tf.data.AUTOTUNE).cache()
+        examples = examples.map(lambda path, label: (_read(path, side, channels), label), tf.data.AUTOTUNE).cache()
         if training:
             examples = examples.shuffle(counts[split], seed)
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
 
-        def assemble(batch, epoch_seed):
+        def assemble(batch: tuple, epoch_seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict]:
             images, labels = batch
             if training:
                 images = augment(images, tf.stack([epoch_seed, 0]))
@@ -56,20 +76,20 @@ def folder(directory, batch_size: int = 32, seed: int = 0, limit: int | None = N
 
 
 def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:
-    """The class names and each split's (path, label)s, in a seeded random order."""
+    """The class names, and the files (path, label) of each split in a seeded random order; raises as `folder` does."""
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {str(root)!r}")
     has_splits = (root / "train").is_dir() and (root / "test").is_dir()
     base = root / "train" if has_splits else root
-    classes = tuple(sorted(path.name for path in base.iterdir() if path.is_dir() and _images(path)))
+    classes = tuple(sorted(path.name for path in base.iterdir() if path.is_dir() and _image_files(path)))
     if not classes:
-        raise FileNotFoundError(f"no class folder with a {', '.join(ENDINGS)} image in {str(base)!r}")
+        raise FileNotFoundError(f"no class folder with a {', '.join(SUFFIXES)} image in {str(base)!r}")
     if len(classes) == 1:
         raise ValueError(f"only one class, {classes[0]!r}, in {str(base)!r}; a classifier needs two or more")
     random = np.random.default_rng(seed)
-    files = _shuffled(base, classes, random)
+    files = _shuffled_files(base, classes, random)
     if has_splits:
-        test = _shuffled(root / "test", classes, random)
+        test = _shuffled_files(root / "test", classes, random)
         held_out = max(1, round(len(files) * SHARES["validation"]))
         parts = {"train": files[held_out:], "validation": files[:held_out], "test": test}
     else:
@@ -81,36 +101,40 @@ def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:
     return classes, parts
 
 
-def _images(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS)
+def _image_files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def _shuffled(base: Path, classes: tuple[str, ...], random: np.random.Generator) -> Files:
-    files = []
-    for label, name in enumerate(classes):
-        if (base / name).is_dir():
-            files += [(path, label) for path in _images(base / name)]
+def _shuffled_files(base: Path, classes: tuple[str, ...], random: np.random.Generator) -> Files:
+    files = list(_labeled_files(base, classes))
     for path, _ in files:
         with path.open("rb") as file:
             if not file.read(8).startswith(SIGNATURES):
-                raise ValueError(f"{str(path)!r} is named like an image and is neither a PNG nor a JPEG file")
+                raise ValueError(f"{str(path)!r} is neither a PNG nor a JPEG file, although its name ends like one")
     return [files[i] for i in random.permutation(len(files))]
+
+
+def _labeled_files(base: Path, classes: tuple[str, ...]) -> Iterator[tuple[Path, int]]:
+    for label, name in enumerate(classes):
+        if (base / name).is_dir():
+            yield from ((path, label) for path in _image_files(base / name))
 
 
 def _sample(files: Files, count: int) -> Files:
     return files[:: max(1, len(files) // count)][:count]
 
 
-def _shape(path: Path) -> tuple[int, int, int]:
-    """Height, width and channels; ValueError for a file that cannot be read as an image."""
+def _image_shape(path: Path) -> tuple[int, int, int]:
+    """Height, width and channels; ValueError for a file that cannot be decoded."""
     try:
-        return tuple(tf.io.decode_image(path.read_bytes(), expand_animations=False).shape)
+        height, width, channels = tf.io.decode_image(path.read_bytes(), expand_animations=False).shape
     except tf.errors.InvalidArgumentError:
         raise ValueError(f"{str(path)!r} cannot be read as an image") from None
+    return height, width, channels
 
 
 def _read(path: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """One image, short side resized to `size`, middle cropped, as uint8."""
+    """One image as uint8, the shorter side resized to `size` and the center cropped."""
     image = tf.io.decode_image(tf.io.read_file(path), channels, expand_animations=False)
     height, width = tf.unstack(tf.shape(image)[:2])
     shorter = tf.minimum(height, width)

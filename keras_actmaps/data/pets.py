@@ -1,27 +1,44 @@
-"""Oxford-IIIT Pet: 37 breeds, with the trimaps and head boxes kept for scoring."""
+"""Oxford-IIIT Pet: 37 breeds, with segmentation masks and head boxes as ground truth."""
+
+import os
 
 import tensorflow as tf
 
+from keras_actmaps.core.settings import Seed
 from keras_actmaps.data import sources
-from keras_actmaps.data.records import Data, Info, limited
+from keras_actmaps.data.records import BatchSize, Data, ImageSize, Info, Limit, limit_counts
 
 HELD_OUT = 368
-ZOOM = 1.25  # training crops are taken from an image this much larger than the crop
-PET = 1  # the trimap's value for the animal; 2 is background, 3 the undecided border
+ZOOM = 1.25  # training crops are taken from an image that is larger than the crop by this factor
+
+Example = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]  # image, label, truth
 
 
-def pets(data_dir=None, batch_size: int = 32, seed: int = 0, limit: int | None = None, size: int = 128) -> Data:
-    """Images (N,size,size,3) in 0..1: the short side resized to `size`, the middle cropped; nothing distorted.
+def pets(
+    data_dir: str | os.PathLike | None = None,
+    *,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    limit: Limit = None,
+    size: ImageSize = 128,
+) -> Data:
+    """Oxford-IIIT Pet: images (N, size, size, 3) in 0..1, the shorter side resized to `size` and the center cropped.
 
-    Truth: `mask` (N,size,size) uint8 with 1 pet, 2 background, 3 border; `head_box` (N,4) float32 as
-    (y0, x0, y1, x1) in pixels, all zero where the data set has none, as for all test images. Both follow the image.
+    The truth is `mask` (N, size, size) uint8, with 1 for the pet, 2 for the background and 3 for the border, and
+    `head_box` (N, 4) float32 as (y0, x0, y1, x1) in pixels, all zero where the data set has none, as for all test
+    images. Both are resized and cropped with the image.
+
+    Raises
+    ------
+    DataUnavailable
+        Where the data is neither prepared nor can be downloaded.
     """
     prepared = sources.builder("oxford_iiit_pet", data_dir)
     sizes = {split: prepared.info.splits[split].num_examples for split in ("train", "test")}
     held_out = min(HELD_OUT, sizes["train"] // 10)
-    counts = limited({"train": sizes["train"] - held_out, "validation": held_out, "test": sizes["test"]}, limit)
-    info = Info("pets", sources.class_names("oxford_iiit_pet", data_dir), (size, size, 3), counts,
-                f"Oxford-IIIT Pet through TFDS, {prepared.data_path}")  # fmt: skip
+    counts = limit_counts({"train": sizes["train"] - held_out, "validation": held_out, "test": sizes["test"]}, limit)
+    source = f"Oxford-IIIT Pet through TFDS, {prepared.data_path}"
+    info = Info("pets", sources.class_names("oxford_iiit_pet", data_dir), (size, size, 3), counts, source)
 
     def build(split: str, training: bool) -> tf.data.Dataset:
         examples = prepared.as_dataset(split="test" if split == "test" else "train", shuffle_files=False)
@@ -35,39 +52,39 @@ def pets(data_dir=None, batch_size: int = 32, seed: int = 0, limit: int | None =
             examples = tf.data.Dataset.zip((examples.shuffle(counts[split], seed), seeds))
             examples = examples.map(lambda example, s: crop(example, size, tf.stack([s, 0])), tf.data.AUTOTUNE)
 
-        def normalise(images, labels, truth):
+        def normalize(images: tf.Tensor, labels: tf.Tensor, truth: dict) -> Example:
             return tf.cast(images, tf.float32) / 255.0, labels, truth
 
-        return examples.batch(batch_size).map(normalise, tf.data.AUTOTUNE)
+        return examples.batch(batch_size).map(normalize, tf.data.AUTOTUNE)
 
     return Data(info, build)
 
 
-def fit(example: dict, size: int):
-    """One TFDS example -> (image, label, truth) at (size, size): short side resized, middle cropped.
+def fit(example: dict[str, tf.Tensor], size: int) -> Example:
+    """One TFDS example as (image, label, truth) at (size, size): shorter side resized, center cropped.
 
-    The resized image is rounded to uint8, which lets the whole data set be cached in memory.
+    The resized image is rounded to uint8, so that the whole data set can be cached in memory.
     """
     height, width = tf.unstack(tf.shape(example["image"])[:2])
     shorter = tf.minimum(height, width)
     new_height, new_width = size * height // shorter, size * width // shorter
     top, left = (new_height - size) // 2, (new_width - size) // 2
 
-    def follow(picture, method):
+    def resize(picture: tf.Tensor, method: str) -> tf.Tensor:
         resized = tf.image.resize(picture, (new_height, new_width), method, antialias=method == "bilinear")
         return tf.cast(tf.round(resized[top : top + size, left : left + size]), tf.uint8)
 
-    image = tf.ensure_shape(follow(example["image"], "bilinear"), (size, size, 3))
-    mask = tf.ensure_shape(follow(example["segmentation_mask"], "nearest")[..., 0], (size, size))
+    image = tf.ensure_shape(resize(example["image"], "bilinear"), (size, size, 3))
+    mask = tf.ensure_shape(resize(example["segmentation_mask"], "nearest")[..., 0], (size, size))
     scale = tf.cast(tf.stack([new_height, new_width] * 2), tf.float32)
     box = example["head_bbox"] * scale - tf.cast(tf.stack([top, left] * 2), tf.float32)
     box = tf.where(tf.reduce_any(example["head_bbox"] > 0), tf.clip_by_value(box, 0.0, float(size)), 0.0)
     return image, example["label"], {"mask": mask, "head_box": box}
 
 
-def crop(example, size: int, seed: tf.Tensor):
-    """A random crop of (size, size), mirrored or not. Truth is for unaugmented images and is dropped here."""
+def crop(example: Example, size: int, seed: tf.Tensor) -> Example:
+    """A random crop of (size, size), flipped or not. The truth, which is not cropped with it, is dropped."""
     image, label, _ = example
-    place, mirror = tf.unstack(tf.random.split(seed, 2))
+    place, flip = tf.unstack(tf.random.split(seed, 2))
     image = tf.image.stateless_random_crop(image, (size, size, 3), place)
-    return tf.image.stateless_random_flip_left_right(image, mirror), label, {}
+    return tf.image.stateless_random_flip_left_right(image, flip), label, {}

@@ -1,21 +1,43 @@
-"""What every data set hands over: a record of facts and three lazily built tf.data pipelines."""
+"""The records that every data set returns: facts, and three tf.data pipelines that are built when they are needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from keras_actmaps.core.settings import Count, Ge, Le
+from keras_actmaps.core.types import Array
 
 SPLITS = ("train", "validation", "test")
+
+BatchSize = Annotated[Count, "images per batch"]
+Limit = Annotated[Annotated[int, Ge(1)] | None, "the most images of each split; None for all"]
+ImageSize = Annotated[int, Ge(1), Le(4096), "height and width of the images in pixels"]
 
 
 @dataclass(frozen=True)
 class Info:
     """Facts about a data set.
 
-    `scale` is the normalisation: the pipelines give float32 images of `pixel / scale`.
-    `counts` holds the number of images of each split; `notice`, if any, belongs wherever the data is shown.
+    Attributes
+    ----------
+    name : str
+    classes : tuple of str
+        The class names, by label.
+    image_shape : tuple
+        (H, W, C) of an image.
+    counts : dict
+        The number of images of each split.
+    source : str
+        Where the data comes from, in words.
+    scale : float
+        The pipelines yield float32 images of `pixel / scale`.
+    notice : str
+        A remark that should be shown wherever the data is shown; may be empty.
     """
 
     name: str
@@ -26,42 +48,62 @@ class Info:
     scale: float = 255.0
     notice: str = ""
 
-    def normalise(self, pixels) -> np.ndarray:
-        """Pixels 0..255 of any type -> float32 as the model takes them."""
+    def normalize(self, pixels: ArrayLike) -> Array:
+        """Pixels 0..255 of any type as float32 images for the model."""
         return np.asarray(pixels, "float32") / np.float32(self.scale)
 
-    def display(self, images) -> np.ndarray:
-        """The inverse of `normalise`: images as the model takes them -> uint8 pixels."""
+    normalise = normalize  # the name in earlier versions
+
+    def display(self, images: ArrayLike) -> Array:
+        """Images for the model as uint8 pixels: the inverse of `normalize`."""
         return np.clip(np.rint(np.asarray(images, "float32") * self.scale), 0, 255).astype("uint8")
 
 
 class Data:
-    """A data set: `.train`, `.validation` and `.test` give batches `(images (N,H,W,C), labels (N,))`.
+    """A data set whose `.train`, `.validation` and `.test` yield batches (images (N, H, W, C), labels (N,)).
 
-    `truth(split)` gives the same images in the order of the file with what scoring needs and the model must
-    not see: `(images, labels, {"position": ...})`, or masks and head boxes, or an empty dictionary.
+    Parameters
+    ----------
+    info : Info
+    build : callable
+        `build(split, training)` returns a pipeline of (images, labels, truth).
     """
 
-    def __init__(self, info: Info, build: Callable[[str, bool], tf.data.Dataset]):
+    def __init__(self, info: Info, build: Callable[[str, bool], tf.data.Dataset]) -> None:
         self.info = info
         self._build = build
 
     @cached_property
     def train(self) -> tf.data.Dataset:
-        """Shuffled anew in every epoch, augmented."""
+        """The training split, augmented and shuffled anew in every epoch."""
         return _without_truth(self._build("train", True))
 
     @cached_property
     def validation(self) -> tf.data.Dataset:
+        """The validation split, in a fixed order."""
         return _without_truth(self._build("validation", False))
 
     @cached_property
     def test(self) -> tf.data.Dataset:
+        """The test split, in a fixed order."""
         return _without_truth(self._build("test", False))
 
     def truth(self, split: str = "test") -> tf.data.Dataset:
+        """A split in a fixed order, with the ground truth that localization metrics need.
+
+        Returns
+        -------
+        tf.data.Dataset
+            Of (images, labels, truth), where `truth` is `{"position": ...}`, `{"mask": ..., "head_box": ...}` or
+            empty; see `kam.data.masks` and `kam.data.boxes`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown split.
+        """
         if split not in SPLITS:
-            raise ValueError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
         return self._build(split, False)
 
 
@@ -69,10 +111,6 @@ def _without_truth(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.map(lambda images, labels, truth: (images, labels)).prefetch(tf.data.AUTOTUNE)
 
 
-def limited(counts: dict[str, int], limit: int | None) -> dict[str, int]:
+def limit_counts(counts: dict[str, int], limit: int | None) -> dict[str, int]:
     """The counts with at most `limit` images in each split."""
-    if limit is None:
-        return counts
-    if limit < 1:
-        raise ValueError(f"limit={limit} leaves no image; give a number of images from 1 up")
-    return {split: min(count, limit) for split, count in counts.items()}
+    return counts if limit is None else {split: min(count, limit) for split, count in counts.items()}

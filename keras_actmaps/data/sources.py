@@ -1,9 +1,10 @@
-"""Where TFDS data comes from: a prepared copy in one of the usual places, else a download that is tried quickly."""
+"""Where TFDS data comes from: a prepared copy in one of the usual folders, otherwise a download."""
 
 import logging
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS reports every split it reads
+logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS logs every split that it reads
 
 DOWNLOADS = {
     "mnist": "https://storage.googleapis.com:443/cvdf-datasets/mnist",
@@ -19,66 +20,76 @@ DOWNLOADS = {
     "cifar10": "https://www.cs.toronto.edu:443",
     "oxford_iiit_pet": "https://www.robots.ox.ac.uk:443",
 }
-SECONDS_TO_ANSWER = 3.0
+TIMEOUT = 3.0  # seconds; TFDS itself retries a failing download for minutes
+
+DataDir = str | os.PathLike | None
 
 
 class DataUnavailable(OSError):
-    """The data is neither prepared where it was looked for nor to be fetched now."""
+    """The data is neither prepared in one of the searched folders nor can be downloaded."""
 
 
-def places(data_dir: str | os.PathLike | None = None) -> list[Path]:
+def search_paths(data_dir: DataDir = None) -> list[Path]:
     """The folders in which TFDS data is looked for, in order."""
-    named = [data_dir, os.environ.get("TFDS_DATA_DIR"), tfds.core.constants.DATA_DIR]
-    return [Path(place).expanduser() for place in dict.fromkeys(named) if place]
+    candidates = [data_dir, os.environ.get("TFDS_DATA_DIR"), tfds.core.constants.DATA_DIR]
+    return [Path(path).expanduser() for path in dict.fromkeys(candidates) if path]
 
 
-def is_available(names, data_dir=None) -> bool:
-    """Whether all these TFDS data sets are prepared or can be fetched; answers within seconds."""
-    return all(_prepared(name, data_dir) is not None or _reachable(name) for name in names)
+def is_available(names: Iterable[str], data_dir: DataDir = None) -> bool:
+    """Whether all these TFDS data sets are prepared or can be downloaded; returns within seconds."""
+    return all(_find_prepared(name, data_dir) is not None or _is_reachable(name) for name in names)
 
 
-def is_prepared(name: str, data_dir=None) -> bool:
-    """Whether a TFDS data set lies prepared in one of the usual places."""
-    return _prepared(name, data_dir) is not None
+def is_prepared(name: str, data_dir: DataDir = None) -> bool:
+    """Whether a TFDS data set is prepared in one of the usual folders."""
+    return _find_prepared(name, data_dir) is not None
 
 
-def builder(name: str, data_dir=None) -> tfds.core.DatasetBuilder:
-    """The prepared TFDS builder of `name`; downloads where it must and can.
+def builder(name: str, data_dir: DataDir = None) -> tfds.core.DatasetBuilder:
+    """The prepared TFDS builder of a data set, which is downloaded where necessary.
 
-    Raises DataUnavailable, which names the places searched.
+    Raises
+    ------
+    DataUnavailable
+        Where it is not prepared and cannot be downloaded; the message names the folders searched.
     """
-    found = _prepared(name, data_dir)
+    found = _find_prepared(name, data_dir)
     if found is not None:
         return found
-    if not _reachable(name):
-        searched = ", ".join(map(str, places(data_dir)))
+    if not _is_reachable(name):
+        searched = ", ".join(map(str, search_paths(data_dir)))
         raise DataUnavailable(
-            f"data set {name!r} is not prepared in {searched} and {urlsplit(DOWNLOADS[name]).hostname} does not "
-            "answer; give a folder that holds it with --data-dir or TFDS_DATA_DIR"
+            f"data set {name!r} is not prepared in {searched}, and {urlsplit(DOWNLOADS[name]).hostname} cannot be "
+            "reached; pass the folder that contains it as --data-dir or TFDS_DATA_DIR"
         )
-    fetched = tfds.builder(name, data_dir=places(data_dir)[0])
+    fetched = tfds.builder(name, data_dir=search_paths(data_dir)[0])
     try:
         fetched.download_and_prepare()
     except (OSError, RuntimeError, AssertionError, tfds.download.DownloadError) as error:
-        raise DataUnavailable(f"data set {name!r} could not be fetched: {' '.join(str(error).split())}") from error
+        raise DataUnavailable(f"data set {name!r} could not be downloaded: {' '.join(str(error).split())}") from error
     return fetched
 
 
+def arrays(name: str, split: str, data_dir: DataDir = None) -> tuple[tf.Tensor, tf.Tensor]:
+    """All images (uint8) and labels (int64) of a small data set, in memory and in a fixed order."""
+    return _arrays(name, split, None if data_dir is None else str(data_dir))
+
+
 @lru_cache(maxsize=8)
-def arrays(name: str, split: str, data_dir=None) -> tuple[tf.Tensor, tf.Tensor]:
-    """All images (uint8) and labels (int64) of a small data set, in memory, in the order of the file."""
+def _arrays(name: str, split: str, data_dir: str | None) -> tuple[tf.Tensor, tf.Tensor]:
     dataset = builder(name, data_dir).as_dataset(split=split, shuffle_files=False, batch_size=-1)
     return dataset["image"], dataset["label"]
 
 
-def class_names(name: str, data_dir=None) -> tuple[str, ...]:
+def class_names(name: str, data_dir: DataDir = None) -> tuple[str, ...]:
+    """The class names of a TFDS data set, by label."""
     return tuple(builder(name, data_dir).info.features["label"].names)
 
 
-def _prepared(name: str, data_dir):
-    for place in places(data_dir):
+def _find_prepared(name: str, data_dir: DataDir) -> tfds.core.DatasetBuilder | None:
+    for path in search_paths(data_dir):
         try:
-            found = tfds.builder(name, data_dir=place)
+            found = tfds.builder(name, data_dir=path)
         except (OSError, ValueError, tf.errors.OpError):
             continue
         if found.is_prepared():
@@ -86,19 +97,19 @@ def _prepared(name: str, data_dir):
     return None
 
 
-def _reachable(name: str) -> bool:
-    """Whether the server of a data set takes a connection. Looked up in a thread: name servers can stall for long."""
+def _is_reachable(name: str) -> bool:
+    """Whether the server of a data set accepts a connection; tried in a thread, because name servers can stall."""
     address = urlsplit(DOWNLOADS[name])
-    answered = threading.Event()
+    has_connected = threading.Event()
 
-    def connect():
+    def connect() -> None:
         try:
-            socket.create_connection((address.hostname, address.port or 80), SECONDS_TO_ANSWER).close()
+            socket.create_connection((address.hostname or "", address.port or 80), TIMEOUT).close()
         except OSError:
             return
-        answered.set()
+        has_connected.set()
 
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(SECONDS_TO_ANSWER)
-    return answered.is_set()
+    thread.join(TIMEOUT)
+    return has_connected.is_set()

@@ -1,151 +1,173 @@
-"""Gradient ascent on the input: what a class, a channel or a neuron wants to see."""
+"""Activation maximization: images that maximize a class, a channel or a neuron, by gradient ascent on the input."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.cache import as_traced
-from keras_actmaps.features.parametrization import paint, roughness, unpainted, viewed
-from keras_actmaps.features.settings import AscentSettings, ascent_settings
-from keras_actmaps.features.units import CLASS, Units, activations, find_units
-from keras_actmaps.methods.registry import check_count, check_seed
+from keras_actmaps.core.run_context import ignore
+from keras_actmaps.core.settings import Count, Seed
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.features.ascent_steps import advance
+from keras_actmaps.features.objectives import Objectives, find_objectives
+from keras_actmaps.features.parametrization import encode
+from keras_actmaps.features.settings import AscentSettings, Report, Steps, make_ascent_settings, validate_arguments
 
-MEAN, SQUARE = 0.9, 0.999  # how much Adam keeps of its averages in a step
-STRETCH = 32  # steps between two reports
+STEPS_PER_STATE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
-    """Where the ascent is after some steps: images (K,H,W,C) and their scores (K,), without any regularisation."""
+class AscentState:
+    """Images (K, H, W, C) after a number of steps, and their scores (K,), untransformed and without regularization."""
 
     step: int
-    images: np.ndarray
-    scores: np.ndarray
+    images: Array
+    scores: Array
 
 
-def ascent(model, targets, layer=None, steps: int = 256, seed: int = 0, start=None, **settings) -> np.ndarray:
-    """The images (K,H,W,C) that K targets score highest (Erhan et al. 2009; Simonyan et al. 2014, section 2).
+def ascent(
+    model: Any,
+    targets: Any,
+    layer: Any = None,
+    steps: int = 256,
+    seed: int = 0,
+    start: Any = None,
+    *,
+    report: Report | None = None,
+    **settings: Any,
+) -> Array:
+    """Images that maximize the scores of targets (Erhan et al. 2009; Simonyan et al. 2014, section 2).
 
-    x = argmax Y(view(x)) - l2 |x - middle|^2 - variation TV(x), by Adam, over the values that `canvas.paint` makes
-    into x. The gradient of Y is divided by its root mean square, so that the scale of Y makes no difference.
+    x = argmax Y(t(x)) - l2 |x - middle|^2 - variation TV(x), by Adam on the parameters of x (see `decode` in
+    `features.parametrization`), with random transformations t. The gradient of Y is divided by its root mean square,
+    so that the result does not depend on the scale of Y.
 
-    model: a Keras model or a Probe. targets: with no layer, a class, classes or "all", and Y is a logit; with a layer,
-    a channel, channels or "all", and Y is the mean of the channel over space; or tuples (y, x, channel), and Y is the
-    activation of that neuron. start: one image, or K of them, to begin with; otherwise it is noise. settings: see
-    `AscentSettings`. The same seed gives the same images, and an image does not depend on the other targets.
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module or Probe
+    targets : int, sequence of int, tuple, sequence of tuples or "all"
+        Without a layer, classes, and Y is a logit. With a layer, channels, and Y is the mean of a channel over space;
+        or tuples (y, x, channel), and Y is the activation of that neuron.
+    layer : str, int or None
+        As for `Probe`.
+    steps : int
+        Steps of gradient ascent.
+    seed : int
+        The same seed gives the same images.
+    start : array of shape (1, H, W, C) or (K, H, W, C), optional
+        Initial images; without them, noise.
+    report : callable, optional
+        `report(done, total)` is called with the number of images that were moved by a step.
+    **settings
+        Fields of `features.settings.AscentSettings`: bounds, ground, noise, parametrisation, rate, certainty, l2,
+        variation, jitter, zoom and turn.
 
-    Raises ValueError, before any work, for targets, layers and settings that there are not.
-    Cost: `steps` forward and backward passes of K images.
+    Returns
+    -------
+    array of shape (K, H, W, C)
+        float32, within `bounds`, in the layout of the model's inputs. An image does not depend on the other targets.
+
+    Raises
+    ------
+    ValueError
+        Before any work, for targets, layers and settings that do not exist or are not allowed.
+
+    Notes
+    -----
+    Cost: `steps` forward and backward passes of K images. The images show what raises a score most, which need not be
+    what raises it in real images.
     """
-    *_, last = stages(model, targets, layer, steps, seed, start, **settings)
+    *_, last = ascent_states(model, targets, layer, steps, seed, start, report=report, **settings)
     return last.images
 
 
-def stages(
-    model, targets, layer=None, steps: int = 256, seed: int = 0, start=None, every: int = STRETCH, **settings
-) -> Iterator[Stage]:
-    """`ascent` as it goes: a Stage after every so many steps and at the end."""
-    climb = ascent_settings(settings)
-    for name, value in (("steps", steps), ("every", every)):
-        check_count(name, value)
-    check_seed(seed)
-    probe = as_traced(model, layer, images=start)
-    base = _base(probe, start, climb)
-    units = find_units(probe, targets, layer is not None, base[:1])
-    if len(base) not in (1, len(units.places)):
-        raise ValueError(f"{len(base)} images to start from do not fit {len(units.places)} targets; give 1 or as many")
-    return _stages(probe, units, np.repeat(base, len(units.places) // len(base), axis=0), start is None, steps, seed,
-                   every, climb)  # fmt: skip
+def ascent_states(
+    model: Any,
+    targets: Any,
+    layer: Any = None,
+    steps: Steps = 256,
+    seed: Seed = 0,
+    start: Any = None,
+    every: Count = STEPS_PER_STATE,
+    *,
+    report: Report | None = None,
+    **settings: Any,
+) -> Iterator[AscentState]:
+    """The states of `ascent` after every so many steps and after the last; arguments are validated at once."""
+    record = make_ascent_settings(settings)
+    steps, every, seed = validate_arguments(ascent_states, steps=steps, every=every, seed=seed)
+    traced = as_traced(model, layer, inputs=start)
+    base = _initial_base(traced, start, record)
+    objectives = find_objectives(traced, targets, layer is not None, base[:1])
+    count = len(objectives.indices)
+    if len(base) not in (1, count):
+        raise ValueError(f"start must be 1 image or one for each of {count} targets, got {len(base)} images")
+    noise = record.noise if start is None else 0.0
+    base = np.repeat(base, count // len(base), axis=0)
+    return _states(traced, objectives, base, noise, steps, seed, every, record, report or ignore)
 
 
-def _stages(probe, units: Units, base, is_noise: bool, steps: int, seed: int, every: int, climb: AscentSettings):
+def _states(
+    traced: TracedModel,
+    objectives: Objectives,
+    base: Array,
+    noise: float,
+    steps: int,
+    seed: int,
+    every: int,
+    settings: AscentSettings,
+    report: Report,
+) -> Iterator[AscentState]:
     random = np.random.default_rng(seed)
     count, height, width, channels = base.shape
-    noise = random.normal(0, climb.noise if is_noise else 0, (1, channels, height, width)).astype("float32")
-    values = np.repeat(noise, count, axis=0)
-    state = values, np.zeros_like(values), np.zeros_like(values)
-    views = np.pad(_views(random, steps, max(height, width), climb), ((0, -steps % every), (0, 0)))
-    program = probe.program((_climb, units.kind, climb), lambda *given: _climb(probe, units.kind, climb, *given))
+    values = random.normal(0, noise, (1, channels, height, width)).astype("float32").repeat(count, axis=0)
+    state = [values, np.zeros_like(values), np.zeros_like(values)]
+    schedule = np.pad(_schedule(random, steps, max(height, width), settings), ((0, -steps % every), (0, 0)))
+    level = objectives.level
+    program = traced.program((advance, level, settings), lambda *tensors: advance(traced, level, settings, *tensors))
     for first in range(0, steps, every):
         real = min(every, steps - first)
-        *state, images, scores = program(base, units.places, views[first : first + every],
-                                         np.int32(first), np.int32(real), *state)  # fmt: skip
-        probe.report(count * real, count * steps)
-        yield Stage(first + real, _as_given(probe, backend.to_numpy(images)), backend.to_numpy(scores))
+        part = schedule[first : first + every]
+        *state, images, scores = program(base, objectives.indices, part, np.int32(first), np.int32(real), *state)
+        report(count * real, count * steps)
+        yield AscentState(first + real, _in_model_layout(traced, backend.to_numpy(images)), backend.to_numpy(scores))
 
 
-def _climb(probe, kind: str, climb: AscentSettings, base, places, views, first, steps, *state):
-    """The values (K,C,H,W) and Adam's two averages of gradients after `steps` more steps; the images; their scores."""
-
-    def score(images):
-        return ops.take_along_axis(activations(probe, images, kind), places[:, None], axis=1)[:, 0]
-
-    def goal(images):
-        found = activations(probe, images, kind)
-        asked = ops.take_along_axis(found, places[:, None], axis=1)[:, 0]
-        if kind != CLASS:
-            return asked
-        return asked + climb.certainty * (asked - ops.logsumexp(found, axis=1))
-
-    def step(number, values, mean, square):
-        (images,), back = backend.vjp(lambda values: [paint(values, base, climb.bounds, climb.parametrisation)],
-                                          [values])  # fmt: skip
-        *view, rate = ops.unstack(views[number])
-        (gradient,), _ = backend.gradients(lambda images: (goal(viewed(images, *view)), None), [images])
-        (gradient,) = back([_regularised(gradient, images, climb)])
-        mean = MEAN * mean + (1 - MEAN) * gradient
-        square = SQUARE * square + (1 - SQUARE) * gradient**2
-        turn = ops.cast(first + number + 1, "float32")
-        ahead = mean / (1 - MEAN**turn) / (ops.sqrt(square / (1 - SQUARE**turn)) + 1e-8)
-        return values + rate * ahead, mean, square
-
-    state = ops.fori_loop(0, steps, lambda number, state: step(number, *state), tuple(state))
-    images = paint(state[0], base, climb.bounds, climb.parametrisation)
-    return *state, images, score(images)
+def _schedule(random: np.random.Generator, steps: int, side: int, settings: AscentSettings) -> Array:
+    """For each step (steps, 5): angle in radians, zoom, shift down and right in pixels, and Adam's step size."""
+    angle = np.radians(random.uniform(-settings.turn, settings.turn, steps))
+    zoom = np.exp(random.uniform(-1, 1, steps) * np.log1p(settings.zoom))
+    shift = np.rint(random.uniform(-1, 1, (steps, 2)) * settings.jitter * side)
+    rate = settings.rate * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
+    return np.column_stack([angle, zoom, shift, rate]).astype("float32")
 
 
-def _regularised(gradient, images, climb: AscentSettings):
-    """The gradient of the score at the images, with that of what is to be small taken off."""
-    power = ops.mean(gradient**2, axis=(1, 2, 3), keepdims=True)
-    gradient = gradient / ops.sqrt(ops.maximum(power, 1e-30))
-    low, high = climb.bounds
-    if climb.l2:
-        gradient = gradient - 2 * climb.l2 * (images - (low + high) / 2) / (high - low)
-    if climb.variation:
-        gradient = gradient - climb.variation * roughness(images / (high - low))
-    return gradient
-
-
-def _views(random, steps: int, side: int, climb: AscentSettings) -> np.ndarray:
-    """What is drawn for each step: (steps, 5), turn in radians, zoom, shift down and right in pixels, Adam's rate."""
-    turn = np.radians(random.uniform(-climb.turn, climb.turn, steps))
-    zoom = np.exp(random.uniform(-1, 1, steps) * np.log1p(climb.zoom))
-    shift = np.rint(random.uniform(-1, 1, (steps, 2)) * climb.jitter * side)
-    rate = climb.rate * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
-    return np.column_stack([turn, zoom, shift, rate]).astype("float32")
-
-
-def _base(probe, start, climb: AscentSettings) -> np.ndarray:
-    """The base of the paintings (1,H,W,C) or (K,H,W,C): the middle of the bounds, or the images to start from."""
+def _initial_base(traced: TracedModel, start: Any, settings: AscentSettings) -> Array:
+    """Logits (1, H, W, C) or (K, H, W, C) of the initial images, or of an image of one value."""
     if start is None:
-        shape = probe.input_shape[1:]
+        shape = traced.input_shape[1:]
         if None in shape:
-            raise ValueError(f"{probe.name!r} takes images {shape}, of any size; give one to start from")
-        images = np.full((1, *shape), np.mean(climb.bounds) if climb.ground is None else climb.ground, "float32")
+            raise ValueError(f"{traced.name!r} takes inputs of any size, {shape}; pass an image as start")
+        ground = np.mean(settings.bounds) if settings.ground is None else settings.ground
+        images = np.full((1, *shape), ground, "float32")
     else:
-        images = probe.validate_inputs(start)
+        images = traced.validate_inputs(start)
     if images.ndim != 4:
-        raise ValueError(f"ascent paints images (H,W,C), and {probe.name!r} takes {probe.input_shape[1:]}")
-    low, high = climb.bounds
+        raise ValueError(
+            f"ascent needs a model of images (H, W, C), and {traced.name!r} takes {traced.input_shape[1:]}"
+        )
+    low, high = settings.bounds
     if images.min() < low or images.max() > high:
-        raise ValueError(f"the image to start from has values {images.min():g} to {images.max():g}, outside bounds="
-                         f"{climb.bounds}")  # fmt: skip
-    return unpainted(images, climb.bounds)
+        raise ValueError(
+            f"start must be within bounds={settings.bounds}, got values from {images.min():g} to {images.max():g}"
+        )
+    return encode(images, settings.bounds)
 
 
-def _as_given(probe, images: np.ndarray) -> np.ndarray:
+def _in_model_layout(traced: TracedModel, images: Array) -> Array:
     """Images in the layout of the model's own inputs."""
-    return np.moveaxis(images, -1, 1) if probe.is_channels_first else images
+    return np.moveaxis(images, -1, 1) if traced.is_channels_first else images

@@ -1,6 +1,7 @@
-"""Projections: what in an image excited a unit, traced back by a deconvolutional network."""
+"""Projections of a unit's activation back to the image by a deconvolutional network."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -12,78 +13,112 @@ from keras_actmaps.core.graph import Node, run_nodes
 from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.features.receptive_field import receptive_field
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.features.receptive_field import Box, receptive_field
 from keras_actmaps.features.topk import Exemplars
-from keras_actmaps.methods.rules.relu import deconvnet, with_relu
+from keras_actmaps.methods.rules.relu import deconvnet_relu, with_relu
 
-TOLERANCE = 1e-3  # of the highest score, within which an image must give its score again
+TOLERANCE = 1e-3  # of the highest score, within which an image must have its score again
 
 
-def projections(model, found: Exemplars, images: np.ndarray, batch_size: int = 64) -> np.ndarray:
-    """What excited the unit of each exemplar, float32 like the images (Zeiler & Fergus 2014, section 2.1).
+def deconv_projections(model: Any, found: Exemplars, images: Array, batch_size: int = 64) -> Array:
+    """What in each exemplar excited the unit (Zeiler and Fergus 2014, section 2.1).
 
-    All of the layer but the one unit is set to 0; the activation of the unit is passed back through the transposed
-    layers, the switches of max pooling and, wherever there was a ReLU, another ReLU. Of a mean over space, all units of
+    All activations of the layer but that of the unit are set to 0. The remaining one is passed back through the
+    transposed layers, the switches of max pooling and, at each ReLU, another ReLU. For a mean over space, all units of
     the channel are passed back.
 
-    images: (channels, k, H, W, C), as `fetch` gives them. Raises ValueError where there are
-    activations below the layer and none is a ReLU, and for images that do not give their scores again.
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module or Probe
+    found : Exemplars
+    images : array of shape (channels, k, H, W, C)
+        As `fetch_images` returns them.
+    batch_size : int
+        The most images in memory at a time.
+
+    Returns
+    -------
+    array of shape (channels, k, H, W, C)
+        float32.
+
+    Raises
+    ------
+    ValueError
+        If there are activations below the layer and none is a ReLU, and for images whose scores differ from those of
+        the exemplars.
+
+    Notes
+    -----
     Cost: one forward and one backward pass, up to the layer, of each exemplar.
     """
-    probe = as_traced(model)
-    program = _program(probe, found.layer)
-    flat = [found.channels.repeat(found.scores.shape[1]), found.scores.ravel(), found.indices.ravel()]
-    places = np.zeros((found.scores.size, 0)) if found.places is None else found.places
-    arrays = [images.reshape(-1, *images.shape[2:]), places.reshape(found.scores.size, -1).astype("int32"), *flat]
-    parts, close = [], TOLERANCE * np.abs(found.scores).max()
-    for (batch, at, channels, scores, indices), real in padded_batches(arrays, even_batch_size(batch_size, len(arrays[0]))):
-        maps, again = (backend.to_numpy(part)[:real] for part in program(batch, at, channels.astype("int32")))
-        wrong = np.abs(again - scores[:real]) > close
-        if wrong.any():
-            one = int(wrong.argmax())
-            raise ValueError(f"image {indices[one]} gives channel {channels[one]} {again[one]:.4g}, not "
-                             f"{scores[one]:.4g}; is the dataset shuffled when it is read again?")  # fmt: skip
-        parts.append(maps)
+    traced = as_traced(model)
+    program = _program(traced, found.layer)
+    count = found.scores.size
+    places = np.zeros((count, 0)) if found.places is None else found.places
+    channels = found.channels.repeat(found.scores.shape[1])
+    flat = [images.reshape(-1, *images.shape[2:]), places.reshape(count, -1).astype("int32"), channels.astype("int32")]
+    parts, scores = [], []
+    for batch, real in padded_batches(flat, even_batch_size(batch_size, count)):
+        projections, again = program(*batch)
+        parts.append(backend.to_numpy(projections)[:real])
+        scores.append(backend.to_numpy(again)[:real])
+    _require_same_scores(found, np.concatenate(scores), channels)
     return np.concatenate(parts).reshape(images.shape)
 
 
-def boxes(model, found: Exemplars, space: tuple[int, ...]) -> list[list[tuple[slice, ...]]]:
-    """The receptive field of the unit of each exemplar, in images of this space; all of it for a mean over space."""
-    probe = as_traced(model)
-    slot = probe.graph.slot_of[found.layer]
+def receptive_fields(model: Any, found: Exemplars, space: tuple[int, ...]) -> list[list[Box]]:
+    """The receptive field of the unit of each exemplar in images of this space; all of it for a mean over space."""
+    traced = as_traced(model)
+    slot = traced.graph.slot_of[found.layer]
     if found.places is None:
         return [[tuple(slice(0, side) for side in space)] * found.scores.shape[1] for _ in found.channels]
-    known = {place: receptive_field(probe.graph, slot, place, space)
-             for place in map(tuple, found.places.reshape(-1, found.places.shape[-1]).tolist())}  # fmt: skip
+    distinct = set(map(tuple, found.places.reshape(-1, found.places.shape[-1]).tolist()))
+    known = {place: receptive_field(traced.graph, slot, place, space) for place in distinct}
     return [[known[tuple(place)] for place in row] for row in found.places.tolist()]
 
 
-def _program(probe: TracedModel, path: str):
-    """(images, places (N, axes), channels (N,)) -> what excited the units at these places, and how much it did.
+def _require_same_scores(found: Exemplars, again: Array, channels: Array) -> None:
+    """ValueError where the images' scores differ from those of the exemplars."""
+    scores = found.scores.ravel()
+    wrong = np.abs(again - scores) > TOLERANCE * np.abs(scores).max()
+    if wrong.any():
+        one = int(wrong.argmax())
+        raise ValueError(
+            f"image {found.indices.ravel()[one]} has score {again[one]:.4g} for channel {channels[one]}, not "
+            f"{scores[one]:.4g}; is the dataset shuffled when it is read again?"
+        )
+
+
+def _program(traced: TracedModel, path: str) -> Any:
+    """(images, places (N, axes), channels (N,)) -> projections of the units at these places, and their activations.
 
     With places of no axes, the units of the channel at all places, and their mean.
     """
-    slot = probe.graph.slot_of[path]
-    steps = _steps(probe, path)
+    slot = traced.graph.slot_of[path]
+    nodes = _deconvnet_nodes(traced, path)
 
-    def project(images, places, channels):
-        (features,), back = backend.vjp(lambda x: [run_nodes(steps, {probe.graph.inputs[0]: x})[slot]], [images])
+    def project(images: Tensor, places: Tensor, channels: Tensor) -> tuple[Tensor, Tensor]:
+        (features,), pull_back = backend.vjp(lambda x: [run_nodes(nodes, {traced.graph.inputs[0]: x})[slot]], [images])
         count, *space, depth = features.shape
         mask = ops.reshape(ops.one_hot(channels, depth), (count, *(1 for _ in space), depth))
         for axis in range(places.shape[1]):
             row = ops.one_hot(places[:, axis], space[axis])
             mask = mask * ops.reshape(row, (count, *(side if n == axis else 1 for n, side in enumerate(space)), 1))
         seed = features * ops.cast(mask, features.dtype)
-        summed = ops.sum(ops.reshape(seed, (count, -1)), axis=1)
-        return back([seed])[0], summed if places.shape[1] else summed / int(np.prod(space))
+        total = ops.sum(ops.reshape(seed, (count, -1)), axis=1)
+        return pull_back([seed])[0], total if places.shape[1] else total / int(np.prod(space))
 
-    return probe.program((projections, path), project)
+    return traced.program((deconv_projections, path), project)
 
 
-def _steps(probe: TracedModel, path: str) -> tuple[Node, ...]:
-    """The steps up to the layer, with a deconvolutional network's backward pass; ValueError where that cannot be."""
-    steps = probe.graph.ancestors([probe.graph.slot_of[path]])
-    graph = split_activations(replace(probe.graph, steps=steps))
-    if not any(layer_type(step) == "activation" for step in graph.nodes):
+def _deconvnet_nodes(traced: TracedModel, path: str) -> tuple[Node, ...]:
+    """The nodes up to the layer, with the backward pass of a deconvolutional network.
+
+    Raises ValueError where there are activations and none is a ReLU.
+    """
+    nodes = traced.graph.ancestors([traced.graph.slot_of[path]])
+    graph = split_activations(replace(traced.graph, nodes=nodes))
+    if not any(layer_type(node) == "activation" for node in graph.nodes):
         return graph.nodes
-    return with_relu(graph, deconvnet, probe.name, "the projection by a deconvolutional network")
+    return with_relu(graph, deconvnet_relu, traced.name, "the projection by a deconvolutional network")

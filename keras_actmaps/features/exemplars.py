@@ -1,8 +1,8 @@
-"""Exemplars: the images of a data set that excite a channel most, found in one pass and in flat memory."""
+"""Exemplars: the images of a data set with the highest activation of a channel, in one pass and with flat memory."""
 
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,137 +11,184 @@ from keras_actmaps import backend
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.graph import run_nodes
-from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.validation import layer_name, matching_paths
-from keras_actmaps.features.topk import Exemplars, merged, nothing
-from keras_actmaps.methods.registry import check_count
-
-REDUCTIONS = ("max", "mean")
+from keras_actmaps.core.run_context import ignore
+from keras_actmaps.core.settings import show
+from keras_actmaps.core.traced_model import TracedModel, spatial_axes
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.core.validation import layer_name, matching_paths, validate_batch_size
+from keras_actmaps.features.settings import Examples, Report, SpatialReduction, validate_arguments
+from keras_actmaps.features.topk import Exemplars, empty_exemplars, merge_batch
 
 
 def exemplars(
-    model, dataset: Iterable, layer=None, channels=None, k: int = 9, reduce: str = "max", batch_size: int = 64
+    model: Any,
+    dataset: Iterable,
+    layer: Any = None,
+    channels: Any = None,
+    k: Examples = 9,
+    reduce: SpatialReduction = "max",
+    batch_size: int = 64,
+    *,
+    report: Report | None = None,
 ) -> Exemplars:
-    """The k images of a data set that excite each channel of a layer most (Zeiler & Fergus 2014, section 4).
+    """The k images of a data set with the highest activation of each channel (Zeiler and Fergus 2014, section 4).
 
-    s_c(x) = max_ij A_ijc(x), or the mean over i and j. One pass; kept are k scores, indices and places a channel, and
-    of equal scores those of the lower index.
+    s_c(x) = max_ij A_ijc(x), or the mean over i and j.
 
-    model: a Keras model or a TracedModel. dataset: see `streams.gathered`. layer: None = the Probe's, which is the last
-    with a spatial output; a name, path or number. One without space, as Dense, has its units for channels; its softmax
-    or sigmoid at the top of the model is left out. channels: None = all; a number, or several. k: where the data set
-    has fewer images, all, with a warning. reduce: "max" or "mean". batch_size: the most images in memory at a time.
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module or Probe
+    dataset : iterable
+        See `core.batching.iterate_batches`.
+    layer : str, int or None
+        Name, path or index of a layer; None is that of the Probe, by default the last with a spatial output. A layer
+        without space, such as Dense, has its units as channels; a softmax or sigmoid at the top of the model is left
+        out.
+    channels : int, sequence of int or None
+        None is all channels.
+    k : int
+        Images per channel; fewer, with a warning, where the data set has fewer.
+    reduce : {"max", "mean"}
+        How activations are reduced over space.
+    batch_size : int
+        The most images in memory at a time.
+    report : callable, optional
+        `report(done, None)` is called as images are processed.
 
-    Raises ValueError, before any work, for a layer, channel or setting that there is not and for images that do not
-    fit, and for an empty data set.
-    Cost: one forward pass, up to the layer, of each image.
+    Returns
+    -------
+    Exemplars
+        Of equal scores those of the earlier images.
+
+    Raises
+    ------
+    ValueError
+        Before any work, for a layer, channel or setting that does not exist or is not allowed; for images that do not
+        fit, a data set without images, and activations that are not finite.
+
+    Notes
+    -----
+    Cost: one forward pass, up to the layer, of each image. In memory are k scores, indices and places per channel.
     """
-    check_count("k", k)
-    if reduce not in REDUCTIONS:
-        raise ValueError(f"no reduction reduce={reduce!r}; there are: {', '.join(REDUCTIONS)}")
-    probe = as_traced(model)
-    path = find_layer(model, probe, layer)
-    chosen = find_channels(probe, path, channels)
-    program, best, count = _program(probe, path, reduce), None, 0
-    for images, real in _batches(probe, dataset, batch_size):
-        scores, *places = (backend.to_numpy(part)[:real][:, chosen] for part in program(images))
-        if not np.isfinite(scores).all():
-            wrong = count + int(np.argmin(np.isfinite(scores).all(axis=1)))
-            raise ValueError(f"layer {path!r} of {probe.name!r} gives NaN or Inf for image {wrong} of the dataset")
-        best = merged(best or nothing(path, chosen, k, reduce, *places), scores, count, *places)
+    k, reduce = validate_arguments(exemplars, k=k, reduce=reduce)
+    validate_batch_size(batch_size)
+    traced = as_traced(model)
+    path = find_layer(model, traced, layer)
+    selected = find_channels(traced, path, channels)
+    program, top, count = _program(traced, path, reduce), None, 0
+    for images, real in _padded_images(traced, dataset, batch_size):
+        scores, *places = (backend.to_numpy(part)[:real][:, selected] for part in program(images))
+        _require_finite(scores, traced, path, count)
+        if top is None:
+            top = empty_exemplars(path, selected, reduce, *(part.shape[-1] for part in places))
+        top = merge_batch(top, k, scores, count, *places)
         count += real
-        probe.report(real, None)
-    if best is None:
-        raise ValueError("the dataset holds no images")
-    if count >= k:
-        return best
-    warnings.warn(f"k={k}, but the dataset holds {count} images; all are given", stacklevel=2)
-    places = None if best.places is None else best.places[:, :count]
-    return replace(best, scores=best.scores[:, :count], indices=best.indices[:, :count], places=places)
+        (report or ignore)(real, None)
+    if top is None:
+        raise ValueError("the dataset has no images")
+    if count < k:
+        warnings.warn(f"k={k}, but the dataset has only {count} images; all are returned", stacklevel=2)
+    return top
 
 
-def fetch(model, dataset: Iterable, indices: np.ndarray, batch_size: int = 64) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images (...,H,W,C) at some places (...) of a data set, and their labels (...), or None where it has none.
+def fetch_images(model: Any, dataset: Iterable, indices: Array, batch_size: int = 64) -> tuple[Array, Array | None]:
+    """Images (..., H, W, C) at positions (...) of a data set, and their labels (...), or None where it has none.
 
-    The data set is read once more, up to the last of them; ValueError where it ends before.
+    The data set is read again, up to the last of these positions; ValueError if it ends before.
     """
-    probe, wanted, found, first = as_traced(model), np.unique(indices), [], 0
-    for images, labels, _ in iterate_batches(dataset, len(probe.input_shape), batch_size):
-        inside = wanted[(wanted >= first) & (wanted < first + len(images))] - first
+    traced, wanted, first = as_traced(model), np.unique(indices), 0
+    images: list[Array] = []
+    labels: list[Array] = []
+    for batch, batch_labels, _ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+        inside = wanted[(wanted >= first) & (wanted < first + len(batch))] - first
         if len(inside):
-            found += zip(probe.validate_inputs(images[inside]), [None] * len(inside) if labels is None else labels[inside])
-        first += len(images)
+            images.extend(traced.validate_inputs(batch[inside]))
+            labels.extend([] if batch_labels is None else batch_labels[inside])
+        first += len(batch)
         if first > wanted[-1]:
-            images, labels = map(list, zip(*found))
             rows = np.searchsorted(wanted, indices)
-            return np.stack(images)[rows], None if labels[0] is None else np.stack(labels)[rows]
-    raise ValueError(f"the dataset holds {first} images when it is read again, and image {wanted[-1]} is wanted; give "
-                     "one that can be read twice")  # fmt: skip
+            return np.stack(images)[rows], np.stack(labels)[rows] if labels else None
+    raise ValueError(
+        f"the dataset has {first} images when it is read again, and image {wanted[-1]} is needed; "
+        "pass one that can be read twice"
+    )
 
 
-def find_layer(model, probe: TracedModel, layer=None) -> str:
-    """The path of a layer, spatial or not; ValueError for one that there is not, or that has no channels."""
-    graph = probe.require_graph()
+def find_layer(model: Any, traced: TracedModel, layer: Any = None) -> str:
+    """The path of a layer, spatial or not; ValueError for one that does not exist or has no channels."""
+    graph = traced.require_graph()
     if layer is None:
-        probe.require_one_layer("exemplars")
-        layer = probe.layer
+        layer = traced.require_one_layer("exemplars")
     if not isinstance(layer, str) and not isinstance(model, TracedModel):
         layer = layer_name(layer, model)
     known = {path: graph.shapes[slot] for path, slot in graph.slot_of.items() if graph.producer(slot)}
     found = matching_paths(layer, known)
     if len(found) != 1:
-        raise ValueError(f"{'more than one' if found else 'no'} layer {layer!r} in {probe.name!r}; there are: "
-                         f"{', '.join(found or known)}")  # fmt: skip
+        raise ValueError(
+            f"{'more than one' if found else 'no'} layer {show(layer)} in {traced.name!r}; "
+            f"choices: {', '.join(found or known)}"
+        )
     (path,) = found
     if len(known[path]) < 2 or known[path][-1] is None:
-        raise ValueError(f"layer {path!r} of {probe.name!r} has no channels; its outputs are {known[path]}")
+        raise ValueError(f"layer {path!r} of {traced.name!r} has no channels; its outputs are {known[path]}")
     return path
 
 
-def find_channels(probe: TracedModel, path: str, channels=None) -> np.ndarray:
-    """The numbers of channels, int64 (channels,), None being all; ValueError for one outside the layer."""
-    count = probe.graph.shapes[probe.graph.slot_of[path]][-1]
-    chosen = np.atleast_1d(np.arange(count) if channels is None else np.asarray(channels))
-    if not np.issubdtype(chosen.dtype, np.integer) or chosen.ndim != 1:
-        raise ValueError(f"channels={channels!r} are no channels; give whole numbers")
-    outside = chosen[(chosen < 0) | (chosen >= count)]
+def find_channels(traced: TracedModel, path: str, channels: Any = None) -> Array:
+    """The numbers of channels, int64 (channels,); None is all. ValueError for those that the layer does not have."""
+    count = traced.graph.shapes[traced.graph.slot_of[path]][-1]
+    try:
+        selected = np.atleast_1d(np.arange(count) if channels is None else np.asarray(channels))
+    except (ValueError, TypeError):  # ragged
+        selected = np.empty(0)
+    if not np.issubdtype(selected.dtype, np.integer) or selected.ndim != 1 or not selected.size:
+        raise ValueError(f"channels must be an integer, a list of integers or None, got {show(channels)}")
+    outside = selected[(selected < 0) | (selected >= count)]
     if outside.size:
-        raise ValueError(f"no channel {outside[0]}; layer {path!r} has the channels 0 to {count - 1}")
-    return chosen.astype("int64")
+        raise ValueError(f"channel {outside[0]} does not exist; layer {path!r} has channels 0 to {count - 1}")
+    return selected.astype("int64")
 
 
-def _batches(probe: TracedModel, dataset: Iterable, batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """(images of one size, how many of them are real) of a stream."""
+def _require_finite(scores: Array, traced: TracedModel, path: str, first: int) -> None:
+    """ValueError for scores (N, channels) that are not finite; first: position of the first image."""
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        index = first + int(np.argmin(finite))
+        raise ValueError(f"layer {path!r} of {traced.name!r} returns NaN or Inf for image {index} of the dataset")
+
+
+def _padded_images(traced: TracedModel, dataset: Iterable, batch_size: int) -> Iterator[tuple[Array, int]]:
+    """(images, number of real ones) of a stream, in batches of one size."""
     size = None
-    for images, *_ in iterate_batches(dataset, len(probe.input_shape), batch_size):
-        images = probe.validate_inputs(images)
+    for images, *_ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+        images = traced.validate_inputs(images)
         size = size or even_batch_size(batch_size, len(images))
         for (batch,), real in padded_batches([images], size):
             yield batch, real
 
 
-def _program(probe: TracedModel, path: str, reduce: str):
-    """images -> scores (N, channels) and, for a maximum over space, its places (N, channels, axes of space)."""
-    slot = probe.graph.slot_of[path]
-    steps = probe.graph.ancestors([slot])
+def _program(traced: TracedModel, path: str, reduce: str) -> Any:
+    """images -> scores (N, channels) and, for a maximum over space, its places (N, channels, axes)."""
+    slot = traced.graph.slot_of[path]
+    nodes = traced.graph.ancestors([slot])
 
-    def scores(images):
-        features = ops.cast(run_nodes(steps, {probe.graph.inputs[0]: images})[slot], "float32")
+    def scores(images: Tensor) -> list[Tensor]:
+        features = ops.cast(run_nodes(nodes, {traced.graph.inputs[0]: images})[slot], "float32")
         count, *space, channels = features.shape
         if reduce == "mean" or not space:
-            return [ops.mean(features, axis=tuple(range(1, 1 + len(space)))) if space else features]
+            return [ops.mean(features, axis=spatial_axes(features)) if space else features]
         features = ops.reshape(features, (count, -1, channels))
         # Over the last axis the maximum is found three times as fast as over the one before.
         strongest = ops.argmax(ops.transpose(features, (0, 2, 1)), axis=-1)
-        return [ops.max(features, axis=1), _unravelled(strongest, space)]
+        return [ops.max(features, axis=1), _unravel(strongest, space)]
 
-    return probe.program((exemplars, path, reduce), scores)
+    return traced.program((exemplars, path, reduce), scores)
 
 
-def _unravelled(numbers, space: list[int]):
-    """Numbers of places, row by row, (...) -> their coordinates (..., axes); Keras' own errs for several axes."""
-    coordinates = []
-    for side in reversed(space):
-        coordinates.insert(0, numbers % side)
-        numbers = numbers // side
+def _unravel(indices: Tensor, shape: list[int]) -> Tensor:
+    """Flat indices (...) -> coordinates (..., axes), as `keras.ops.unravel_index` should; that errs on several axes."""
+    coordinates: list[Tensor] = []
+    for side in reversed(shape):
+        coordinates.insert(0, indices % side)
+        indices = indices // side
     return ops.stack(coordinates, axis=-1)

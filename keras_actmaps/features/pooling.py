@@ -1,90 +1,138 @@
-"""A convolution and its ReLU, before and after max and average pooling."""
+"""Features of a convolution with ReLU before and after max and average pooling."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.graph import Node
 from keras_actmaps.core.layer_types import RELU, layer_type, operation_name
+from keras_actmaps.core.settings import Seed, show
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.features.feature_maps import feature_maps, find_layers, is_kind
-from keras_actmaps.methods.registry import check_count, check_seed
+from keras_actmaps.core.types import Array
+from keras_actmaps.features.feature_maps import feature_maps, find_layers, is_of_type
+from keras_actmaps.features.settings import Depth, Filters, KernelSize, Pool, validate_arguments
 
-KERNEL = 3  # pixels, where none is asked for and there is no model
+DEFAULT_SIZE = 3  # of a random convolution
 
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """What a convolution and ReLU make of images, float32 (N,h,w,K), and its pools of p x p, (N,h//p,w//p,K).
+    """Features of a convolution with ReLU, float32, before and after pooling.
 
-    name: the convolution, in words.
+    Attributes
+    ----------
+    name : str
+        The convolution, for a caption.
+    before : array of shape (N, h, w, K)
+    maximum, average : array of shape (N, h // pool, w // pool, K)
     """
 
     name: str
-    before: np.ndarray
-    maximum: np.ndarray
-    average: np.ndarray
+    before: Array
+    maximum: Array
+    average: Array
 
 
 def pooling(
-    model, images, layer=None, kernel_size=None, layers: int = 1, pool: int = 2, filters: int = 16, seed: int = 0
+    model: Any,
+    images: Any,
+    layer: str | None = None,
+    kernel_size: KernelSize = None,
+    layers: Depth = 1,
+    pool: Pool = 2,
+    filters: Filters = 16,
+    seed: Seed = 0,
 ) -> list[Pooled]:
-    """Features before and after max and average pooling: relu(conv(x)), the maximum and the mean of each p x p of it.
+    """Features relu(conv(x)) before and after max and average pooling (Scherer et al. 2010).
 
-    The convolution is one of the model, `layer` (None = the first of more than one pixel), with the ReLU that follows
-    it there; `layers` of them, each with its own, are those that come next. Where the model is None or a kernel_size is
-    given, it is a fresh one: k x k, `filters` of He's initialisation from `seed`, same padding; `layers` of them stand
-    on each other, with max pooling between. A list of kernel sizes gives the stacks one after the other.
+    Parameters
+    ----------
+    model : keras.Model, torch.nn.Module, Probe or None
+        None needs no model and takes random convolutions, as `kernel_size` does.
+    images : array of shape (N, H, W, C)
+    layer : str or None
+        A convolution of the model, with the ReLU that follows it; None is the first that is larger than 1x1.
+    kernel_size : int, list of int or None
+        Sizes of random convolutions with same padding, instead of the model's; one stack per size.
+    layers : int
+        Number of convolutions: of the model, from `layer` on, or random ones with max pooling between them.
+    pool : int
+        Side of a pooling window. Rows and columns that do not fill a window are left out.
+    filters, seed : int
+        Of random convolutions, with He's initialization.
 
-    images: (N,H,W,C). Rows and columns that fill no window are left out. Raises ValueError for a layer that is no
-    convolution, for images smaller than a kernel, features smaller than a window and images that do not fit the model.
+    Returns
+    -------
+    list of Pooled
+        One per convolution.
+
+    Raises
+    ------
+    ValueError
+        For a layer that is not a convolution, for images smaller than a kernel, features smaller than a window, and
+        images that do not fit the model.
     """
-    for name, given in (("layers", layers), ("pool", pool), ("filters", filters)):
-        check_count(name, given)
-    check_seed(seed)
-    images = backend.to_numpy(images)
-    if images.ndim != 4 or not images.size:
-        raise ValueError(f"pooling is shown of images (N,H,W,C), not of shape {images.shape}")
+    kernel_size, layers, pool, filters, seed = validate_arguments(
+        pooling, kernel_size=kernel_size, layers=layers, pool=pool, filters=filters, seed=seed
+    )
+    images = _validate_images(images)
     if model is None or kernel_size is not None:
         if layer is not None:
-            raise ValueError(f"layer={layer!r} and kernel_size={kernel_size!r}: give a layer of the model, or a fresh "
-                             "convolution's kernel size")  # fmt: skip
-        sizes = _sizes(kernel_size)
-        _check_room(images.shape[1:3], sizes, layers, pool)
-        return _fresh(images.astype("float32"), sizes, layers, pool, filters, seed)
-    probe = as_traced(model, images=images)
-    names = _activated(probe, layer, layers)
-    found = feature_maps(probe, images, list(names.values()))
-    return [_pooled(name, np.maximum(found[path], 0), pool) for name, path in names.items()]
+            raise ValueError(
+                f"layer={show(layer)} is of the model and kernel_size={kernel_size} of random convolutions; pass one"
+            )
+        sizes = _as_list(kernel_size)
+        _validate_sizes(images.shape[1:3], sizes, layers, pool)
+        return _random_features(images.astype("float32"), sizes, layers, pool, filters, seed)
+    traced = as_traced(model, inputs=images)
+    paths = _paths_behind_relu(traced, layer, layers)
+    found = feature_maps(traced, images, list(paths.values()))
+    return [_pool(name, np.maximum(found[path], 0), pool) for name, path in paths.items()]
 
 
-def _activated(probe: TracedModel, layer, count: int) -> dict[str, str]:
-    """`count` convolutions from `layer` on: in words, and the path of what gives their features behind the ReLU."""
-    convolutions = find_layers(probe, "conv")
-    wide = (path for path in convolutions if max(_kernel(probe, path)) > 1)
-    first = find_layers(probe, layer or next(wide, convolutions[0]))[0]
+def _validate_images(images: Any) -> Array:
+    """Images as an array; ValueError where they are not numeric images."""
+    try:
+        array = backend.to_numpy(images)
+    except (ValueError, TypeError):
+        array = np.array(None, dtype=object)
+    if array.ndim != 4 or not array.size or array.dtype.kind not in "iufb":
+        raise ValueError(
+            f"images must be numbers of shape (N, H, W, C), got shape {array.shape} and type {array.dtype}"
+        )
+    return array
+
+
+def _paths_behind_relu(traced: TracedModel, layer: str | None, count: int) -> dict[str, str]:
+    """Names of `count` convolutions from `layer` on, each with the path of the layer that ends in its ReLU."""
+    convolutions = find_layers(traced, "conv")
+    wide = (path for path in convolutions if max(_kernel_size(traced, path)) > 1)
+    first = find_layers(traced, next(wide, convolutions[0]) if layer is None else layer)[0]
     if first not in convolutions:
-        raise ValueError(f"layer {first!r} is no convolution; there are: {', '.join(convolutions)}")
+        raise ValueError(f"layer {first!r} is not a convolution; choices: {', '.join(convolutions)}")
     chosen = convolutions[convolutions.index(first) :][:count]
     if len(chosen) < count:
-        raise ValueError(f"layers={count}, but from {first!r} on there are {len(chosen)} convolutions")
-    return {f"{path} ({by(_kernel(probe, path))}) + ReLU": _behind(probe, path) for path in chosen}
+        raise ValueError(f"layers must be at most {len(chosen)}, the convolutions from {first!r} on, got {count}")
+    return {f"{path} ({by(_kernel_size(traced, path))}) + ReLU": _path_behind_relu(traced, path) for path in chosen}
 
 
-def _kernel(probe: TracedModel, path: str) -> tuple[int, ...]:
-    """The sides of a convolution's kernel."""
-    return _writer(probe, path).operation.kernel_size
+def _kernel_size(traced: TracedModel, path: str) -> tuple[int, ...]:
+    operation: Any = _producer(traced, path).operation
+    return operation.kernel_size
 
 
-def _behind(probe: TracedModel, path: str) -> str:
-    """The layer that ends in the ReLU behind a convolution, with nothing but affine layers between; else itself."""
-    slot = probe.graph.slot_of[path]
-    if is_kind(_writer(probe, path).operation, "relu"):
+def _path_behind_relu(traced: TracedModel, path: str) -> str:
+    """The layer that ends in the ReLU of a convolution, behind affine layers at most; else the convolution itself."""
+    slot = traced.graph.slot_of[path]
+    if is_of_type(_producer(traced, path).operation, "relu"):
         return path
     while True:
-        readers = [step for step in probe.graph.nodes if slot in step.reads.values()]
+        readers = [node for node in traced.graph.nodes if slot in node.reads.values()]
         if len(readers) == 1 and operation_name(readers[0].operation) in RELU:
             return readers[0].path
         if len(readers) != 1 or layer_type(readers[0]) != "affine":
@@ -92,21 +140,22 @@ def _behind(probe: TracedModel, path: str) -> str:
         slot = readers[0].writes[-1]
 
 
-def _writer(probe: TracedModel, path: str):
-    return probe.graph.producer(probe.graph.slot_of[path])
+def _producer(traced: TracedModel, path: str) -> Node:
+    slot = traced.graph.slot_of[path]
+    return next(node for node in traced.graph.nodes if slot in node.writes)
 
 
-def _pooled(name: str, features: np.ndarray, pool: int) -> Pooled:
-    """Features (N,h,w,K) and their pools; ValueError where these have no place."""
+def _pool(name: str, features: Array, pool: int) -> Pooled:
+    """Features (N, h, w, K) and their pools; ValueError where the window is larger."""
     if min(features.shape[1:3]) < pool:
-        raise ValueError(f"pool={pool} is larger than what {name} gives, {by(features.shape[1:3])}")
+        raise ValueError(f"pool={pool} is larger than the features of {name}, {by(features.shape[1:3])}")
     tensor = ops.convert_to_tensor(features)
     pools = (f(tensor, pool, pool, data_format="channels_last") for f in (ops.max_pool, ops.average_pool))
     return Pooled(name, features, *map(backend.to_numpy, pools))
 
 
-def _fresh(images: np.ndarray, sizes: list[int], layers: int, pool: int, filters: int, seed: int) -> list[Pooled]:
-    """Stacks of fresh convolutions, one for each kernel size."""
+def _random_features(images: Array, sizes: list[int], layers: int, pool: int, filters: int, seed: int) -> list[Pooled]:
+    """Stacks of random convolutions, one for each kernel size."""
     found = []
     for size in sizes:
         random, features = np.random.default_rng(seed), images
@@ -115,32 +164,32 @@ def _fresh(images: np.ndarray, sizes: list[int], layers: int, pool: int, filters
             kernel = random.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape).astype("float32")
             tensors = map(ops.convert_to_tensor, (features, kernel))
             convolved = ops.relu(ops.conv(*tensors, padding="same", data_format="channels_last"))
-            name = f"fresh convolution{f' {depth}' if layers > 1 else ''} ({size}×{size}) + ReLU"
-            found.append(_pooled(name, backend.to_numpy(convolved), pool))
+            name = f"random convolution{f' {depth}' if layers > 1 else ''} ({size}×{size}) + ReLU"
+            found.append(_pool(name, backend.to_numpy(convolved), pool))
             features = found[-1].maximum
     return found
 
 
-def _check_room(sides: tuple[int, int], sizes: list[int], layers: int, pool: int) -> None:
-    """ValueError where a kernel or a window is larger than what it is laid on."""
+def _validate_sizes(space: tuple[int, ...], sizes: list[int], layers: int, pool: int) -> None:
+    """ValueError where a kernel or a window is larger than its input."""
     for depth in range(layers):
-        left = [side // pool**depth for side in sides]
+        left = [side // pool**depth for side in space]
         what = f"the pooled features of layer {depth}" if depth else "the images"
         for name, needed in (*(("kernel_size", size) for size in sizes), ("pool", pool)):
             if min(left) < needed:
                 raise ValueError(f"{name}={needed} is larger than {what}, {by(left)} pixels")
 
 
-def _sizes(kernel_size) -> list[int]:
-    """A kernel size or several as a list; ValueError for what is none."""
-    sizes = kernel_size if isinstance(kernel_size, (list, tuple)) else [KERNEL if kernel_size is None else kernel_size]
+def _as_list(kernel_size: Any) -> list[int]:
+    """One kernel size or several as a list; ValueError for none."""
+    if kernel_size is None:
+        return [DEFAULT_SIZE]
+    sizes = list(kernel_size) if isinstance(kernel_size, (list, tuple)) else [kernel_size]
     if not sizes:
-        raise ValueError(f"kernel_size={kernel_size!r} names no size")
-    for size in sizes:
-        check_count("kernel_size", size)
-    return list(sizes)
+        raise ValueError(f"kernel_size must have at least one size, got {kernel_size}")
+    return sizes
 
 
-def by(sides) -> str:
+def by(sides: Iterable[int]) -> str:
     """`28×28`"""
     return "×".join(map(str, sides))

@@ -1,17 +1,21 @@
-"""The receptive field: the part of an image that a unit sees, from the sizes and strides of the layers below it."""
+"""Receptive fields: the part of the input that a unit depends on, from the windows and strides of the layers below."""
 
 import functools
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 from keras import layers
 
-from keras_actmaps.core.graph import Graph, Node, Slot, run_backward
+from keras_actmaps.core.graph import Graph, Node, run_backward
 from keras_actmaps.core.layer_types import layer_type, operation_name
 from keras_actmaps.core.rewrite import is_identity, is_plain
+from keras_actmaps.core.types import Array, Slot
+
+Box: TypeAlias = tuple[slice, ...]
 
 WINDOWS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D),
@@ -23,73 +27,85 @@ TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTrans
 PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 CROPPING = (layers.Cropping1D, layers.Cropping2D, layers.Cropping3D)
 RESIZING = (layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D, layers.Resizing)
-PLACE_BY_PLACE = ("affine", "activation", "product")  # kinds of steps
+ELEMENTWISE = ("affine", "activation", "product")  # types of nodes
 MERGING = ("Add", "Subtract", "Average", "Maximum", "Minimum")
 ALONG_AN_AXIS = ("Concatenate", "LayerNormalization", "RMSNormalization", "UnitNormalization", "Softmax")
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """What is seen of a tensor: the places along each axis of space. Of two branches, what either sees."""
+    """Positions of a tensor along each axis of space. The sum is the union, for branches that meet."""
 
-    places: tuple[np.ndarray, ...]
+    places: tuple[Array, ...]
 
-    def __add__(self, other: "Seen") -> "Seen":
+    def __add__(self, other: "Region") -> "Region":
         return Region(tuple(map(np.union1d, self.places, other.places)))
 
 
-def receptive_field(
-    graph: Graph, slot: Slot, place: tuple[int, ...], space: tuple[int, ...]
-) -> tuple[slice, ...]:
-    """The smallest box of the image that holds all that a unit depends on: what cuts it out of an image (H,W,C).
+def receptive_field(graph: Graph, slot: Slot, place: tuple[int, ...], space: tuple[int, ...]) -> Box:
+    """The smallest box of the input that contains everything a unit depends on.
 
-    The output o of a window of k places, d apart, at stride s with p places of padding before the first, sees the
-    inputs s o - p + d j, 0 <= j < k (Araujo et al. 2019, section 2); what branches see is united.
+    Output o of a window of k positions, with dilation d, stride s and p positions of padding before the first, depends
+    on the inputs s o - p + d j, 0 <= j < k (Araujo et al. 2019, section 2); the fields of branches are united.
 
-    slot, place: the unit's tensor and its place along each axis of space, () where there is none. space: that of the
-    image, (H, W). A layer that is not known is taken to see everything, as global pooling does: the box may then be
-    too large, never too small. A unit that sees only padding has an empty box.
+    Parameters
+    ----------
+    graph : Graph
+    slot : int
+        The tensor of the unit.
+    place : tuple of int
+        Position of the unit along each axis of space; () where there is none.
+    space : tuple of int
+        Shape of the image, (H, W).
+
+    Returns
+    -------
+    tuple of slice
+        Crops the box from an image (H, W, C). A layer of an unknown type counts as one that depends on everything, as
+        global pooling does, so that the box may be too large but is never too small. It is empty for a unit that
+        depends on padding only.
     """
     shapes = _shapes(graph, space)
 
-    def back(step, arrived):
-        seen = functools.reduce(operator.add, (one for one in arrived if one is not None))
-        return [_inputs(step, seen, shapes[read], shapes[step.writes[0]]) for read in step.reads.values()]
+    def rule(node: Node, arrived: list[Region | None]) -> list[Region]:
+        outputs = functools.reduce(operator.add, (region for region in arrived if region is not None))
+        return [_input_region(node, outputs, shapes[read], shapes[node.writes[0]]) for read in node.reads.values()]
 
-    arrived = run_backward(graph.nodes, {slot: Region(tuple(np.array([at]) for at in place))}, back)
+    arrived = run_backward(graph.nodes, {slot: Region(tuple(np.array([at]) for at in place))}, rule)
     ends = ((int(at.min()), int(at.max()) + 1) if at.size else (0, 0) for at in arrived[graph.inputs[0]].places)
     return tuple(slice(*pair) for pair in ends)
 
 
-def _inputs(step: Node, outputs: Region, before: tuple, after: tuple) -> Region:
-    """What the outputs of a step see of one of its inputs; before, after: the shapes of the input and the output."""
-    reach, sides = _reach(step, len(after)), before[1:-1]
+def _input_region(node: Node, outputs: Region, before: tuple, after: tuple) -> Region:
+    """What some outputs of a node depend on in an input; before, after: shapes of the input and of the output."""
+    reach, sides = _reach(node, len(after)), before[1:-1]
     found = [np.arange(side) for side in sides]
     if reach is not None and len(before) == len(after):
         axes = enumerate(zip(outputs.places, sides, after[1:-1]))
-        found = [np.unique(reach(step.operation, axis, *at)) for axis, at in axes]
+        found = [np.unique(reach(node.operation, axis, *at)) for axis, at in axes]
         found = [places[(places >= 0) & (places < side)] for places, side in zip(found, sides)]
     is_empty = any(places.size == 0 for places in (*outputs.places, *found))
     return Region(tuple(places[:0] if is_empty else places for places in found))
 
 
-def _reach(step: Node, rank: int) -> Callable | None:
-    """What says which inputs some outputs of a step see, axis by axis; None for a step that sees everything."""
-    layer, name = step.operation, operation_name(step.operation)
-    for kinds, reach in ((WINDOWS, _window), (TRANSPOSED, _transposed), (PADDING, _padded), (CROPPING, _cropped)):
-        if is_plain(layer, kinds):
+def _reach(node: Node, rank: int) -> Callable[..., Array] | None:
+    """A function from outputs to the inputs that they depend on, axis by axis; None where they depend on everything."""
+    layer: Any = node.operation
+    name = operation_name(layer)
+    for classes, reach in ((WINDOWS, _window), (TRANSPOSED, _transposed), (PADDING, _padded), (CROPPING, _cropped)):
+        if is_plain(layer, classes):
             return reach
     if is_plain(layer, RESIZING):
         is_distorting = any(getattr(layer, f"{how}_to_aspect_ratio", False) for how in ("crop", "pad"))
         is_known = getattr(layer, "interpolation", "nearest") in ("nearest", "bilinear")
         return _resized if is_known and not is_distorting and not getattr(layer, "antialias", False) else None
-    is_same = layer_type(step) in PLACE_BY_PLACE or name in MERGING or is_identity(layer)
-    is_augmenting = name.startswith("Random") and name != "RandomCrop"  # which at inference does nothing
-    of_channels = name == "Dense" or (name in ALONG_AN_AXIS and _is_last(layer.axis, rank))
-    return _same_place if is_same or is_augmenting or of_channels else None
+    is_elementwise = layer_type(node) in ELEMENTWISE or name in MERGING or is_identity(layer)
+    is_augmentation = name.startswith("Random") and name != "RandomCrop"  # the identity at inference
+    is_over_channels = name == "Dense" or (name in ALONG_AN_AXIS and _is_last(layer.axis, rank))
+    return _same_place if is_elementwise or is_augmentation or is_over_channels else None
 
 
-def _window(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
+def _window(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
     offsets, stride = _offsets(layer, axis)
     reach = offsets[-1] + 1
     same = max((after - 1) * stride + reach - before, 0) // 2
@@ -97,8 +113,8 @@ def _window(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> n
     return np.add.outer(stride * outputs - padding, offsets)
 
 
-def _transposed(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The input i is spread over the outputs s i - p + d j, 0 <= j < k."""
+def _transposed(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+    """Input i contributes to the outputs s i - p + d j, 0 <= j < k."""
     if layer.output_padding is not None:
         return np.arange(before)
     offsets, stride = _offsets(layer, axis)
@@ -107,51 +123,51 @@ def _transposed(layer, axis: int, outputs: np.ndarray, before: int, after: int) 
     return spread[spread % stride == 0] // stride
 
 
-def _offsets(layer, axis: int) -> tuple[np.ndarray, int]:
-    """The places of a window from its first, d j, and its stride."""
+def _offsets(layer: Any, axis: int) -> tuple[Array, int]:
+    """The positions d j of a window relative to its first, and its stride."""
     size = (getattr(layer, "kernel_size", None) or layer.pool_size)[axis]
-    apart = layer.dilation_rate[axis] if hasattr(layer, "dilation_rate") else 1
-    return apart * np.arange(size), layer.strides[axis]
+    dilation = layer.dilation_rate[axis] if hasattr(layer, "dilation_rate") else 1
+    return dilation * np.arange(size), layer.strides[axis]
 
 
-def _padded(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
-    return outputs - _ends(layer.padding)[axis][0]
+def _padded(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+    return outputs - _pairs(layer.padding)[axis][0]
 
 
-def _cropped(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
-    return outputs + _ends(layer.cropping)[axis][0]
+def _cropped(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+    return outputs + _pairs(layer.cropping)[axis][0]
 
 
-def _ends(pairs):
-    """How much is put on or cut off before and after, for each axis; of a sequence Keras keeps but one pair."""
-    return pairs if isinstance(pairs[0], (tuple, list)) else (pairs,)
+def _pairs(amounts: Any) -> tuple:
+    """The amounts before and after, for each axis; for sequences Keras keeps a single pair."""
+    return amounts if isinstance(amounts[0], (tuple, list)) else (amounts,)
 
 
-def _resized(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The nearest place, or the two between which an output's centre lies, held at the ends."""
-    centres = (outputs + 0.5) * before / after - 0.5
+def _resized(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+    """The nearest input, or the two around the center of an output, repeated at the edges."""
+    centers = (outputs + 0.5) * before / after - 0.5
     if getattr(layer, "interpolation", "nearest") == "nearest":
-        return np.floor(centres + 0.5).astype(int)
-    return np.clip(np.concatenate([np.floor(centres), np.ceil(centres)]), 0, before - 1).astype(int)
+        return np.floor(centers + 0.5).astype(int)
+    return np.clip(np.concatenate([np.floor(centers), np.ceil(centers)]), 0, before - 1).astype(int)
 
 
-def _same_place(layer, axis: int, outputs: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The same places; all of an axis that is spread over the outputs'."""
+def _same_place(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+    """The same positions; the whole axis where it is broadcast."""
     return outputs if before == after else np.arange(before)
 
 
-def _is_last(axis, rank: int) -> bool:
+def _is_last(axis: Any, rank: int) -> bool:
     axes = axis if isinstance(axis, (tuple, list)) else [axis]
     return [one % rank for one in axes] == [rank - 1]
 
 
-def _shapes(graph: Graph, space: tuple[int, ...]) -> Mapping:
-    """The shapes of all slots for images of this space."""
+def _shapes(graph: Graph, space: tuple[int, ...]) -> Mapping[Slot, tuple]:
+    """The shapes of all slots for an image of this space."""
     if all(None not in shape[1:] for shape in graph.shapes.values()):
         return graph.shapes
     (image,) = graph.inputs
     values = {image: keras.KerasTensor((1, *space, graph.shapes[image][-1]))}
-    for step in graph.nodes:
-        outputs = keras.tree.flatten(step(values, step.operation.compute_output_spec))
-        values.update(zip(step.writes, outputs))
+    for node in graph.nodes:
+        outputs = keras.tree.flatten(node(values, getattr(node.operation, "compute_output_spec", None)))
+        values.update(zip(node.writes, outputs))
     return {slot: tuple(tensor.shape) for slot, tensor in values.items()}

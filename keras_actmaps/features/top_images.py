@@ -1,7 +1,8 @@
-"""The real images that units score highest: what an ascent has to beat."""
+"""The real images with the highest scores, to which the images of gradient ascent are compared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -9,62 +10,78 @@ from keras import ops
 from keras_actmaps import backend
 from keras_actmaps.core.batching import iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
-from keras_actmaps.features.units import activations, find_units
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.core.validation import validate_batch_size
+from keras_actmaps.features.objectives import Objectives, activations, find_objectives
 
 
 @dataclass(frozen=True, eq=False)
 class TopImages:
-    """Of each of K units the real image (K,H,W,C) that it scores highest, the score (K,), and its place (K,).
+    """For each of K objectives the image with the highest score.
 
-    count: of how many images. median: of the values of the first of them.
+    Attributes
+    ----------
+    images : array of shape (K, H, W, C)
+    scores : array of shape (K,)
+    indices : array of shape (K,)
+        Positions of the images in the data set.
+    count : int
+        Number of images in the data set.
+    median : float
+        Median value of the first batch of images.
     """
 
-    images: np.ndarray
-    scores: np.ndarray
-    indices: np.ndarray
+    images: Array
+    scores: Array
+    indices: Array
     count: int
     median: float
 
 
-def top_images(model, dataset: Iterable, targets, layer=None, batch_size: int = 64) -> TopImages:
-    """The best images of a data set for the targets, as `ascent` takes these; of equal scores the first.
+def top_images(model: Any, dataset: Iterable, targets: Any, layer: Any = None, batch_size: int = 64) -> TopImages:
+    """The images of a data set with the highest scores for targets as `ascent` takes them; of equal ones the first.
 
-    dataset: see `streams.gathered`. Cost: one forward pass of each image, in flat memory.
+    dataset: see `core.batching.iterate_batches`. Cost: one forward pass of each image, with flat memory.
     """
-    probe = as_traced(model, layer)
-    best = None
-    for images, *_ in iterate_batches(dataset, len(probe.input_shape), batch_size):
-        images = probe.validate_inputs(images)
-        if best is None:
-            size, units = len(images), find_units(probe, targets, layer is not None, images[:1])
-            lowest = np.full(len(units.places), -np.inf, "float32")
-            best = TopImages(np.repeat(images[:1], len(lowest), axis=0), lowest, np.zeros(len(lowest), "int64"), 0,
-                        float(np.median(images)))  # fmt: skip
-        for (batch,), real in padded_batches([images], size):
-            best = _better(best, batch[:real], _scores(probe, units, batch)[:real])
-    if best is None:
-        raise ValueError("the dataset holds no images")
-    return best
+    validate_batch_size(batch_size)
+    traced = as_traced(model, layer)
+    top, objectives = None, None
+    for batch, *_ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+        images = traced.validate_inputs(batch)
+        if top is None or objectives is None:
+            size, objectives = len(images), find_objectives(traced, targets, layer is not None, images[:1])
+            top = _initial(images, len(objectives.indices))
+        for (part,), real in padded_batches([images], size):
+            top = _merge(top, part[:real], _scores(traced, objectives, part)[:real])
+    if top is None:
+        raise ValueError("the dataset has no images")
+    return top
 
 
-def _scores(probe, units, images) -> np.ndarray:
-    """The scores (N,K) of the units."""
-
-    def scores(images, places):
-        return ops.take(activations(probe, images, units.kind), places, axis=1)
-
-    return backend.to_numpy(probe.program((top_images, units.kind), scores)(images, units.places))
+def _initial(images: Array, count: int) -> TopImages:
+    """The result before any image; `images` is the first batch."""
+    scores, indices = np.full(count, -np.inf, "float32"), np.zeros(count, "int64")
+    return TopImages(np.repeat(images[:1], count, axis=0), scores, indices, 0, float(np.median(images)))
 
 
-def _better(best: TopImages, images: np.ndarray, scores: np.ndarray) -> TopImages:
-    """The best of what is known and of more images."""
-    here = scores.argmax(axis=0)
-    highest = scores.max(axis=0)
-    found = highest > best.scores
+def _scores(traced: TracedModel, objectives: Objectives, images: Array) -> Array:
+    """The scores (N, K) of the objectives."""
+
+    def scores(images: Tensor, indices: Tensor) -> Tensor:
+        return ops.take(activations(traced, images, objectives.level), indices, axis=1)
+
+    return backend.to_numpy(traced.program((top_images, objectives.level), scores)(images, objectives.indices))
+
+
+def _merge(top: TopImages, images: Array, scores: Array) -> TopImages:
+    """The result with one more batch of images and their scores (N, K)."""
+    first_best, highest = scores.argmax(axis=0), scores.max(axis=0)
+    is_higher = highest > top.scores
     return TopImages(
-        np.where(found[:, None, None, None], images[here], best.images),
-        np.where(found, highest, best.scores),
-        np.where(found, best.count + here, best.indices),
-        best.count + len(images),
-        best.median,
+        np.where(is_higher[:, None, None, None], images[first_best], top.images),
+        np.where(is_higher, highest, top.scores),
+        np.where(is_higher, top.count + first_best, top.indices),
+        top.count + len(images),
+        top.median,
     )

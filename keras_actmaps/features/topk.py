@@ -1,79 +1,103 @@
-"""A running list of the strongest: the k highest scores of each channel, and whose they are, batch after batch."""
+"""The k highest scores of each channel and the images they belong to, updated batch by batch."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_actmaps.core.types import Array
+
 
 @dataclass(frozen=True, eq=False)
 class Exemplars:
-    """The k images that excite each of some channels most, the strongest first.
+    """The k images with the highest activation of each channel, in descending order.
 
-    scores: float32 (channels, k), a channel's activation, reduced over space. indices: int64 (channels, k), the places
-    of the images in the data set. channels: int64 (channels,), their numbers in the layer. lowest: float32 (channels,),
-    the lowest score of any image. places: int32 (channels, k, axes of space), where in the layer the strongest unit of
-    the image is; None where the score is a mean.
+    Attributes
+    ----------
+    scores : array of shape (channels, k)
+        float32, the activation of the channel, reduced over space.
+    indices : array of shape (channels, k)
+        int64, positions of the images in the data set.
+    channels : array of shape (channels,)
+        int64, the channels' numbers in the layer.
+    lowest : array of shape (channels,)
+        float32, the lowest score of any image.
+    layer : str
+        Path of the layer.
+    reduce : {"max", "mean"}
+    places : array of shape (channels, k, axes) or None
+        int32, the position in the layer at which the maximum is; None where there is none.
     """
 
-    scores: np.ndarray
-    indices: np.ndarray
-    channels: np.ndarray
-    lowest: np.ndarray
+    scores: Array
+    indices: Array
+    channels: Array
+    lowest: Array
     layer: str
     reduce: str = "max"
-    places: np.ndarray | None = None
+    places: Array | None = None
 
     def __len__(self) -> int:
         return len(self.channels)
 
     @property
-    def silent(self) -> np.ndarray:
-        """(channels, k): which images are no exemplars; not above 0, and no other image scores less."""
+    def silent(self) -> Array:
+        """(channels, k): True where the image does not excite the channel; no score is lower, and it is not above 0."""
         return (self.scores <= 0) & (self.scores <= self.lowest[:, None])
 
     @property
-    def dead(self) -> np.ndarray:
-        """(channels,): which channels no image excites."""
+    def dead(self) -> Array:
+        """(channels,): True for channels that no image excites."""
         return self.silent[:, 0]
 
-    def rows(self, rows) -> "Exemplars":
-        """Those of some of the channels, by their row."""
-        arrays = ("scores", "indices", "channels", "lowest", "places")
-        kept = {name: getattr(self, name)[rows] for name in arrays if getattr(self, name) is not None}
-        return replace(self, **kept)
+    def rows(self, rows: Array | list[int]) -> "Exemplars":
+        """The exemplars of some of the channels, by row."""
+        return replace(
+            self,
+            scores=self.scores[rows],
+            indices=self.indices[rows],
+            channels=self.channels[rows],
+            lowest=self.lowest[rows],
+            places=None if self.places is None else self.places[rows],
+        )
 
 
-def nothing(path: str, channels: np.ndarray, k: int, reduce: str, places: np.ndarray | None = None) -> Exemplars:
-    """Exemplars before there is any image; places: those of a batch, if there will be any."""
-    shape = (len(channels), k)
+def empty_exemplars(layer: str, channels: Array, reduce: str, axes: int | None = None) -> Exemplars:
+    """Exemplars before any image; axes: of the places, None where there are none."""
     return Exemplars(
-        scores=np.full(shape, -np.inf, "float32"),
-        indices=np.full(shape, -1),
+        scores=np.zeros((len(channels), 0), "float32"),
+        indices=np.zeros((len(channels), 0), "int64"),
         channels=channels,
         lowest=np.full(len(channels), np.inf, "float32"),
-        layer=path,
+        layer=layer,
         reduce=reduce,
-        places=None if places is None else np.zeros((*shape, places.shape[-1]), "int32"),
+        places=None if axes is None else np.zeros((len(channels), 0, axes), "int32"),
     )
 
 
-def merged(best: Exemplars, scores: np.ndarray, first: int, places: np.ndarray | None = None) -> Exemplars:
-    """What is best with a batch of images, of which `first` is the number of the first; scores (N, channels)."""
-    lowest = np.minimum(best.lowest, scores.min(axis=0))
-    rows = np.flatnonzero(scores.max(axis=0) > best.scores[:, -1])  # of equal scores the earlier image stays
-    both = np.concatenate([best.scores[rows], scores.T[rows]], axis=1)
-    order = np.argsort(-both, axis=1, kind="stable")[:, : best.scores.shape[1]]
+def merge_batch(top: Exemplars, k: int, scores: Array, first: int, places: Array | None = None) -> Exemplars:
+    """The k best of the exemplars so far and of a batch of images; of equal scores those of the earlier images.
 
-    def together(kept, new):
-        kept, found = kept.copy(), np.concatenate([kept[rows], new], axis=1)
-        kept[rows] = np.take_along_axis(found, order.reshape(order.shape + (1,) * (kept.ndim - 2)), axis=1)
-        return kept
+    scores: (N, channels). first: position of the first image of the batch in the data set. places: (N, channels, axes).
+    """
+    is_full = top.scores.shape[1] >= k
+    rows = np.flatnonzero(scores.max(axis=0) > top.scores[:, -1]) if is_full else np.arange(len(top))
+    candidates = np.concatenate([top.scores[rows], scores.T[rows]], axis=1)
+    order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
+    indices = np.broadcast_to(np.arange(first, first + len(scores)), (len(rows), len(scores)))
 
-    numbers = np.broadcast_to(np.arange(first, first + len(scores)), (len(rows), len(scores)))
+    def select(old: Array, new: Array) -> Array:
+        both = np.concatenate([old[rows], new], axis=1)
+        selected = np.take_along_axis(both, order.reshape(order.shape + (1,) * (old.ndim - 2)), axis=1)
+        if not is_full:
+            return selected
+        updated = old.copy()
+        updated[rows] = selected
+        return updated
+
     return replace(
-        best,
-        scores=together(best.scores, scores.T[rows]),
-        indices=together(best.indices, numbers),
-        lowest=lowest,
-        places=None if places is None else together(best.places, places.swapaxes(0, 1)[rows]),
+        top,
+        scores=select(top.scores, scores.T[rows]),
+        indices=select(top.indices, indices),
+        lowest=np.minimum(top.lowest, scores.min(axis=0)),
+        places=None if places is None or top.places is None else select(top.places, places.swapaxes(0, 1)[rows]),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import show
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import baseline_for
@@ -32,7 +33,7 @@ def masked_scores(
     fill
         See `baseline_for`.
     function : callable
-        What computes the scores, as for `TracedModel.run`; `settings` are its settings.
+        What computes the scores as its values, as for `TracedModel.run`; `settings` are its settings.
     """
     hidden = baseline_for(inputs, fill)
     scores = np.empty((len(inputs), samples))
@@ -42,10 +43,10 @@ def masked_scores(
         kept = kept.reshape(*kept.shape, *(1,) * (inputs.ndim - kept.ndim))
         return kept * inputs[which] + (1 - kept) * hidden[which]
 
-    for which, sample, _, found in run_samples(
+    for which, sample, values, _ in run_samples(
         traced, inputs, targets, samples, perturb, function, context, **settings
     ):
-        scores[which, sample] = found
+        scores[which, sample] = values
     return scores
 
 
@@ -53,5 +54,5 @@ def per_axis(name: str, value: Any, space: tuple[int, ...]) -> tuple[int, ...]:
     """A setting that is one integer, or one per axis of space, as one per axis; ValueError for another number."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(space)
     if len(values) != len(space):
-        raise ValueError(f"{name}={value!r} does not fit maps of shape {space}; pass one integer, or one per axis")
+        raise ValueError(f"{name}={show(value)} does not fit maps of shape {space}; pass one integer, or one per axis")
     return tuple(map(int, values))

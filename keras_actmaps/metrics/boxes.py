@@ -1,31 +1,53 @@
-"""Boxes from maps: the connected parts above a threshold; how well boxes meet; boxes as masks."""
+"""Boxes from maps: the connected parts above a threshold; the overlap of boxes; boxes as masks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
+from scipy import ndimage
 
-from keras_actmaps.core.explanation import Explanation, maps_of_one_target
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.settings import Setting
+from keras_actmaps.core.types import Array
+from keras_actmaps.metrics._inputs import one_map_per_image
+from keras_actmaps.metrics.registry import Largest, MapFraction, Threshold
 
 Box = tuple[int, int, int, int, float]
-THRESHOLDS = tuple(np.arange(100) / 100)  # that are tried where the best is looked for
+THRESHOLDS = tuple(np.arange(100) / 100)  # tried in the search of the best one
+_THRESHOLD = Setting("threshold", Threshold, 0.15, "")
+_LARGEST = Setting("largest", Largest, True, "")
+_THRESHOLDS = Setting("thresholds", tuple[MapFraction, ...] | list[MapFraction], THRESHOLDS, "")
 
 
 def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool = True) -> list[list[Box]]:
     """Boxes around what speaks for the target (Selvaraju et al. 2017, section 4.1).
 
-    They enclose the parts, connected by sides or corners, where map > threshold * max(map). Maps (N,H,W).
+    They enclose the parts, connected by sides or corners, where map > threshold * max(map).
 
-    threshold: a fraction of each map's maximum (0.15 in the paper), from 0 to below 1; or "otsu", the level among 256
-        that parts 0 to the maximum in two with the least variance in each (Otsu 1979). `best_threshold` finds a
-        fraction on a validation set.
-    largest: the part of the most pixels only; False: all of them, the largest first.
+    Parameters
+    ----------
+    explanation : Explanation
+        With maps (N, H, W).
+    threshold : float or "otsu"
+        A fraction of each map's maximum (0.15 in the paper), >= 0 and < 1; or "otsu", the level among 256 that divides
+        0 to the maximum into two classes with the least variance in each (Otsu 1979). `best_threshold` finds a fraction
+        on a validation set.
+    largest : bool
+        True returns only the part of the most pixels; False all of them, the largest first.
 
-    Returns for each image a list of (y0, x0, y1, x1, score): pixels, half open, and the share of the map's positive
-    values that lies in the part. A map with nothing positive has no box. ValueError for another threshold and for maps
-    that are no (N,H,W).
+    Returns
+    -------
+    list of list of tuple
+        For each image (y0, x0, y1, x1, score): pixels, half open, and the share of the map's positive values that lies
+        in the part. A map without positive values has no box.
+
+    Raises
+    ------
+    ValueError
+        For any other threshold, and for maps that are not (N, H, W).
     """
-    check_threshold(threshold)
+    threshold, largest = _THRESHOLD.validate(threshold), _LARGEST.validate(largest)
     found = []
     for values in _positive(explanation):
         labels, sides, order = _parts(values, _cut(values, threshold))
@@ -35,24 +57,64 @@ def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool
 
 
 def best_threshold(
-    explanation: Explanation, truth, iou: float = 0.5, thresholds: Sequence[float] = THRESHOLDS, largest: bool = True
+    explanation: Explanation,
+    truth: Any,
+    iou: float = 0.5,
+    thresholds: Sequence[float] = THRESHOLDS,
+    largest: bool = True,
 ) -> float:
     """The fraction at which most images of a validation set have a box that meets a true one (Choe et al. 2020).
 
-    argmax_t |{n: IoU_n(t) >= iou}|, the least such t. truth: as for `best_overlaps`.
+    argmax_t |{n: IoU_n(t) >= iou}|, the least such t.
+
+    Parameters
+    ----------
+    explanation, truth, thresholds, largest
+        As for `best_overlaps`.
+    iou : float
+        Intersection over union from which a box counts as met.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        For thresholds and boxes that do not fit.
     """
     overlaps = best_overlaps(explanation, truth, thresholds, largest)
     return float(thresholds[int(np.argmax((overlaps >= iou).sum(1)))])
 
 
-def best_overlaps(explanation: Explanation, truth, thresholds: Sequence[float], largest: bool) -> np.ndarray:
-    """(T,N): at each threshold the highest IoU between a box of the map and a true box; 0 where the map has none.
+def best_overlaps(explanation: Explanation, truth: Any, thresholds: Sequence[float], largest: bool) -> Array:
+    """At each threshold the highest IoU between a box of the map and a true box; 0 where the map has none.
 
-    truth: boxes (y0, x0, y1, x1) in pixels, half open: (N,4), or for each image (M,4); one without an area, as (0, 0,
-    0, 0), is none. NaN for an image that has none. ValueError for boxes that do not fit.
+    Parameters
+    ----------
+    explanation : Explanation
+        With maps (N, H, W).
+    truth : array or list
+        Boxes (y0, x0, y1, x1) in pixels, half open: (N, 4), or (M, 4) for each image. A box without an area, such as
+        (0, 0, 0, 0), stands for none.
+    thresholds : sequence of float
+        Fractions of the map's maximum.
+    largest : bool
+        As for `boxes`.
+
+    Returns
+    -------
+    float64 array of shape (thresholds, N)
+        NaN for an image without a true box.
+
+    Raises
+    ------
+    ValueError
+        For thresholds and boxes that do not fit.
     """
-    for threshold in thresholds:
-        check_threshold(threshold)
+    thresholds, largest = _THRESHOLDS.validate(thresholds), _LARGEST.validate(largest)
+    if not thresholds:
+        raise ValueError(f"thresholds must contain at least one fraction, got {thresholds!r}")
     values = _positive(explanation)
     overlaps = np.full((len(thresholds), len(values)), np.nan)
     for number, (one, true) in enumerate(zip(values, true_boxes(truth, len(values)))):
@@ -60,81 +122,78 @@ def best_overlaps(explanation: Explanation, truth, thresholds: Sequence[float], 
             for row, threshold in enumerate(thresholds):
                 _, sides, order = _parts(one, _cut(one, threshold))
                 found = [sides[part] for part in order[: 1 if largest else None]]
-                overlaps[row, number] = iou_of(found, true).max(initial=0)
+                overlaps[row, number] = pairwise_iou(found, true).max(initial=0)
     return overlaps
 
 
-def iou_of(some, others) -> np.ndarray:
-    """Boxes (A,4) and (B,4) -> (A,B): the area of their intersection by that of their union."""
-    some, others = (np.reshape(np.asarray(part, "float64"), (-1, 4)) for part in (some, others))
-    starts = np.maximum(some[:, None, :2], others[None, :, :2])
-    ends = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    both = np.clip(ends - starts, 0, None).prod(-1)
-    areas = [(part[:, 2:] - part[:, :2]).prod(-1) for part in (some, others)]
-    union = areas[0][:, None] + areas[1] - both
-    return both / np.where(union > 0, union, 1)
+def pairwise_iou(first: Any, second: Any) -> Array:
+    """Intersection over union (A, B) of boxes (A, 4) and (B, 4)."""
+    first, second = (np.reshape(np.asarray(part, "float64"), (-1, 4)) for part in (first, second))
+    starts = np.maximum(first[:, None, :2], second[None, :, :2])
+    ends = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    intersections = np.clip(ends - starts, 0, None).prod(-1)
+    areas = [(part[:, 2:] - part[:, :2]).prod(-1) for part in (first, second)]
+    unions = areas[0][:, None] + areas[1] - intersections
+    return intersections / np.where(unions > 0, unions, 1)
 
 
-def true_boxes(truth, count: int) -> list[np.ndarray]:
-    """For each of `count` images its boxes (M,4) that have an area; ValueError where they do not fit."""
+def true_boxes(truth: Any, count: int) -> list[Array]:
+    """For each of `count` images its boxes (M, 4) that have an area; ValueError where they do not fit."""
     if truth is None:
-        raise ValueError("no true boxes were given; this needs (N,4), or (M,4) for each image")
-    if len(truth) != count:
-        raise ValueError(f"true boxes of {len(truth)} images do not fit maps of {count}")
-    rows = [np.asarray(row, "float64") for row in truth]
+        raise ValueError("boxes must be of shape (N, 4), or (M, 4) for each image, got None")
+    try:
+        rows = [np.asarray(row, "float64") for row in truth]
+    except (TypeError, ValueError):
+        raise ValueError("boxes must be numbers (y0, x0, y1, x1), (N, 4) or (M, 4) for each image") from None
+    if len(rows) != count:
+        raise ValueError(f"boxes of {len(rows)} images do not fit maps of {count} images")
     for row in rows:
-        if row.size and row.shape[-1] != 4:
-            raise ValueError(f"true boxes of shape {row.shape}; give (y0, x0, y1, x1) for each")
+        if row.size and (row.ndim not in (1, 2) or row.shape[-1] != 4):
+            raise ValueError(f"each box must be (y0, x0, y1, x1), got an array of shape {row.shape}")
     rows = [row.reshape(-1, 4) for row in rows]
     for box in np.concatenate([np.empty((0, 4)), *rows]):
         if not (box[:2] <= box[2:]).all():
-            raise ValueError(f"box {tuple(box.tolist())} ends before it begins; give (y0, x0, y1, x1)")
+            raise ValueError(f"box {tuple(box.tolist())} ends before it begins; pass (y0, x0, y1, x1)")
     return [row[(row[:, :2] < row[:, 2:]).all(axis=1)] for row in rows]
 
 
-def box_masks(truth, space: tuple[int, int]) -> np.ndarray:
-    """Boxes, as for `best_overlaps`, -> bool (N,H,W): the pixels whose centres lie in a box of the image."""
-    masks = np.zeros((len(truth), *space), bool)
+def box_masks(truth: Any, space: tuple[int, int]) -> Array:
+    """Boxes, as for `best_overlaps`, as masks: bool (N, H, W), the pixels whose centers lie in a box of the image."""
     rows, columns = (np.arange(side) + 0.5 for side in space)
+    masks = np.zeros((len(truth), *space), bool)
     for mask, row in zip(masks, true_boxes(truth, len(truth))):
         for y0, x0, y1, x1 in row:
             mask |= np.outer((y0 <= rows) & (rows < y1), (x0 <= columns) & (columns < x1))
     return masks
 
 
-def widened(masks: np.ndarray, reach: float) -> np.ndarray:
-    """bool (N,H,W) with all pixels whose centres are within `reach` pixels of those of the mask."""
-    offsets = np.arange(-int(reach), int(reach) + 1)
-    disk = (np.hypot(offsets[:, None], offsets) <= reach).astype("uint8")
-    return np.stack([cv2.dilate(mask.astype("uint8"), disk, borderValue=0) for mask in masks]).astype(bool)
+def dilate(masks: Array, radius: float) -> Array:
+    """Masks, bool (N, H, W), with all pixels whose centers are within `radius` pixels of a center of the mask."""
+    return np.stack([mask.any() & (ndimage.distance_transform_edt(~mask) <= radius) for mask in masks])
 
 
-def check_threshold(threshold) -> None:
-    """ValueError for a threshold that is neither "otsu" nor a fraction."""
-    is_number = isinstance(threshold, (int, float, np.number)) and not isinstance(threshold, bool)
-    if threshold != "otsu" and not (is_number and 0 <= threshold < 1):
-        raise ValueError(f"no threshold {threshold!r}; give a fraction of the maximum, 0 to below 1, or 'otsu'")
-
-
-def _positive(explanation: Explanation) -> np.ndarray:
-    maps = maps_of_one_target(explanation)
+def _positive(explanation: Explanation) -> Array:
+    """max(map, 0) as float32 (N, H, W)."""
+    maps = one_map_per_image(explanation)
     if maps.ndim != 3:
-        raise ValueError(f"boxes need maps (N,H,W), not {maps.shape}")
+        raise ValueError(f"boxes need maps of shape (N, H, W), got {maps.shape}")
     return np.maximum(maps.astype("float32", copy=False), 0)
 
 
-def _cut(values: np.ndarray, threshold: float | str) -> np.float32:
+def _cut(values: Array, threshold: float | str) -> np.float32:
     """The value above which a pixel belongs to a part."""
     highest = values.max()
-    if threshold != "otsu" or not highest:
-        return np.float32(0 if threshold == "otsu" else threshold) * highest
+    if not isinstance(threshold, str):
+        return np.float32(threshold) * highest
+    if not highest:
+        return np.float32(0)
     levels = np.rint(values / highest * 255).astype("uint8")
     level, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     return np.float32((level + 0.5) / 255) * highest
 
 
-def _parts(values: np.ndarray, cut: np.float32) -> tuple[np.ndarray, list[tuple], np.ndarray]:
-    """The number of each pixel's part, 0 outside; each part's (y0, x0, y1, x1); the parts, the largest first."""
+def _parts(values: Array, cut: np.float32) -> tuple[Array, list[tuple], Array]:
+    """The part of each pixel, 0 outside; each part's (y0, x0, y1, x1); the numbers of the parts, the largest first."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((values > cut).astype("uint8"), connectivity=8)
     sides = [(top, left, top + height, left + width) for left, top, width, height, _ in stats.tolist()]
     return labels, sides, 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")

@@ -1,36 +1,98 @@
-"""Complexity: does a map point at few places? Of magnitudes; a map of zeros counts as uniform."""
+"""Complexity: whether a map points at few pixels. Of magnitudes; a map of zeros counts as uniform."""
 
 import numpy as np
+from scipy import special
 
-from keras_actmaps.core.explanation import Explanation, maps_of_one_target
-from keras_actmaps.metrics.registry import higher_is_better, lower_is_better
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.types import Array
+from keras_actmaps.metrics._inputs import one_map_per_image
+from keras_actmaps.metrics.registry import Metric, validated
 
 
-@higher_is_better
-def sparseness(explanation: Explanation) -> np.ndarray:
-    """The Gini index of the map's magnitudes (Chalasani et al. 2020; Hurley and Rickard 2009).
+@validated
+def sparseness(explanation: Explanation) -> Array:
+    """Gini index of the map's magnitudes.
 
-    1 - 2 sum_k v_k / |v|_1 (n - k + 1/2) / n with v = |map| in rising order: 0 for a uniform map, 1 - 1/n for one that
-    is a single pixel of n. (N,...) -> (N,).
+    1 - 2 sum_k v_k / |v|_1 (n - k + 1/2) / n with v = |map| in ascending order (Chalasani et al. 2020; Hurley and
+    Rickard 2009): 0 for a uniform map, 1 - 1/n for a single pixel of n.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        With one map per image.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For maps of several targets, and for maps that are not finite.
+
+    Examples
+    --------
+    >>> import keras_actmaps as kam, numpy as np
+    >>> maps = np.array([[0, 0, 0, 1.0], [1, 1, 1, 1]])
+    >>> e = kam.Explanation(maps, targets=np.zeros(2, int), scores=np.zeros(2), method="saliency")
+    >>> kam.metrics.sparseness(e)
+    array([0.75, 0.  ])
     """
-    rising = np.sort(_shares(explanation), axis=1)
-    n = rising.shape[1]
-    return 1 - 2 * (rising * (n - np.arange(1, n + 1) + 0.5) / n).sum(1)
+    ascending = np.sort(_shares(explanation), axis=1)
+    n = ascending.shape[1]
+    return 1 - 2 * (ascending * (n - np.arange(1, n + 1) + 0.5) / n).sum(1)
 
 
-@lower_is_better
-def entropy(explanation: Explanation) -> np.ndarray:
-    """The entropy of the map's magnitudes, in nats (Bhatt et al. 2020, who call it complexity).
+@validated
+def entropy(explanation: Explanation) -> Array:
+    """Entropy of the map's magnitudes, in nats.
 
-    -sum_p P_p ln P_p with P = |map| / |map|_1: 0 for a single pixel, ln n for a uniform map of n. (N,...) -> (N,).
+    -sum_p P_p ln P_p with P = |map| / |map|_1 (Bhatt et al. 2020, who call it complexity): 0 for a single pixel, ln n
+    for a uniform map of n.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        With one map per image.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For maps of several targets, and for maps that are not finite.
     """
-    shares = _shares(explanation)
-    return -(shares * np.log(np.where(shares > 0, shares, 1))).sum(1)
+    return special.entr(_shares(explanation)).sum(1)
 
 
-def _shares(explanation: Explanation) -> np.ndarray:
-    """Magnitudes (N,pixels) that sum to 1."""
-    maps = maps_of_one_target(explanation)
-    sizes = np.abs(maps.reshape(len(maps), -1).astype("float64"))
-    sizes = np.where(sizes.any(axis=1, keepdims=True), sizes, 1)
-    return sizes / sizes.sum(1, keepdims=True)
+def _shares(explanation: Explanation) -> Array:
+    """Magnitudes (N, pixels) that sum to 1."""
+    maps = one_map_per_image(explanation)
+    magnitudes = np.abs(maps.reshape(len(maps), -1).astype("float64"))
+    magnitudes = np.where(magnitudes.any(axis=1, keepdims=True), magnitudes, 1)
+    return magnitudes / magnitudes.sum(1, keepdims=True)
+
+
+_LIMITATIONS = "says nothing about whether the pixels matter to the model."
+RECORDS = (
+    Metric(
+        name="sparseness",
+        function=sparseness,
+        better="higher",
+        summary="Gini index of the map's magnitudes",
+        paper="Chalasani et al. 2020",
+        cost="No forward pass.",
+        limitations=_LIMITATIONS,
+    ),
+    Metric(
+        name="entropy",
+        function=entropy,
+        better="lower",
+        summary="Entropy of the map's magnitudes, in nats",
+        paper="Bhatt et al. 2020",
+        cost="No forward pass.",
+        limitations=_LIMITATIONS,
+    ),
+)

@@ -1,106 +1,110 @@
-"""Deletion and insertion: how the score falls or rises as an image is hidden or shown in the order of its map."""
+"""Deletion and insertion curves: the score as an image is hidden or shown in the order of its map."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._baselines import Fill
 from keras_actmaps.methods._masking import masked_scores
-from keras_actmaps.metrics.patches import numbers_of, ranked
-from keras_actmaps.metrics.registry import check_score, higher_is_better, lower_is_better, question, scored
+from keras_actmaps.metrics._inputs import target_scores, validate_inputs
+from keras_actmaps.metrics._patches import patch_ranks, patches_after_steps
+from keras_actmaps.metrics.registry import BatchSize, Patch, Score, Share, Steps, validated
 
 
-@lower_is_better
-def deletion(
-    model, images, explanation, *, steps=28, patch=1, share=1.0, fill="zero", score="softmax", targets=None,
-    batch_size=32,
-):  # fmt: skip
-    """The area under the deletion curve (Petsiuk et al. 2018, algorithm 1): (N,), low where the score falls early.
-
-    mean_k (Y_k-1 + Y_k) / 2 over the steps k, by trapezoids as in the authors' code. In the paper Y is the probability
-    and the places turn black.
-
-    steps, patch, share, fill, score, targets, batch_size: see `deletion_curve`.
-    Cost: steps + 1 forward passes an image.
-    """
-    return area(deletion_curve(model, images, explanation, steps=steps, patch=patch, share=share, fill=fill,
-                               score=score, targets=targets, batch_size=batch_size))  # fmt: skip
-
-
-@higher_is_better
-def insertion(
-    model, images, explanation, *, steps=28, patch=1, share=1.0, fill="zero", score="softmax", targets=None,
-    batch_size=32,
-):  # fmt: skip
-    """The area under the insertion curve (Petsiuk et al. 2018, algorithm 1): (N,), high where the score rises early.
-
-    mean_k (Y_k-1 + Y_k) / 2 over the steps k. In the paper Y is the probability and the start is a blurred image,
-    fill="blur"; here it is black by default, the end of `deletion`.
-
-    steps, patch, share, fill, score, targets, batch_size: see `insertion_curve`.
-    Cost: steps + 1 forward passes an image.
-    """
-    return area(insertion_curve(model, images, explanation, steps=steps, patch=patch, share=share, fill=fill,
-                                score=score, targets=targets, batch_size=batch_size))  # fmt: skip
-
-
-@higher_is_better
-def pixel_flipping(
-    model, images, explanation, *, steps=28, patch=1, share=1.0, fill="zero", score="logit", targets=None,
-    batch_size=32,
-):  # fmt: skip
-    """The area over the perturbation curve (Samek et al. 2017, eq. 12; flipping after Bach et al. 2015): (N,).
-
-    1 / (L + 1) sum_k=0..L (Y_0 - Y_k), Y_k the score after k steps, the most important first. In the paper Y is the
-    score before the softmax, a step takes a patch of 9x9 pixels, and these turn into uniform noise.
-
-    steps, patch, share, fill, score, targets, batch_size: see `deletion_curve`.
-    Cost: steps + 1 forward passes an image.
-    """
-    curve = deletion_curve(model, images, explanation, steps=steps, patch=patch, share=share, fill=fill, score=score,
-                           targets=targets, batch_size=batch_size)  # fmt: skip
-    return (curve[:, :1] - curve).mean(axis=1)
-
-
+@validated
 def deletion_curve(
-    model, images, explanation, *, steps=28, patch=1, share=1.0, fill="zero", score="softmax", targets=None,
-    batch_size=32,
-):  # fmt: skip
-    """The scores (N, steps + 1) of the image, and of it after each step that hides its most important patches.
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    steps: Steps = 28,
+    patch: Patch = 1,
+    share: Share = 1.0,
+    fill: Fill = "zero",
+    score: Score = "softmax",
+    targets: Any = None,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """The score of each image, and after each step that hides its most important patches.
 
-    steps: equal in patches, rounded down. share: of the patches, those hidden after the last step.
-    patch, fill, score, targets, batch_size: see `metrics`. Raises ValueError, before any work, for more steps than
-    patches and for what does not fit.
+    Parameters
+    ----------
+    model, images, explanation, patch, fill, score, targets, batch_size
+        See `keras_actmaps.metrics`.
+    steps : int
+        Steps, equal in patches, rounded down.
+    share : float
+        Share of the patches that is hidden after the last step, above 0 and at most 1.
+
+    Returns
+    -------
+    float64 array of shape (N, steps + 1)
+
+    Raises
+    ------
+    ValueError
+        Before any work, for more steps than patches, and for settings and inputs that do not fit.
     """
-    return _curve(model, images, explanation, np.greater_equal, steps, patch, share, fill, score, targets, batch_size)
+    return _curve(np.greater_equal, model, images, explanation, steps, patch, share, fill, score, targets, batch_size)
 
 
+@validated
 def insertion_curve(
-    model, images, explanation, *, steps=28, patch=1, share=1.0, fill="zero", score="softmax", targets=None,
-    batch_size=32,
-):  # fmt: skip
-    """The scores (N, steps + 1) of the fill, and of it after each step that shows the most important patches.
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    steps: Steps = 28,
+    patch: Patch = 1,
+    share: Share = 1.0,
+    fill: Fill = "zero",
+    score: Score = "softmax",
+    targets: Any = None,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """The score of the fill, and after each step that shows the most important patches of the image.
 
-    share: of the patches, those shown after the last step. Otherwise as `deletion_curve`.
+    Parameters
+    ----------
+    model, images, explanation, steps, patch, fill, score, targets, batch_size
+        As for `deletion_curve`.
+    share : float
+        Share of the patches that is shown after the last step, above 0 and at most 1.
+
+    Returns
+    -------
+    float64 array of shape (N, steps + 1)
+
+    Raises
+    ------
+    ValueError
+        As `deletion_curve` does.
     """
-    return _curve(model, images, explanation, np.less, steps, patch, share, fill, score, targets, batch_size)
-
-
-def area(curve: np.ndarray) -> np.ndarray:
-    """The mean height (N,) of curves (N, points) of equal steps, by trapezoids."""
-    return (curve[:, :-1] + curve[:, 1:]).mean(axis=1) / 2
+    return _curve(np.less, model, images, explanation, steps, patch, share, fill, score, targets, batch_size)
 
 
 def _curve(
-    model, images, explanation, kept: Callable, steps, patch, share, fill, score, targets, batch_size
-) -> np.ndarray:
-    """The scores where only the places are kept for which kept(rank, number of patches so far)."""
-    check_score(score)
-    probe, images, maps, targets = question(model, images, explanation, targets, batch_size)
-    ranks, count = ranked(maps, patch)
-    numbers = numbers_of(steps, share, count)
+    is_kept: Callable[[Array, Array], Array],
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    steps: int,
+    patch: Any,
+    share: float,
+    fill: Any,
+    score: str,
+    targets: Any,
+    batch_size: int,
+) -> Array:
+    """The scores (N, steps + 1) where the patches are kept for which is_kept(rank, number of patches so far)."""
+    traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
+    ranks, count = patch_ranks(maps, patch)
+    numbers = patches_after_steps(steps, share, count)
 
-    def masks(which, sample):
-        number = numbers[sample].reshape(-1, *(1,) * (ranks.ndim - 1))
-        return kept(ranks[which], number)
+    def masks(which: Array, sample: Array) -> Array:
+        return is_kept(ranks[which], numbers[sample].reshape(-1, *(1,) * (ranks.ndim - 1)))
 
-    return masked_scores(probe, images, targets, steps + 1, masks, fill, scored, score=score)
+    return masked_scores(traced, images, targets, steps + 1, masks, fill, context, target_scores, score=score)

@@ -1,61 +1,141 @@
-"""Average drop and increase: the score of what a map lets through, beside that of the whole image."""
+"""Average drop and increase in confidence: the score of what a map lets through, relative to the whole image."""
+
+from typing import Any
 
 import numpy as np
 
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods._baselines import Fill
 from keras_actmaps.methods._masking import masked_scores
-from keras_actmaps.metrics.registry import check_score, higher_is_better, lower_is_better, question, scored
+from keras_actmaps.metrics._inputs import target_scores, validate_inputs
+from keras_actmaps.metrics.registry import BatchSize, Metric, Score, validated
 
 
-@lower_is_better
-def average_drop(model, images, explanation, *, fill="zero", score="softmax", targets=None, batch_size=32):
-    """The share of the score that is lost where a map's places only are seen (Chattopadhay et al. 2018, eq. 20): (N,).
+@validated
+def average_drop(
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    fill: Fill = "zero",
+    score: Score = "softmax",
+    targets: Any = None,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """Share of the score that is lost where only what the map lets through is seen.
 
-    max(0, Y - O) / Y in 0..1, O the score of m x + (1 - m) fill, m the map scaled to 0..1; the paper gives the mean
-    over the images, in percent, of the probability. A constant map lets nothing through.
+    max(0, Y - O) / Y in [0, 1], with O the score of m x + (1 - m) fill and m the map scaled to [0, 1] (Chattopadhay et
+    al. 2018, eq. 20). The paper gives the mean over the images, in percent, of the probability. A constant map lets
+    nothing through.
 
-    fill, score, targets, batch_size: see `metrics`. Raises ValueError where a score Y is below 0, as logits may be.
-    Cost: 2 forward passes an image.
-    Fails: favours maps that show much; one that shows all has no drop.
+    Parameters
+    ----------
+    model, images, explanation, fill, score, targets, batch_size
+        See `keras_actmaps.metrics`.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        Where a score Y is negative, as logits may be, and for settings and inputs that do not fit.
+
+    Notes
+    -----
+    2 forward passes per image. Favors maps that show much: one that shows everything has no drop.
     """
     whole, seen = _scores(model, images, explanation, fill, score, targets, batch_size)
     if (whole < 0).any():
         first = int(np.argmax(whole < 0))
-        raise ValueError(f"image {first} has the score {whole[first]:.3g}, and a share of less than 0 means nothing; "
-                         "give score='softmax' or 'sigmoid'")  # fmt: skip
+        raise ValueError(
+            f"image {first} has the score {whole[first]:.3g}, and a share of a negative score is not defined; use "
+            "score='softmax' or 'sigmoid'"
+        )
     return np.maximum(whole - seen, 0) / np.where(whole > 0, whole, 1)
 
 
-@higher_is_better
-def increase_in_confidence(model, images, explanation, *, fill="zero", score="softmax", targets=None, batch_size=32):
-    """1 where the score grows when a map's places only are seen, else 0 (Chattopadhay et al. 2018, eq. 21): (N,).
+@validated
+def increase_in_confidence(
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    fill: Fill = "zero",
+    score: Score = "softmax",
+    targets: Any = None,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """Whether the score rises where only what the map lets through is seen: 1 or 0.
 
-    1[Y < O], O the score of m x + (1 - m) fill, m the map scaled to 0..1; the paper gives the mean over the images, in
-    percent, of the probability. A constant map lets nothing through.
+    1[Y < O], with O the score of m x + (1 - m) fill and m the map scaled to [0, 1] (Chattopadhay et al. 2018, eq. 21).
+    The paper gives the mean over the images, in percent, of the probability. A constant map lets nothing through.
 
-    fill, score, targets, batch_size: see `metrics`.
-    Cost: 2 forward passes an image.
-    Fails: cannot show an increase where the probability is 1 in float32.
+    Parameters
+    ----------
+    model, images, explanation, fill, score, targets, batch_size
+        See `keras_actmaps.metrics`.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For settings and inputs that do not fit.
+
+    Notes
+    -----
+    2 forward passes per image. No increase can be seen where the probability is 1 in float32.
     """
     whole, seen = _scores(model, images, explanation, fill, score, targets, batch_size)
     return (seen > whole).astype("float64")
 
 
-def scaled(maps: np.ndarray) -> np.ndarray:
-    """maps (N,H,W) from 0 to 1, each by itself; 0 for a constant map."""
+def _scores(
+    model: Any, images: Any, explanation: Explanation, fill: Any, score: str, targets: Any, batch_size: int
+) -> Array:
+    """The scores (2, N) of the whole images, and of what the maps let through."""
+    traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
+    shown = _scaled(maps)
+
+    def masks(which: Array, sample: Array) -> Array:
+        seen = shown[which]
+        seen[sample == 0] = 1
+        return seen
+
+    return masked_scores(traced, images, targets, 2, masks, fill, context, target_scores, score=score).T
+
+
+def _scaled(maps: Array) -> Array:
+    """Maps (N, H, W) scaled to [0, 1], each by itself; 0 for a constant map."""
     axes = tuple(range(1, maps.ndim))
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     return (maps - low) / np.where(high > low, high - low, 1)
 
 
-def _scores(model, images, explanation, fill, score, targets, batch_size) -> np.ndarray:
-    """The scores (2, N) of the whole images, and of what the maps let through."""
-    check_score(score)
-    probe, images, maps, targets = question(model, images, explanation, targets, batch_size)
-    shown = scaled(maps)
-
-    def masks(which, sample):
-        seen = shown[which]
-        seen[sample == 0] = 1
-        return seen
-
-    return masked_scores(probe, images, targets, 2, masks, fill, scored, score=score).T
+RECORDS = (
+    Metric(
+        name="average_drop",
+        function=average_drop,
+        better="lower",
+        requires=frozenset({"model"}),
+        summary="Share of the score that is lost where only what the map lets through is seen",
+        paper="Chattopadhay et al. 2018, eq. 20",
+        cost="2 forward passes.",
+        limitations="favors maps that show much; one that shows everything has no drop.",
+    ),
+    Metric(
+        name="increase_in_confidence",
+        function=increase_in_confidence,
+        better="higher",
+        requires=frozenset({"model"}),
+        summary="Whether the score rises where only what the map lets through is seen",
+        paper="Chattopadhay et al. 2018, eq. 21",
+        cost="2 forward passes.",
+        limitations="no increase can be seen where the probability is 1 in float32.",
+    ),
+)

@@ -1,91 +1,113 @@
-"""What metrics are made of: which way is better, the question they ask checked, the score they take.
+"""Metric: the record that describes a metric, and METRICS, the table of all of them.
 
-A metric is a function with marks that tables read: `better`, "higher" or "lower"; `of_set`'s where it is one of a set.
+A metric is a function and a record, in the file of its family:
+
+    @validated
+    def sparseness(explanation: Explanation) -> Array:
+        ...
+
+    RECORDS = (Metric(name="sparseness", function=sparseness, better="higher", ...),)
 """
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
-import numpy as np
-from keras import ops
+from keras_actmaps.core.settings import Count, Ge, Gt, Le, Lt, PerAxis, Setting, settings_of, validate_settings
+from keras_actmaps.core.types import Array
 
-from keras_actmaps.core.cache import as_traced
-from keras_actmaps.core.explanation import Explanation, maps_of_one_target
-from keras_actmaps.core.traced_model import map_shape
-from keras_actmaps.methods.registry import check_count, settings_of
+P = ParamSpec("P")
+R = TypeVar("R")
 
-SCORES = ("logit", "softmax", "sigmoid")
+METRICS: dict[str, "Metric"] = {}  # filled by `keras_actmaps.metrics`
+TRUTH = ("masks", "boxes")  # what localization is measured against
+_OF_THE_CALL = ("targets", "batch_size")  # keyword-only parameters that belong to the call, not to the metric
+
+BatchSize = Annotated[Count, "the most images in memory at a time"]
+Score = Annotated[
+    Literal["logit", "softmax", "sigmoid"], "measured score of the target: logit, probability by softmax or by sigmoid"
+]
+Patch = Annotated[PerAxis, "side of the patches that are hidden as a whole, or one per axis"]
+Samples = Annotated[Count, "random draws, the same for all images"]
+Steps = Annotated[Count, "steps of the curve, equal in patches"]
+Share = Annotated[float, Gt(0), Le(1), "share of the patches that is changed after the last step"]
+Radius = Annotated[float, Gt(0), "largest change of a value, as a share of the image's value range"]
+Absolute = Annotated[bool, "compare magnitudes"]
+Part = Annotated[
+    Literal["positive", "absolute", "squared"], "what is used of the signed map: max(map, 0), |map| or map squared"
+]
+MapFraction = Annotated[float, Ge(0), Lt(1)]
+Threshold = Annotated[Literal["otsu"] | MapFraction, "fraction of the map's maximum, or Otsu's level"]
+Largest = Annotated[bool, "use only the part of the most pixels"]
 
 
-def higher_is_better(metric: Callable) -> Callable:
-    """Mark a metric of which more is better."""
-    metric.better = "higher"
-    return metric
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Metric:
+    """A metric of maps, with one value per image.
 
-
-def lower_is_better(metric: Callable) -> Callable:
-    """Mark a metric of which less is better."""
-    metric.better = "lower"
-    return metric
-
-
-def of_set(joined: Callable) -> Callable:
-    """A metric whose values hang on all images of a set, from what each image adds.
-
-    It decorates `parts(explanation, truth, *, setting=default, ...) -> (N, ...)`, which a batch at a time can be asked
-    for, as the mark `parts`; `joined(parts, **settings) -> (N,)`, its mark too, is asked once, of all of them.
+    Attributes
+    ----------
+    name : str
+        Key in METRICS, and the name of the function in `keras_actmaps.metrics`.
+    function : callable
+        `(model, images, explanation, *, ...)`, `(explanation, masks, *, ...)`, `(explanation, boxes, *, ...)` or
+        `(explanation, *, ...)`, as `requires` says; returns float64 (N,).
+    better : {"higher", "lower"}
+        Which values are better.
+    summary : str
+        One sentence: what a value says.
+    paper, cost, limitations : str
+        Where it is from, what it costs, and where it misleads.
+    requires : frozenset of str
+        Of "model", "masks" and "boxes": what it needs besides the explanation.
+    update, compute : callable or None
+        For a metric whose values depend on all images of a set: `update(explanation, truth, **settings)` returns the
+        state (N, ...) of a batch, and `compute(state, **settings) -> (N,)` turns the concatenated states of the whole
+        set into values. None where the value of an image depends on this image only.
     """
 
-    def mark(parts: Callable) -> Callable:
-        @functools.wraps(parts)
-        def metric(*given, **settings):
-            return joined(parts(*given, **settings), **settings_of(parts) | settings)
+    name: str
+    function: Callable[..., Array]
+    better: Literal["higher", "lower"]
+    summary: str
+    paper: str
+    cost: str
+    limitations: str
+    requires: frozenset[str] = frozenset()
+    update: Callable[..., Array] | None = None
+    compute: Callable[..., Array] | None = None
 
-        metric.parts = parts
-        metric.joined = lambda found, **settings: joined(found, **settings_of(parts) | settings)
+    @cached_property
+    def settings(self) -> Mapping[str, Setting]:
+        """The settings by name, without `targets` and `batch_size`."""
+        return {name: one for name, one in settings_of(self.function).items() if name not in _OF_THE_CALL}
+
+
+def find_metric(metric: str | Metric) -> Metric:
+    """The metric of that name, or the record itself; ValueError names the choices."""
+    if isinstance(metric, Metric):
         return metric
-
-    return mark
-
-
-def question(model, images, explanation: Explanation, targets=None, batch_size: int = 32, layer=None):
-    """(probe, images, maps, targets) as a metric asks them; ValueError where they do not fit one another.
-
-    The probe's batches are padded to `batch_size`, so that a stream's ragged last batch compiles nothing anew.
-    """
-    check_count("batch_size", batch_size)
-    probe = as_traced(model, layer, images=images)
-    images = probe.validate_inputs(images)
-    maps = maps_of(explanation, images)
-    if targets is None:
-        targets = explanation.targets
-        if (targets < 0).any():
-            raise ValueError("the maps explain a function of the outputs; give it as targets=function")
-    targets = probe.validate_targets(targets, len(images))
-    if not callable(targets) and targets.ndim == 2:
-        raise ValueError(f"targets of shape {targets.shape}; a metric takes one target an image, (N,)")
-    return probe.sized(batch_size, batch_size), images, maps, targets
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    return METRICS[metric]
 
 
-def maps_of(explanation: Explanation, images: np.ndarray) -> np.ndarray:
-    """The maps (N,H,W) of the images, float64; ValueError where there are several of an image or they do not fit."""
-    maps, space = maps_of_one_target(explanation), map_shape(images)
-    if maps.shape != (len(images), *space):
-        raise ValueError(f"maps of shape {maps.shape} do not fit the images; they need {(len(images), *space)}")
-    return maps.astype("float64")
+def validated(function: Callable[P, R]) -> Callable[P, R]:
+    """The function with its settings validated before it runs; further settings pass where it takes `**settings`."""
+    known = settings_of(function)
+    takes_more = any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
+    positional = {name for name in inspect.signature(function).parameters if name not in known}
 
+    @functools.wraps(function)
+    def metric(*args: P.args, **kwargs: P.kwargs) -> R:
+        others = {
+            name: value for name, value in kwargs.items() if name in positional or (takes_more and name not in known)
+        }
+        own = {name: value for name, value in kwargs.items() if name not in others}
+        settings: dict[str, Any] = others | validate_settings(function.__name__, known, own)
+        return function(*args, **settings)
 
-def check_score(score) -> None:
-    """ValueError for a score that there is not."""
-    if score not in SCORES:
-        raise ValueError(f"no score {score!r}; there are: {', '.join(SCORES)}")
-
-
-def scored(probe, images, targets, *, score):
-    """A program for `sampled`: the targets' scores (N,) of a kind, see `metrics`."""
-    outputs = probe.outputs(images)
-    probe.note(outputs, targets)
-    if score == "softmax" and not callable(targets) and outputs.shape[-1] > 1:
-        outputs = ops.softmax(outputs)
-    scores = probe.score(outputs, targets)
-    return ops.sigmoid(scores) if score == "sigmoid" else scores
+    return metric

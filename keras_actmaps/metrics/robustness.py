@@ -1,86 +1,165 @@
-"""How much a map changes where its image hardly does."""
+"""Robustness: how much a map changes where its image hardly does."""
 
-import numbers
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.types import Array
 from keras_actmaps.methods.explain import explain
-from keras_actmaps.methods.registry import check_count, check_seed
-from keras_actmaps.metrics.registry import lower_is_better, question
+from keras_actmaps.metrics._inputs import MetricInputs, validate_inputs
+from keras_actmaps.metrics.registry import BatchSize, Metric, Radius, Samples, validated
 
 
-@lower_is_better
-def max_sensitivity(model, images, explanation, *, radius=0.02, samples=10, targets=None, seed=0, batch_size=32):
-    """The greatest change of a map near its image (Yeh et al. 2019, definition 3): (N,), in the norm of the map.
+@validated
+def max_sensitivity(
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    radius: Radius = 0.02,
+    samples: Samples = 10,
+    targets: Any = None,
+    seed: Seed = 0,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """Largest change of a map near its image, relative to the norm of the map.
 
-    max_y |R(y) - R(x)| / |R(x)|, y uniform in the cube |y - x|_max <= radius, |.| Euclidean; the division makes maps of
-    different scales comparable. A map of 0 is not divided. The target stays that of the explanation.
+    max_y |R(y) - R(x)| / |R(x)|, with y uniform in the cube |y - x|_max <= radius and |.| Euclidean (Yeh et al. 2019,
+    definition 3). The division makes maps of different scales comparable; a map of zeros is not divided.
 
-    radius: in each image's value range. The maps are made again by the explanation's method, layer and settings.
-    samples, seed, targets, batch_size: see `metrics`.
-    Cost: that of the method, `samples` times.
-    Fails: a map that hangs on nothing, such as an edge detector, is robust; a random search misses the worst.
+    Parameters
+    ----------
+    explanation : Explanation
+        Its method, layer and settings make the maps of the images nearby; the targets stay its targets.
+    radius : float
+        Above 0, as a share of each image's value range.
+    samples : int
+        Images nearby, with the same noise for all images but for its strength.
+    model, images, targets, seed, batch_size
+        See `keras_actmaps.metrics`.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For settings and inputs that do not fit.
+
+    Notes
+    -----
+    Costs `samples` explanations. A map that does not depend on the model, such as an edge detector's, is robust, and a
+    random search misses the worst case.
     """
-    probe, images, maps, targets = _question(model, images, explanation, targets, batch_size, radius, samples, seed)
-    worst = np.zeros(len(images))
-    for which, _, found in _nearby(probe, images, explanation, targets, radius, samples, seed):
-        np.maximum.at(worst, which, _norms(found - maps[which]))
-    norms = _norms(maps)
+    inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
+    worst = np.zeros(len(inputs.images))
+    for which, _, found in _nearby(inputs, explanation, radius, samples, seed):
+        np.maximum.at(worst, which, _norms(found - inputs.maps[which]))
+    norms = _norms(inputs.maps)
     return worst / np.where(norms > 0, norms, 1)
 
 
-@lower_is_better
-def local_lipschitz(model, images, explanation, *, radius=0.02, samples=10, targets=None, seed=0, batch_size=32):
-    """The greatest change of a map for a change of its image (Alvarez-Melis & Jaakkola 2018, eq. 3): (N,).
+@validated
+def local_lipschitz(
+    model: Any,
+    images: Any,
+    explanation: Explanation,
+    *,
+    radius: Radius = 0.02,
+    samples: Samples = 10,
+    targets: Any = None,
+    seed: Seed = 0,
+    batch_size: BatchSize = 32,
+) -> Array:
+    """Largest change of a map per change of its image: an estimate, from below, of the local Lipschitz constant.
 
-    max_y |R(y) - R(x)| / |y - x|, y uniform in the cube |y - x|_max <= radius, |.| Euclidean: an estimate, from below,
-    of the Lipschitz constant near x. A y that is x itself counts 0.
+    max_y |R(y) - R(x)| / |y - x|, with y uniform in the cube |y - x|_max <= radius and |.| Euclidean (Alvarez-Melis &
+    Jaakkola 2018, eq. 3). A y that equals x counts 0.
 
-    radius: in each image's value range. The maps are made again by the explanation's method, layer and settings.
-    samples, seed, targets, batch_size: see `metrics`.
-    Cost: that of the method, `samples` times.
-    Fails: grows with the scale of the map; compare one method on several models or images, or scale the maps.
+    Parameters
+    ----------
+    explanation, radius, samples
+        As for `max_sensitivity`.
+    model, images, targets, seed, batch_size
+        See `keras_actmaps.metrics`.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For settings and inputs that do not fit.
+
+    Notes
+    -----
+    Costs `samples` explanations. Grows with the scale of the map: compare one method on several models or images, or
+    scale the maps.
     """
-    probe, images, maps, targets = _question(model, images, explanation, targets, batch_size, radius, samples, seed)
-    worst = np.zeros(len(images))
-    for which, nearby, found in _nearby(probe, images, explanation, targets, radius, samples, seed):
-        distances = _norms(nearby.astype("float64") - images[which])
-        changes = _norms(found - maps[which])
+    inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
+    worst = np.zeros(len(inputs.images))
+    for which, nearby, found in _nearby(inputs, explanation, radius, samples, seed):
+        distances = _norms(nearby.astype("float64") - inputs.images[which])
+        changes = _norms(found - inputs.maps[which])
         np.maximum.at(worst, which, np.where(distances > 0, changes / np.where(distances > 0, distances, 1), 0))
     return worst
 
 
-def _question(model, images, explanation: Explanation, targets, batch_size, radius, samples, seed):
-    if not isinstance(radius, numbers.Real) or radius <= 0:
-        raise ValueError(f"radius={radius!r} is no distance; give more than 0")
-    check_count("samples", samples)
-    check_seed(seed)
-    return question(model, images, explanation, targets, batch_size, explanation.layer)
-
-
 def _nearby(
-    probe, images, explanation: Explanation, targets, radius, samples, seed
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(which image, an image near it, the map of that), M at a time, for every image and sample.
-
-    The noise of sample s is the same for all images but for its strength.
-    """
+    inputs: MetricInputs, explanation: Explanation, radius: float, samples: int, seed: int
+) -> Iterator[tuple[Array, Array, Array]]:
+    """(image index (M,), images near these, their maps), for every image and sample."""
+    traced, images, _, targets, context = inputs
     axes = tuple(range(1, images.ndim))
     reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
-    randoms = [np.random.default_rng([seed, number]) for number in range(samples)]
-    drawn = np.stack([random.uniform(-1, 1, images.shape[1:]).astype("float32") for random in randoms])
+    generators = [np.random.default_rng([seed, number]) for number in range(samples)]
+    drawn = np.stack([generator.uniform(-1, 1, images.shape[1:]).astype("float32") for generator in generators])
     image_of = np.tile(np.arange(len(images)), samples)
     sample_of = np.repeat(np.arange(samples), len(images))
-    for (which, sample), real in padded_batches([image_of, sample_of], probe.batch_size):
+    for (which, sample), real in padded_batches([image_of, sample_of], context.batch_size):
         nearby = images[which] + reach[which] * drawn[sample]
-        asked = targets if callable(targets) else targets[which]
-        given = np.moveaxis(nearby, -1, 1) if probe.is_channels_first else nearby  # as the user's model takes them
-        again = explain(probe, given, explanation.method, asked, batch_size=probe.batch_size, **explanation.settings)
+        own_targets = targets if callable(targets) else targets[which]
+        own_layout = np.moveaxis(nearby, -1, 1) if traced.is_channels_first else nearby
+        again = explain(
+            traced,
+            own_layout,
+            explanation.method,
+            own_targets,
+            batch_size=context.batch_size,
+            **explanation.settings,
+        )
         yield which[:real], nearby[:real], again.maps[:real].astype("float64")
 
 
-def _norms(arrays: np.ndarray) -> np.ndarray:
+def _norms(arrays: Array) -> Array:
     return np.linalg.norm(arrays.reshape(len(arrays), -1), axis=1)
+
+
+RECORDS = (
+    Metric(
+        name="max_sensitivity",
+        function=max_sensitivity,
+        better="lower",
+        requires=frozenset({"model"}),
+        summary="Largest change of a map near its image, relative to the norm of the map",
+        paper="Yeh et al. 2019, definition 3",
+        cost="`samples` explanations.",
+        limitations="a map that does not depend on the model is robust; a random search misses the worst case.",
+    ),
+    Metric(
+        name="local_lipschitz",
+        function=local_lipschitz,
+        better="lower",
+        requires=frozenset({"model"}),
+        summary="Largest change of a map per change of its image",
+        paper="Alvarez-Melis & Jaakkola 2018, eq. 3",
+        cost="`samples` explanations.",
+        limitations="grows with the scale of the map.",
+    ),
+)

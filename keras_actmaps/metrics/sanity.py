@@ -1,152 +1,191 @@
 """Sanity checks (Adebayo et al. 2018): a map that explains a model must change with the model.
 
-`parameter_randomisation` is the first. The second, label randomisation, trains, so it is a recipe: train the same
-network on permuted labels until it fits the images by heart, and compare the two networks' maps.
+`parameter_randomisation` is the first of the paper. The second, label randomization, trains a model, so it is a recipe:
+train the same network on permuted labels until it fits the images, and compare the maps of the two networks.
 
     labels = np.random.default_rng(0).permutation(training_labels)
     other = build_model()                       # the same layers, new weights
-    other.fit(training_images, labels, ...)     # until nearly all of these labels are given
+    other.fit(training_images, labels, ...)     # until it predicts nearly all of these labels
     maps = kam.explain(model, images, "gradcam", targets=targets)
     others = kam.explain(other, images, "gradcam", targets=targets)
     kam.metrics.spearman(maps, others).mean()   # near 0 for a method that passes
 
-A method whose maps stay alike draws the image, not what was learnt. Compare on training images, which both networks
+A method whose maps stay alike shows the image, not what was learned. Compare on training images, which both networks
 know, and with the same targets.
 """
 
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
-from keras.src.models.functional import Functional
 
 from keras_actmaps import backend
-from keras_actmaps.core._keras_compat import shallow_copy
+from keras_actmaps.core._keras_compat import Functional, all_layers, detached_copy
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.settings import Seed
 from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.explain import explain
 from keras_actmaps.metrics.agreement import spearman, ssim
+from keras_actmaps.metrics.registry import Absolute, BatchSize, validated
 
-WEIGHTS = ("normal", "permuted")
+Weights = Annotated[Literal["normal", "permuted"], "how the weights of a layer are drawn"]
 
 
 @dataclass(frozen=True, eq=False)
 class Randomisation:
-    """How alike maps stay to those of the trained model.
+    """How similar maps stay to those of the trained model.
 
-    layers: paths (L,), in the order in which they were randomised, the top first; with `cascading`, all above are
-    randomised too. ssim, spearman: (L,N). before: the trained model's maps.
+    Attributes
+    ----------
+    layers : tuple of str
+        Paths (L,) in the order in which the layers were randomized, the top first.
+    ssim, spearman : float64 array of shape (L, N)
+        Similarity of each image's map to the trained model's, see `agreement`.
+    before : Explanation
+        Of the trained model.
+    cascading, absolute : bool
+        As passed; with `cascading`, all layers above are randomized too.
     """
 
     layers: tuple[str, ...]
-    ssim: np.ndarray
-    spearman: np.ndarray
+    ssim: Array
+    spearman: Array
     before: Explanation
     cascading: bool
     absolute: bool
 
 
+@validated
 def parameter_randomisation(
-    model,
-    images,
+    model: Any,
+    images: Any,
     method: str = "gradcam",
-    targets=None,
-    layer=None,
+    targets: Any = None,
+    layer: Any = None,
     *,
-    cascading: bool = True,
-    absolute: bool = False,
-    weights: str = "normal",
-    seed: int = 0,
-    batch_size: int = 32,
-    **settings,
+    cascading: Annotated[bool, "leave a layer randomized when the next one is"] = True,
+    absolute: Absolute = False,
+    weights: Weights = "normal",
+    seed: Seed = 0,
+    batch_size: BatchSize = 32,
+    **settings: Any,
 ) -> Randomisation:
-    """How alike a method's maps stay when layers lose what they have learnt (Adebayo et al. 2018, section 3).
+    """How similar a method's maps stay when layers lose what they have learned (Adebayo et al. 2018, section 3).
 
-    On a copy of the model with the trained weights, layer by layer from the top: the layer's weights are drawn anew
-    and the same targets explained again.
+    On a copy of the trained model, layer by layer from the top, the layer's weights are drawn anew and the same targets
+    explained again.
 
-    model: a Keras model or a `torch.nn.Module`, which is not changed; no TracedModel, of which there is no copy.
-    images, method, targets, layer, batch_size, settings: as for `explain`; images of 11 pixels or more a side.
-    cascading: True leaves a layer randomised when it goes on to the next; False gives it its weights back.
-    absolute: compare magnitudes, for maps that may turn over as a whole. Where a map is a product with the image, as of
-        integrated gradients and LRP, these are 0 wherever the image is, and so alike whatever the model: on images with
-        a black background compare it with its signs.
-    weights: "normal" draws kernels as before training, around 0, with the standard deviation that they have now, so
-        that features neither vanish nor explode, and permutes the values of what has one axis (biases, normalisation);
-        "permuted" permutes all. Kernels whose mean is below 0 keep it then, and deconvnet's maps can vanish.
-    seed: of the draws.
+    Parameters
+    ----------
+    model : keras.Model or torch.nn.Module
+        Is not changed. Not a Probe, which cannot be copied.
+    images, method, targets, layer, batch_size, **settings
+        As for `explain`; images of 11 pixels or more along each axis.
+    cascading : bool
+        True leaves a layer randomized when the next one is; False restores its weights.
+    absolute : bool
+        Compare magnitudes, for maps that may change their sign as a whole. Where a map is a product with the image, as
+        that of integrated gradients and LRP, magnitudes are 0 wherever the image is, whatever the model: on images with
+        a black background compare signed maps.
+    weights : {"normal", "permuted"}
+        "normal" draws kernels as before training, around 0, with the standard deviation that they have now, so that
+        features neither vanish nor explode, and permutes the values of what has one axis (biases, normalization).
+        "permuted" permutes all; kernels whose mean is negative keep it, and maps of deconvnet can vanish.
+    seed : int
+        Of the draws.
 
-    Returns a Randomisation with `ssim` and `spearman`, see `agreement`. Cost: L + 1 explanations of the images.
+    Returns
+    -------
+    Randomisation
+
+    Raises
+    ------
+    ValueError
+        For a model that cannot be copied, and as `explain` does.
+
+    Notes
+    -----
+    Costs an explanation of the images for each layer, and one more.
     """
-    if weights not in WEIGHTS:
-        raise ValueError(f"no weights={weights!r}; there are: {', '.join(WEIGHTS)}")
     if isinstance(model, TracedModel):
-        raise ValueError("parameter_randomisation works on a copy of the model, which a TracedModel has not; give the model")
+        raise ValueError(
+            "parameter_randomisation works on a copy of the model, and a Probe cannot be copied; pass the model"
+        )
     backend.check_model(model)
     images = backend.to_numpy(images)
-    own = _copied(model, images)
-    probe = TracedModel(own, layer, images.shape[1:] if backend.is_torch_module(own) else None)
-    before = explain(probe, images, method, targets, batch_size=batch_size, **settings)
-    asked = targets if callable(targets) else before.targets
-    random, found = np.random.default_rng(seed), []
-    layers = list(_layers(own, probe))
+    own = _copy_of(model, images)
+    traced = TracedModel(own, layer, images.shape[1:] if backend.is_torch_module(own) else None)
+    before = explain(traced, images, method, targets, batch_size=batch_size, **settings)
+    fixed_targets = targets if callable(targets) else before.targets
+    generator, found = np.random.default_rng(seed), []
+    layers = list(_layers_from_top(own, traced))
     for _, tensors in layers:
         trained = [backend.to_numpy(tensor).copy() for tensor in tensors]
         for tensor, values in zip(tensors, trained):
-            _write(tensor, _drawn(values, random, weights))
-        after = explain(probe, images, method, asked, batch_size=batch_size, **settings)
+            _assign(tensor, _draw(values, generator, weights))
+        after = explain(traced, images, method, fixed_targets, batch_size=batch_size, **settings)
         found.append([measure(before, after, absolute=absolute) for measure in (ssim, spearman)])
         if not cascading:
             for tensor, values in zip(tensors, trained):
-                _write(tensor, values)
-    paths = tuple(path for path, _ in layers)
-    return Randomisation(paths, *np.moveaxis(found, 1, 0), before, cascading, absolute)
+                _assign(tensor, values)
+    similarities = np.array(found).reshape(len(layers), 2, -1)
+    return Randomisation(
+        layers=tuple(path for path, _ in layers),
+        ssim=similarities[:, 0],
+        spearman=similarities[:, 1],
+        before=before,
+        cascading=cascading,
+        absolute=absolute,
+    )
 
 
-def _drawn(values: np.ndarray, random: np.random.Generator, weights: str) -> np.ndarray:
-    """An array of a layer's weights without what it has learnt."""
+def _draw(values: Array, generator: np.random.Generator, weights: str) -> Array:
+    """An array of a layer's weights without what it has learned."""
     if weights == "normal" and values.ndim > 1:
-        return random.normal(0, values.std(), values.shape)
-    return random.permutation(values.ravel()).reshape(values.shape)
+        return generator.normal(0, values.std(), values.shape)
+    return generator.permutation(values.ravel()).reshape(values.shape)
 
 
-def _copied(model, images):
-    """A copy of a model with its weights, which Keras' clone_model leaves behind. ValueError where there is none."""
+def _copy_of(model: Any, images: Array) -> Any:
+    """A copy of a model with its weights, which Keras' clone_model leaves behind; ValueError where that fails."""
     if backend.is_torch_module(model):
         return copy.deepcopy(model)
     try:
         if isinstance(model, (keras.Sequential, Functional)):
-            own = keras.models.clone_model(model, clone_function=_anew, recursive=True)
+            own = keras.models.clone_model(model, clone_function=_clone_layer, recursive=True)
         else:
             own = type(model).from_config(model.get_config())
         own(ops.convert_to_tensor(images[:1]))
         own.set_weights(model.get_weights())
-    except Exception as error:  # whatever the user's classes raise when they are made anew
+    except Exception as error:  # whatever the user's classes raise when they are constructed
         reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{type(model).__name__} cannot be copied: {reason}; give it get_config()") from error
+        raise ValueError(f"{type(model).__name__} cannot be copied: {reason}; define get_config()") from error
     return own
 
 
-def _anew(layer):
-    """A layer with weights of its own; one that has none as it is, with the function that it may hold."""
-    if layer.weights:
-        return type(layer).from_config(layer.get_config())
-    return shallow_copy(layer, _inbound_nodes=[], _outbound_nodes=[])
+def _clone_layer(layer: Any) -> Any:
+    """A layer with weights of its own; one without weights shares what it contains, such as a function."""
+    return type(layer).from_config(layer.get_config()) if layer.weights else detached_copy(layer)
 
 
-def _layers(model, probe: TracedModel) -> Iterator[tuple[str, list]]:
+def _layers_from_top(model: Any, traced: TracedModel) -> Iterator[tuple[str, list[Any]]]:
     """The path and the weights of each layer that has any, each once, the top first."""
+    parts: list[tuple[str, list[Any]]]
     if backend.is_torch_module(model):
-        parts = [(name, [*part.parameters(recurse=False), *part.buffers(recurse=False)])
-                 for name, part in model.named_modules()]  # fmt: skip
-    elif probe.graph.is_opaque:
-        parts = [(part.name, part.weights) for part in backend.sublayers(model) if len(list(part._flatten_layers())) == 1]
+        parts = [
+            (name, [*part.parameters(recurse=False), *part.buffers(recurse=False)])
+            for name, part in model.named_modules()
+        ]
+    elif traced.graph.is_opaque:
+        parts = [(part.name, part.weights) for part in all_layers(model) if len(all_layers(part)) == 1]
     else:
-        parts = [(step.path, getattr(step.operation, "weights", [])) for step in probe.graph.nodes]
-    seen = set()
+        parts = [(node.path, getattr(node.operation, "weights", [])) for node in traced.graph.nodes]
+    seen: set[int] = set()
     for path, tensors in reversed(parts):
         new = [tensor for tensor in tensors if id(tensor) not in seen]
         seen.update(map(id, new))
@@ -154,8 +193,8 @@ def _layers(model, probe: TracedModel) -> Iterator[tuple[str, list]]:
             yield path, new
 
 
-def _write(tensor, values: np.ndarray) -> None:
-    """Give a Keras variable, or a tensor of a module, other values."""
+def _assign(tensor: Tensor, values: Array) -> None:
+    """Assign values to a Keras variable, or to a tensor of a PyTorch module."""
     if isinstance(tensor, keras.Variable):
         tensor.assign(values)
     else:

@@ -1,58 +1,71 @@
-"""Which metrics can be asked for: those that are there, that have these settings, and whose truth is known."""
+"""Selection of metrics: by name with settings, by what is known of the images, and a few by default."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from keras_actmaps.methods.registry import settings_of
-from keras_actmaps.metrics import METRICS
-from keras_actmaps.metrics.registry import find_metric
+from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.settings import validate_settings
+from keras_actmaps.core.types import Array
+from keras_actmaps.metrics.registry import METRICS, TRUTH, Metric, find_metric
 
-TRUTH = ("masks", "boxes")
-USUAL = {"": ("deletion", "insertion"), "masks": ("pointing_game", "energy_pointing"), "boxes": ("box_iou",)}
-
-
-def needs(metric: Callable) -> list[str]:
-    """What a metric is called with: model, images, explanation; or explanation, and masks or boxes."""
-    parameters = inspect.signature(metric).parameters.values()
-    return [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+DEFAULTS = {"": ("deletion", "insertion"), "masks": ("pointing_game", "energy_pointing"), "boxes": ("box_iou",)}
 
 
-def ask(
-    metric: Callable, probe, images, explanation, truth: Mapping, targets=None, batch_size: int = 32, **settings
-) -> np.ndarray:
-    """A metric, or the `parts` of one of a set, asked with what it needs.
+@dataclass(frozen=True, eq=False)
+class MetricRequest:
+    """A metric and all its settings, validated."""
 
-    truth: {"masks": ..., "boxes": ...}, or what of these is known. targets: a function, where one was explained.
-    """
-    needed = needs(metric)
-    if "model" not in needed:
-        return metric(explanation, *(truth[what] for what in needed[1:]), **settings)
-    question = {"targets": targets} if callable(targets) else {}
-    return metric(probe, images, explanation, batch_size=batch_size, **question, **settings)
+    metric: Metric
+    settings: Mapping[str, Any]
+
+    def validate(self, truth: Mapping[str, Any]) -> None:
+        """ValueError where the metric requires masks or boxes that the truth does not contain."""
+        for name in TRUTH:
+            if name in self.metric.requires and name not in truth:
+                raise ValueError(f"{self.metric.name} requires {name}, and the images have none")
+
+    def update(
+        self,
+        model: Any,
+        images: Any,
+        explanation: Explanation,
+        truth: Mapping[str, Any],
+        targets: Any = None,
+        batch_size: int = 32,
+    ) -> Array:
+        """The state (N, ...) of a batch: the values themselves, unless they depend on all images of the set.
+
+        truth: {"masks": ..., "boxes": ...}, or what of these is known. targets: the function, where one was explained.
+        """
+        if "model" in self.metric.requires:
+            function = targets if callable(targets) else None
+            return self.metric.function(
+                model, images, explanation, targets=function, batch_size=batch_size, **self.settings
+            )
+        arguments = [truth[name] for name in TRUTH if name in self.metric.requires]
+        return (self.metric.update or self.metric.function)(explanation, *arguments, **self.settings)
+
+    def compute(self, states: Sequence[Array]) -> Array:
+        """The values (N,) of all images from the states of their batches."""
+        state = np.concatenate(states)
+        return state if self.metric.compute is None else self.metric.compute(state, **self.settings)
 
 
-def check(name: str, settings: Mapping) -> None:
-    """ValueError for a metric or a setting that there is not."""
-    known = [setting for setting in settings_of(find_metric(name)) if setting not in ("targets", "batch_size")]
-    for setting in settings:
-        if setting not in known:
-            raise ValueError(f"{name} has no setting {setting!r}; it has: {', '.join(known) or 'none'}")
+def make_request(metric: str | Metric, settings: Mapping[str, Any] | None = None) -> MetricRequest:
+    """A metric by name with all its settings; ValueError for what does not exist or is not allowed."""
+    found = find_metric(metric)
+    return MetricRequest(found, validate_settings(found.name, found.settings, settings or {}))
 
 
-def check_truth(name: str, truth: Mapping) -> None:
-    """ValueError for a metric that needs masks or boxes where there are none."""
-    for what in needs(find_metric(name)):
-        if what in TRUTH and what not in truth:
-            raise ValueError(f"{name} needs {what}, and the images have none")
+def suitable_metrics(truth: Mapping[str, Any]) -> list[str]:
+    """The names of the metrics that need no masks and boxes besides those in the truth."""
+    missing = set(TRUTH) - set(truth)
+    return [name for name, metric in METRICS.items() if not metric.requires & missing]
 
 
-def fitting(truth: Mapping) -> list[str]:
-    """The metrics whose masks or boxes are in the truth, or that need none."""
-    return [name for name, metric in METRICS.items() if not set(needs(metric)) & set(TRUTH) - set(truth)]
-
-
-def usual(truth: Mapping) -> list[str]:
-    """A few of them, where none are find_metric."""
-    return [name for what, names in USUAL.items() if not what or what in truth for name in names]
+def default_metrics(truth: Mapping[str, Any]) -> list[str]:
+    """A few of these, for a comparison that names none."""
+    return [name for what, names in DEFAULTS.items() if not what or what in truth for name in names]

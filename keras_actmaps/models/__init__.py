@@ -1,14 +1,20 @@
-"""The models of the teaching experiments, any keras.applications backbone, and GAP -> 1x1 convolution."""
+"""The models of the teaching experiments, backbones of keras.applications, and fully convolutional classifiers."""
 
-from keras_actmaps.models.zoo import (
-    MODELS,
-    backbone,
-    cifar_cnn,
-    grid_cnn,
-    imagenet_classes,
-    load_weights,
-    pets_cnn,
-    side,
-    squeezenet,
-    to_convolutional,
-)
+from keras_actmaps.models.backbones import backbone, imagenet_classes, side
+from keras_actmaps.models.convolutional import to_convolutional
+from keras_actmaps.models.squeezenet_v1 import squeezenet
+from keras_actmaps.models.teaching import MODELS, cifar_cnn, grid_cnn, pets_cnn
+from keras_actmaps.models.weights import load_weights
+
+__all__ = [
+    "MODELS",
+    "backbone",
+    "cifar_cnn",
+    "grid_cnn",
+    "imagenet_classes",
+    "load_weights",
+    "pets_cnn",
+    "side",
+    "squeezenet",
+    "to_convolutional",
+]

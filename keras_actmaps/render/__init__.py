@@ -1,15 +1,56 @@
-"""The only room that draws: maps become colours, overlays and figures. Zero means the same in every panel: nothing.
+"""The only part of the package that draws: maps as colors, overlays, figures and films.
 
-An overlay divides what speaks for the target by its maximum, image by image. A raw map has a colour bar in its own
-numbers, or shares one scale with the panels that it is compared with.
+Zero means "no evidence" in every panel. An overlay divides the positive part of a map by its maximum, image by image. A
+raw map has a color bar in its own numbers, or shares its scale with the panels that it is compared with.
 """
 
-from keras_actmaps.render.ascent import ascent_figure, check_film, film
-from keras_actmaps.render.boxes import framed
+from keras_actmaps.render.animation import check_film, film
+from keras_actmaps.render.ascent import ascent_figure
 from keras_actmaps.render.cards import as_png, cards, save_png, strip
-from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, pooling_figure, ranked
-from keras_actmaps.render.colors import colour, heatmap, normalise, overlay, palette
+from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, rank_channels
+from keras_actmaps.render.colors import colorize, heatmap, normalize, overlay, palette
 from keras_actmaps.render.comparison import comparison_figure
 from keras_actmaps.render.exemplars import exemplar_figure
-from keras_actmaps.render.figures import class_panels, contact_sheet, originals, picture, save
+from keras_actmaps.render.figures import class_panels, contact_sheet, originals, picture
 from keras_actmaps.render.images import fit, pixels, read
+from keras_actmaps.render.outlines import draw_boxes
+from keras_actmaps.render.panels import save
+from keras_actmaps.render.pooling import pooling_figure
+
+# The names in earlier versions.
+colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
+
+__all__ = [
+    "as_png",
+    "ascent_figure",
+    "cards",
+    "check_choices",
+    "check_film",
+    "class_panels",
+    "colorize",
+    "colour",
+    "comparison_figure",
+    "contact_sheet",
+    "draw_boxes",
+    "exemplar_figure",
+    "feature_figure",
+    "film",
+    "fit",
+    "framed",
+    "heatmap",
+    "is_constant",
+    "normalise",
+    "normalize",
+    "originals",
+    "overlay",
+    "palette",
+    "picture",
+    "pixels",
+    "pooling_figure",
+    "rank_channels",
+    "ranked",
+    "read",
+    "save",
+    "save_png",
+    "strip",
+]

@@ -1,44 +1,66 @@
-"""Maps become colours and overlays; zero means the same everywhere: nothing."""
+"""Maps as colors and overlays; zero means the same everywhere."""
+
+from typing import Annotated
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
+from numpy.typing import ArrayLike
 
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.settings import Ge, Le, Setting, show
+from keras_actmaps.core.types import Array
 from keras_actmaps.render.images import pixels
 
-SIGNED = "RdBu_r"  # the colours of maps with two signs: red speaks for the target, blue against it
-BRIGHTEST = 99.5  # the percentile of magnitudes at which the colours of a raw map end
+SIGNED = "RdBu_r"  # the colors of maps with two signs: red for positive, blue for negative
+BRIGHTEST = 99.5  # the percentile of magnitudes at which the colors of a raw map end
+_ALPHA = Setting("alpha", Annotated[float, Ge(0), Le(1)], 0.5, "opacity of the map")
 
 
-def normalise(maps: np.ndarray) -> np.ndarray:
-    """maps (..., H, W) -> 0..1: what speaks for the target, divided by its maximum, image by image.
+def normalize(maps: ArrayLike) -> Array:
+    """The positive part of maps (..., H, W), divided by its maximum, image by image.
 
-    A map without anything positive (a constant 0, say) gives 0 everywhere.
+    A map without positive values gives 0 everywhere.
     """
     positive = np.maximum(np.asarray(maps, "float32"), 0)
     highest = positive.max(axis=(-2, -1), keepdims=True)
     return positive / np.where(highest > 0, highest, 1)
 
 
-def colour(values: np.ndarray, colormap: str = "turbo") -> np.ndarray:
-    """values 0..1 (...) -> uint8 RGB (..., 3). ValueError for a colour map that Matplotlib does not know."""
+def colorize(values: Array, colormap: str = "turbo") -> Array:
+    """Values 0..1 (...) as uint8 RGB (..., 3); ValueError for an unknown colormap."""
     return (palette(colormap)(values)[..., :3] * 255).round().astype("uint8")
 
 
-def heatmap(explanation: Explanation, colormap: str = "turbo") -> np.ndarray:
-    """uint8 RGB (N,H,W,3), or (N,K,H,W,3) for K targets an image."""
-    return colour(normalise(explanation.maps), colormap)
+def heatmap(explanation: Explanation, colormap: str = "turbo") -> Array:
+    """The normalized maps in color: uint8 RGB (N, H, W, 3), or (N, K, H, W, 3) for K targets per image."""
+    return colorize(normalize(explanation.maps), colormap)
 
 
-def overlay(explanation: Explanation, images, alpha: float = 0.5, colormap: str = "turbo") -> np.ndarray:
-    """The maps laid over the images: uint8 RGB (N,H,W,3), or (N,K,H,W,3) for K targets an image.
+def overlay(explanation: Explanation, images: ArrayLike, alpha: float = 0.5, colormap: str = "turbo") -> Array:
+    """The maps, normalized image by image, over the images.
 
-    images: (N,H,W,1 or 3), uint8 or float in 0..1, 0..255 or any range (see `pixels`). alpha: 0 shows the image only,
-    1 the map only. ValueError for an alpha outside 0..1 and for images that do not fit the maps.
+    Parameters
+    ----------
+    explanation : Explanation
+        Maps (N, H, W), or (N, K, H, W) of K targets per image.
+    images : array of shape (N, H, W, 1 or 3)
+        Of any usual range; see `pixels`.
+    alpha : float
+        0 shows the image only, 1 the map only.
+    colormap : str
+        Name of a Matplotlib colormap.
+
+    Returns
+    -------
+    uint8 array of shape (N, H, W, 3) or (N, K, H, W, 3)
+
+    Raises
+    ------
+    ValueError
+        For an alpha outside 0..1, an unknown colormap, and images that do not fit the maps.
     """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha={alpha} is outside 0 to 1")
+    alpha = _ALPHA.validate(alpha)
     below = pixels(images).astype("float32")
     above = heatmap(explanation, colormap).astype("float32")
     if below.shape[:-1] != (above.shape[0], *above.shape[-3:-1]):
@@ -48,21 +70,23 @@ def overlay(explanation: Explanation, images, alpha: float = 0.5, colormap: str 
     return ((1 - alpha) * below + alpha * above).round().astype("uint8")
 
 
-def palette(name: str):
-    """A Matplotlib colour map by name; ValueError names some."""
-    if name not in matplotlib.colormaps:
+def palette(name: str) -> Colormap:
+    """A Matplotlib colormap by name; ValueError for an unknown one."""
+    if not isinstance(name, str) or name not in matplotlib.colormaps:
         usual = "turbo, viridis, magma, inferno, jet, hot, gray, RdBu_r, coolwarm"
-        raise ValueError(f"no colour map {name!r}; there are: {usual} and Matplotlib's others")
+        raise ValueError(f"colormap must be one of {usual} or another of Matplotlib, got {show(name)}")
     return matplotlib.colormaps[name]
 
 
-def scale_of(values: np.ndarray, all_values: np.ndarray) -> Normalize:
-    """0 to nearly the largest magnitude, so that a few bright pixels do not darken all others; from minus that where
-    a method's maps have negative values."""
+def map_norm(values: Array, all_values: Array) -> Normalize:
+    """The scale of a raw map: from 0, or from minus the end where the method has negative values.
+
+    It ends near the largest magnitude, so that a few bright pixels do not darken all others.
+    """
     largest = float(np.percentile(np.abs(values), BRIGHTEST)) or float(np.abs(values).max()) or 1.0
     return Normalize(-largest if all_values.min() < 0 else 0.0, largest)
 
 
-def colours_of(scale: Normalize, colormap: str):
-    """The colour map for a scale: red and blue where it has two signs."""
-    return palette(SIGNED if scale.vmin < 0 else colormap)
+def map_colors(norm: Normalize, colormap: str) -> Colormap:
+    """The colormap of a raw map: red and blue on a scale with two signs."""
+    return palette(SIGNED if (norm.vmin or 0.0) < 0 else colormap)

@@ -1,55 +1,89 @@
-"""Images of any usual range as pixels; image files read and fitted."""
+"""Images of any usual range as pixels; reading image files and fitting them to a model."""
 
 import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_actmaps.core.types import Array
 
 
-def pixels(images) -> np.ndarray:
-    """Images of any usual range, (N,H,W,1 or 3) or channels first, -> uint8 RGB (N,H,W,3).
+def pixels(images: ArrayLike) -> Array:
+    """Images of any usual range as uint8 RGB.
 
-    uint8 stays; floats in 0..1 are scaled by 255, in 0..255 rounded, any other range is stretched, image by image.
+    Parameters
+    ----------
+    images : array of shape (N, H, W, 1 or 3) or (N, 1 or 3, H, W)
+        uint8 is kept, floats in 0..1 are multiplied by 255, floats in 0..255 are rounded, and images of any other range
+        are stretched to 0..255, one by one.
+
+    Returns
+    -------
+    uint8 array of shape (N, H, W, 3)
+
+    Raises
+    ------
+    ValueError
+        For arrays of any other shape.
     """
-    images = np.asarray(images)
-    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
-        images = np.moveaxis(images, 1, -1)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(f"images of shape {images.shape} cannot be drawn; give (N,H,W,1) or (N,H,W,3)")
-    if images.dtype != np.uint8:
-        images = images.astype("float32")
-        lowest, highest = images.min(initial=0), images.max(initial=0)
-        if lowest < 0 or highest > 255:
-            low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
-            images = (images - low) / np.where(high > low, high - low, 1)
-            highest = 1
-        images = np.rint(images * (255 if highest <= 1 else 1)).astype("uint8")
-    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+    array = np.asarray(images)
+    if array.ndim == 4 and array.shape[-1] not in (1, 3) and array.shape[1] in (1, 3):
+        array = np.moveaxis(array, 1, -1)
+    if array.ndim != 4 or array.shape[-1] not in (1, 3):
+        raise ValueError(f"images of shape {array.shape} cannot be drawn; pass (N, H, W, 1) or (N, H, W, 3)")
+    if array.dtype != np.uint8:
+        array = _to_uint8(array.astype("float32"))
+    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 
 
-def read(path: str | os.PathLike) -> np.ndarray:
-    """An image file -> uint8 (H,W,1) or RGB (H,W,3). FileNotFoundError, or ValueError for what is no image."""
+def _to_uint8(images: Array) -> Array:
+    lowest, highest = images.min(initial=0), images.max(initial=0)
+    if lowest < 0 or highest > 255:
+        low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+        images = (images - low) / np.where(high > low, high - low, 1)
+        highest = 1
+    return np.rint(images * (255 if highest <= 1 else 1)).astype("uint8")
+
+
+def read(path: str | os.PathLike) -> Array:
+    """An image file as uint8 (H, W, 1) or RGB (H, W, 3).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read as an image.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no image file {str(path)!r}")
     encoded = np.frombuffer(path.read_bytes(), "uint8")
     image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
     if image is None:
-        raise ValueError(f"{str(path)!r} is no image that can be read")
+        raise ValueError(f"{str(path)!r} cannot be read as an image")
     if image.dtype != np.uint8:
-        image = (image / np.iinfo(image.dtype).max * 255).round().astype("uint8")
+        white = 1.0 if image.dtype.kind == "f" else 2.0 ** (8 * image.itemsize) - 1
+        image = np.clip(image / white * 255, 0, 255).round().astype("uint8")
     if image.ndim == 2:
         return image[..., None]
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[-1] == 4 else cv2.COLOR_BGR2RGB)
 
 
-def fit(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """uint8 (h,w,c) -> (H,W,C): resized, grey repeated or colour turned to grey. ValueError for other channels."""
+def fit(image: Array, shape: tuple[int, int, int]) -> Array:
+    """A uint8 image (h, w, c) at another shape: resized, gray repeated, color converted to gray.
+
+    Raises
+    ------
+    ValueError
+        For other channels than one and three.
+    """
     height, width, channels = shape
     if image.shape[-1] != channels:
         if {image.shape[-1], channels} != {1, 3}:
-            raise ValueError(f"an image of {image.shape[-1]} channels cannot be turned into {channels}")
+            raise ValueError(f"an image of {image.shape[-1]} channels cannot be converted to {channels}")
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB if channels == 3 else cv2.COLOR_RGB2GRAY)
     if image.shape[:2] != (height, width):
         shrinks = height * width < image.shape[0] * image.shape[1]

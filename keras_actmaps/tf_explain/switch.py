@@ -1,36 +1,44 @@
-"""activate(): scripts that import tf-explain get the classes of this package, unchanged."""
+"""activate(): unchanged scripts that import tf-explain get the classes of this package."""
 
 import sys
+from collections.abc import Mapping
+from types import ModuleType
 
 import tf_explain
 
 from keras_actmaps.tf_explain import callbacks, core, utils
-from keras_actmaps.tf_explain.semantics import Explainer
+from keras_actmaps.tf_explain.explainer import Explainer
 
-ROOMS = {"core": core, "callbacks": callbacks, "utils": utils}
-OWN = {name: module for name, module in sys.modules.items()
-       if name.startswith(tuple(f"tf_explain.{room}" for room in ROOMS))}  # fmt: skip
-OURS = {name: sys.modules[f"keras_actmaps.{name}"] for name in OWN}
+SUBPACKAGES = {"core": core, "callbacks": callbacks, "utils": utils}
+_PREFIXES = tuple(f"tf_explain.{name}" for name in SUBPACKAGES)
+ORIGINAL_MODULES = {name: module for name, module in sys.modules.items() if name.startswith(_PREFIXES)}
+MODULES = {name: sys.modules[f"keras_actmaps.{name}"] for name in ORIGINAL_MODULES}
 
 
 def activate(compatible: bool = False) -> None:
-    """From here on `tf_explain.core`, `.callbacks` and `.utils` are those of this package, wherever they are imported.
+    """Replace `tf_explain.core`, `.callbacks` and `.utils` by those of this package for all later imports.
 
-    `import tf_explain` may stand before or after. What `from tf_explain.core... import ...` has bound before stays
-    tf-explain's own. compatible: tf-explain's old results, where they are well defined, for all who do not say
-    otherwise.
+    Parameters
+    ----------
+    compatible : bool
+        Default of `compatible` for all explainers and callbacks.
+
+    Notes
+    -----
+    `import tf_explain` may come before or after. Names that `from tf_explain.core... import ...` has bound before
+    remain tf-explain's own.
     """
-    _install(OURS)
+    _install(MODULES)
     Explainer.compatible = compatible
 
 
 def deactivate() -> None:
-    """From here on tf-explain's modules are its own again."""
-    _install(OWN)
+    """Restore tf-explain's own modules for all later imports."""
+    _install(ORIGINAL_MODULES)
     Explainer.compatible = False
 
 
-def _install(modules: dict) -> None:
+def _install(modules: Mapping[str, ModuleType]) -> None:
     sys.modules.update(modules)
-    for room in ROOMS:
-        setattr(tf_explain, room, modules[f"tf_explain.{room}"])
+    for name in SUBPACKAGES:
+        setattr(tf_explain, name, modules[f"tf_explain.{name}"])

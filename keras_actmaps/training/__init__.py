@@ -1,1 +1,4 @@
-"""Training by each data set's protocol, and the run folders that it writes."""
+"""Training with the protocol of each data set, and the run folders that it writes.
+
+`training.train.train` trains; `training.runs` opens what it wrote.
+"""

@@ -1,4 +1,4 @@
-"""The engine: gradients of closed forms, one trace a shape, batches padded to one size."""
+"""Backends: gradients of closed forms, one compilation per shape, batches padded to one size."""
 
 import keras
 import numpy as np
@@ -11,10 +11,10 @@ from keras_actmaps.core.batching import padded_batches
 
 def test_gradients_are_those_of_the_summed_scores():
     x, y = ops.array([[1.0, 2.0], [3.0, 4.0]]), ops.array([[5.0, 6.0], [7.0, 8.0]])
-    (dx, dy), anything = backend.gradients(lambda x, y: (ops.sum(x**2 * y, axis=1), "kept"), [x, y])
+    (dx, dy), aux = backend.gradients(lambda x, y: (ops.sum(x**2 * y, axis=1), "kept"), [x, y])
     np.testing.assert_allclose(dx, 2 * x * y)
     np.testing.assert_allclose(dy, x**2)
-    assert anything == "kept"
+    assert aux == "kept"
 
 
 def test_a_score_without_a_gradient_is_an_error():
@@ -27,7 +27,7 @@ XLA = {"tensorflow": [None, False, True], "jax": [None, True], "torch": [None, F
 
 
 @pytest.mark.parametrize("xla", XLA[BACKEND])
-def test_one_trace_a_shape_with_and_without_xla(xla):
+def test_one_trace_per_shape_with_and_without_xla(xla):
     program = backend.CompiledFunction(lambda x: ops.sum(ops.sin(x), axis=1), xla=xla)
     for shape in [(2, 3), (2, 3), (4, 3), (2, 3)]:
         values = np.random.default_rng(0).random(shape).astype("float32")
@@ -35,13 +35,13 @@ def test_one_trace_a_shape_with_and_without_xla(xla):
     assert program.traces == (0 if BACKEND == "torch" else 2)
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow has both")
-def test_an_xla_that_the_framework_has_not_is_an_error():
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow runs with and without XLA")
+def test_an_unsupported_xla_is_an_error():
     with pytest.raises(ValueError, match=f"xla={BACKEND == 'torch'}: "):
         backend.CompiledFunction(ops.sin, xla=BACKEND == "torch")
 
 
-def test_a_program_sees_the_weights_of_the_moment():
+def test_a_program_reads_the_current_weights():
     weight = keras.Variable([1.0, 2.0])
     program = backend.CompiledFunction(lambda x: x * weight, [weight])
     np.testing.assert_array_equal(program(np.float32([3, 3])), [3, 6])
@@ -50,19 +50,19 @@ def test_a_program_sees_the_weights_of_the_moment():
     assert program.traces <= 1
 
 
-def test_a_foreign_model_is_named_with_what_to_do():
-    with pytest.raises(TypeError, match="a Keras model or a Probe is needed, not int"):
+def test_models_of_other_frameworks_are_an_error():
+    with pytest.raises(TypeError, match=r"^model must be a Keras model or a Probe, got int$"):
         backend.check_model(3)
     keras_2 = type("Model", (), {"__module__": "tf_keras.src.engine.training"})()
-    with pytest.raises(TypeError, match=f"^Model is a model of Keras 2, and Keras runs on {BACKEND}; a Keras 3 "):
+    with pytest.raises(TypeError, match=f"^Model is a Keras 2 model, and Keras runs on {BACKEND}; a Keras 3 "):
         backend.check_model(keras_2)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs on PyTorch, which has its own models explained")
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs on PyTorch")
 def test_a_torch_module_needs_keras_on_pytorch():
     module = type("ResNet", (), {"__module__": "torchvision.models.resnet"})
-    module = type("Mine", (module, type("Module", (), {"__module__": "torch.nn.modules.module"})), {})()
-    with pytest.raises(TypeError, match=rf"^Mine is a model of PyTorch, and Keras runs on {BACKEND}; set KERAS_"):
+    module = type("Custom", (module, type("Module", (), {"__module__": "torch.nn.modules.module"})), {})()
+    with pytest.raises(TypeError, match=rf"^Custom is a PyTorch model, and Keras runs on {BACKEND}; set KERAS_"):
         backend.check_model(module)
 
 
@@ -73,7 +73,7 @@ def test_the_last_batch_is_padded_with_its_last_row():
     assert batches[1][0][0].tolist() == [3, 4, 4] and batches[1][0][1].tolist() == ["d", "e", "e"]
 
 
-def test_a_pass_with_its_own_backward_rule():
+def test_custom_gradients():
     cube = backend.custom_gradient(lambda x: x**3, lambda x, gradients: 10 * x * gradients)
     x = ops.array([1.0, 2.0])
     (gradient,), _ = backend.gradients(lambda x: (2 * cube(x), None), [x])
@@ -81,7 +81,7 @@ def test_a_pass_with_its_own_backward_rule():
     np.testing.assert_allclose(cube(x), x**3)
 
 
-def test_pullback_is_the_transposed_jacobian():
+def test_vjp_is_the_transposed_jacobian():
     matrix = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     outputs, back = backend.vjp(lambda x, unused: [ops.matmul(x, matrix)], [ops.ones((2, 3)), ops.ones((1,))])
     cotangent = np.random.default_rng(1).normal(size=(2, 4)).astype("float32")

@@ -1,4 +1,4 @@
-"""The maps of all methods, the same on TensorFlow, JAX and PyTorch."""
+"""All methods give the same maps on TensorFlow, JAX and PyTorch."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ INSTALLED = [name for name in ("tensorflow", "jax", "torch") if importlib.util.f
 
 
 def network() -> keras.Model:
-    """Convolutions, batch normalisation, pooling, a residual, a gate and an `activation=` of every sort."""
+    """Convolutions, batch normalization, pooling, a residual, a gate, and activations as layers and as arguments."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((20, 16, 3))
     x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
@@ -35,9 +35,9 @@ def network() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    """{framework: {method: maps}} of one saved network, each framework in a process of its own."""
+    """{framework: {method: maps}} of one saved network; each framework runs in its own process."""
     if len(INSTALLED) < 2:
-        pytest.skip(f"of TensorFlow, JAX and PyTorch only {', '.join(INSTALLED)} is installed: nothing to compare")
+        pytest.skip(f"of TensorFlow, JAX and PyTorch only {', '.join(INSTALLED)} is installed")
     folder = tmp_path_factory.mktemp("backends")
     network().save(folder / "model.keras")
     np.save(folder / "images.npy", np.random.default_rng(1).random((3, 20, 16, 3), "float32"))
@@ -53,7 +53,7 @@ def maps(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["scores", *kam.METHODS])
 def test_all_frameworks_give_the_same_maps(maps, name):
-    first, *others = (of_one[name] for of_one in maps.values())
+    first, *others = (found[name] for found in maps.values())
     assert np.ptp(first) > 0
     for other in others:
         assert np.abs(other - first).max() <= 1e-4 * np.abs(first).max()

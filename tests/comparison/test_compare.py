@@ -1,4 +1,6 @@
-"""compare(): the same as explaining and measuring one by one, over arrays and over streams."""
+"""compare(): the same as explaining and measuring one by one, for arrays and streams."""
+
+import re
 
 import keras
 import numpy as np
@@ -39,7 +41,7 @@ def alone(row, column):
     method, settings = (row, {}) if isinstance(row, str) else row
     metric, chosen = (column, {}) if isinstance(column, str) else column
     e = kam.explain(NETWORK, IMAGES, method, **settings)
-    function = METRICS[metric]
+    function = METRICS[metric].function
     if column in OF_MODEL:
         return function(NETWORK, IMAGES, e, **chosen)
     truth = {"box_iou": [BOXES], "max_box_accuracy": [BOXES], "sparseness": []}.get(metric, [MASKS])
@@ -47,7 +49,7 @@ def alone(row, column):
 
 
 @pytest.mark.parametrize("way", ["array", "stream", "one by one"])
-def test_it_is_explaining_and_measuring_one_by_one(way):
+def test_the_table_equals_explaining_and_measuring_one_by_one(way):
     singles = [(image, 0, {"masks": mask, "boxes": box}) for image, mask, box in zip(IMAGES, MASKS, BOXES)]
     given = {"array": IMAGES, "stream": stream(3, 3, 1), "one by one": singles}
     truth = {"masks": MASKS, "boxes": BOXES} if way == "array" else {}
@@ -69,16 +71,16 @@ def test_it_is_explaining_and_measuring_one_by_one(way):
 def test_images_without_a_mask_are_left_out_and_counted():
     _, table = kam.compare(NETWORK, IMAGES, ["gradcam"], ["pointing_game"], masks=MASKS)
     assert np.isnan(table.values[0, 0]).tolist() == [False] * 3 + [True] + [False] * 3
-    assert table.counts.tolist() == [[6]] and "left out: pointing_game 1" in table.note()
+    assert table.counts.tolist() == [[6]] and "left out: pointing_game 1" in table.describe()
 
 
-def test_the_usual_metrics_are_those_that_the_truth_allows():
+def test_the_default_metrics_are_those_that_the_truth_allows():
     _, table = kam.compare(NETWORK, IMAGES[:2], ["gradcam"])
     assert table.metrics == ("deletion", "insertion")
     _, table = kam.compare(NETWORK, stream(2), ["gradcam"])
     assert table.metrics == ("deletion", "insertion", "pointing_game", "energy_pointing", "box_iou")
     of_masks = {"pointing_game", "energy_pointing", "mass_accuracy", "rank_accuracy", "pixel_average_precision"}
-    assert set(METRICS) - set(selection.fitting({})) == of_masks | {"box_iou", "max_box_accuracy"}
+    assert set(METRICS) - set(selection.suitable_metrics({})) == of_masks | {"box_iou", "max_box_accuracy"}
 
 
 def test_maps_are_kept_of_the_first_images_only():
@@ -90,7 +92,7 @@ def test_maps_are_kept_of_the_first_images_only():
     assert len(kam.compare(NETWORK, stream(3, 3, 1), ["gradcam"], ["sparseness"], keep=0).explanations[0]) == 0
 
 
-def test_targets_are_those_asked_for():
+def test_targets_are_those_passed():
     labels = np.array([0, 3, 1, 2, 2, 0, 1])
     for given, targets in [
         (IMAGES, labels),
@@ -99,10 +101,10 @@ def test_targets_are_those_asked_for():
         (IMAGES, 2),
     ]:
         explanations, table = kam.compare(NETWORK, given, ["gradcam"], ["deletion"], targets=targets)
-        asked = labels if isinstance(targets, str) else targets
-        e = kam.explain(NETWORK, IMAGES, "gradcam", targets=asked)
+        expected_targets = labels if isinstance(targets, str) else targets
+        e = kam.explain(NETWORK, IMAGES, "gradcam", targets=expected_targets)
         np.testing.assert_allclose(explanations[0].maps, e.maps, atol=1e-6)
-        expected = METRICS["deletion"](NETWORK, IMAGES, e, targets=asked if callable(asked) else None)
+        expected = METRICS["deletion"].function(NETWORK, IMAGES, e, targets=targets if callable(targets) else None)
         np.testing.assert_allclose(table.values[0, 0], expected, atol=1e-5)
 
 
@@ -110,13 +112,13 @@ def test_passes_are_counted_without_padding_and_time_without_compiling():
     rows = ["gradcam", ("occlusion", {"patch": 4, "stride": 4}), ("rise", {"samples": 9, "cells": 3}), "guided_gradcam"]
     for given in (IMAGES, stream(4, 3)):
         _, table = kam.compare(NETWORK, given, rows, ["sparseness"], batch_size=5)
-        # the predicted class is asked for first; occlusion asks for the whole image and 3 x 4 patches
+        # one pass for the predicted class; occlusion runs the whole image and 3 x 4 patches
         assert table.passes.tolist() == [1, 1 + 1 + 12, 1 + 9, 1 + 2]
         assert (table.seconds > 0).all() and (table.seconds < 10).all()
 
 
 @traced
-def test_nothing_is_compiled_anew_from_batch_to_batch():
+def test_batches_of_a_stream_compile_nothing_new():
     probe = kam.Probe(NETWORK)
     kam.compare(probe, stream(3), ROWS, OF_MODEL + OF_TRUTH, batch_size=3)
     before = probe.traces
@@ -124,33 +126,47 @@ def test_nothing_is_compiled_anew_from_batch_to_batch():
     assert probe.traces == before
 
 
-def test_what_does_not_fit_is_one_line():
+def test_bad_arguments_are_refused():
     for given, message in [
-        ({"methods": ["magic"]}, "no method 'magic'; there are: cam, gradcam"),
-        ({"methods": ["gradcam", "gradcam"]}, "methods: 'gradcam' is there twice"),
-        ({"methods": "gradcam"}, "methods='gradcam' is no list of methods"),
+        ({"methods": ["magic"]}, "method must be one of cam, gradcam, .*, got 'magic'"),
+        ({"methods": [None]}, "method must be one of cam, gradcam, .*, got None"),
+        ({"methods": ["gradcam", "gradcam"]}, "methods must differ in name or settings, got 'gradcam' more than once"),
+        ({"methods": "gradcam"}, r"methods must be a list of names or (name, settings), got 'gradcam'"),
+        ({"methods": []}, r"methods must be a list of names or (name, settings), got []"),
+        ({"methods": 3}, r"methods must be a list of names or (name, settings), got 3"),
+        ({"methods": [("lrp", "gamma")]}, r"methods must be a list of names or (name, settings), got ('lrp', 'gamma')"),
+        ({"metrics": []}, r"metrics must be a list of names or (name, settings), got []"),
+        ({"metrics": [("deletion", {"steps": 0})]}, "steps must be an integer >= 1"),
+        ({"keep": -1}, "keep must be an integer >= 0 or None, got -1"),
         ({"methods": [("gradcam", {"steps": 3})]}, "gradcam has no setting 'steps'; it has: none"),
         ({"methods": [("occlusion", {"patch": 99})]}, "patch"),
-        ({"metrics": ["beauty"]}, "no metric 'beauty'; there are: deletion"),
+        ({"metrics": ["beauty"]}, "metric must be one of deletion, .*, got 'beauty'"),
         ({"metrics": [("deletion", {"batch_size": 3})]}, "deletion has no setting 'batch_size'; it has: steps"),
-        ({"metrics": ["pointing_game"]}, "pointing_game needs masks, and the images have none"),
-        ({"metrics": ["box_iou"], "masks": MASKS}, "box_iou needs boxes, and the images have none"),
+        ({"metrics": ["pointing_game"]}, "pointing_game requires masks, and the images have none"),
+        ({"metrics": ["box_iou"], "masks": MASKS}, "box_iou requires boxes, and the images have none"),
         ({"masks": MASKS[:3]}, "masks of 3 images do not fit 7 images"),
-        ({"targets": "all"}, "methods are compared on one target an image"),
-        ({"targets": "labels"}, "targets='labels', but the dataset holds images only"),
-        ({"batch_size": 0}, "batch_size=0 is no number of batch_size; give 1 or more"),
+        ({"targets": "all"}, "methods are compared on one target per image"),
+        ({"targets": "labels"}, "targets='labels', but the dataset has inputs only"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1 .*, got 0"),
         ({"targets": [1, 2]}, "targets of 2 images do not fit 7 images"),
     ]:
-        with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        pattern = re.sub(r"([()\[\]])", r"\\\1", message)
+        with pytest.raises(ValueError, match=pattern):
             kam.compare(NETWORK, IMAGES, **{"methods": ["gradcam"], **given})
-    with pytest.raises(ValueError, match="a stream brings its own masks and boxes"):
+    with pytest.raises(ValueError, match="a stream contains its own masks and boxes"):
         kam.compare(NETWORK, stream(3), ["gradcam"], masks=MASKS)
+    with pytest.raises(ValueError, match="targets of a stream must be None, a class, a function of the outputs or"):
+        kam.compare(NETWORK, stream(3), ["gradcam"], targets=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"targets must be a class, \(N,\) classes or a function of the outputs"):
+        kam.compare(NETWORK, IMAGES, ["gradcam"], targets=[[0], [1, 2]])
+    with pytest.raises(ValueError, match="images must be an array or an iterable of batches, got int"):
+        kam.compare(NETWORK, 3, ["gradcam"])
     for nothing in ([], IMAGES[:0]):
-        with pytest.raises(ValueError, match="no images to compare methods on"):
+        with pytest.raises(ValueError, match="there are no images to compare methods on"):
             kam.compare(NETWORK, nothing)
 
 
-def test_methods_that_do_not_fit_are_skipped_where_that_is_wanted():
+def test_methods_that_do_not_fit_are_passed_to_skip():
     inputs = keras.Input((12, 16, 3))
     flat = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(inputs))))
     with pytest.raises(ValueError, match="cam"):
@@ -169,4 +185,4 @@ def test_a_tf_dataset_is_a_stream():
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, np.zeros(7, int), {"masks": MASKS})).batch(3)
     _, table = kam.compare(NETWORK, dataset, ["gradcam"])
     e = kam.explain(NETWORK, IMAGES, "gradcam")
-    np.testing.assert_allclose(table.values[0, 2], METRICS["pointing_game"](e, MASKS))
+    np.testing.assert_allclose(table.values[0, 2], METRICS["pointing_game"].function(e, MASKS))

@@ -1,4 +1,4 @@
-"""Table: means, standard errors and winners by hand; what is written can be read back."""
+"""Table: means, standard errors and winners by hand; files that are written can be read back."""
 
 import csv
 import re
@@ -34,12 +34,12 @@ def test_one_image_has_no_error_and_none_has_no_mean():
     assert one.mean[0, 0] == 3 and np.isnan(one.mean[0, 1]) and np.isnan(one.error).all()
     assert one.best.tolist() == [[True, False]]
     assert one.texts(0) == ["3", "–"]
-    assert "1 image; " in one.note() and "left out: y 1." in one.note()
+    assert "1 image; " in one.describe() and "left out: y 1." in one.describe()
 
 
-def test_markdown_says_all_and_marks_the_best():
+def test_markdown_contains_all_numbers_and_the_best_in_bold():
     lines = TABLE.markdown().splitlines()
-    assert lines[0] == "| method | drop ↓ | gain ↑ | time an image | passes |"
+    assert lines[0] == "| method | drop ↓ | gain ↑ | time per image | passes |"
     assert lines[2] == r"| a\|b | 2 ± 0.58 | **5 ± 0** | 12.3 ms | 1 |"
     assert lines[3] == "| <i> | 4 ± 0 | **5 ± 0** | 4.56 s | 2,001 |"
     assert lines[4] == "| plain | **0 ± 0** | 2.5 ± 0.65 | 2 s | 3.5 |"
@@ -53,11 +53,11 @@ def test_csv_can_be_read_back(tmp_path):
     np.testing.assert_allclose([float(row["drop"]) for row in rows], TABLE.mean[:, 0])
     np.testing.assert_allclose([float(row["gain error"]) for row in rows], TABLE.error[:, 1], rtol=1e-5)
     assert [row["drop images"] for row in rows] == ["3", "4", "3"]
-    assert [float(row["seconds an image"]) for row in rows] == [0.0123, 4.56, 2.0]
+    assert [float(row["seconds per image"]) for row in rows] == [0.0123, 4.56, 2.0]
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
-def test_html_is_whole_and_shows_names_as_they_are():
+def test_html_is_complete_and_escaped():
     page = TABLE.html("A & B", "compare.png")
     assert "<h1>A &amp; B</h1>" in page and "&lt;i&gt;" in page and "<i>" not in page
     assert page.count("<tr>") == 4 and page.count("<td>") == 15

@@ -1,4 +1,4 @@
-"""CIFAR-10: shifts and mirrors of the right size, nothing else changed."""
+"""CIFAR-10: the augmentation shifts and flips by the documented amount and changes nothing else."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from keras_actmaps import data
 from keras_actmaps.data.cifar10 import SHIFT, augment
 
 
-def test_every_augmented_image_is_a_shift_of_it_or_of_its_mirror():
+def test_every_augmented_image_is_a_shift_of_the_image_or_of_its_mirror_image():
     images = np.random.default_rng(0).integers(0, 256, (64, 9, 12, 3), "uint8")
     augmented = augment(tf.constant(images), tf.constant([3, 0], tf.int64)).numpy()
     seen = set()
@@ -26,7 +26,7 @@ def test_every_augmented_image_is_a_shift_of_it_or_of_its_mirror():
     assert {row for row, _, _ in seen} == set(range(2 * SHIFT + 1))
 
 
-def test_splits_are_whole_and_only_training_is_augmented(tfds_data_dir):
+def test_splits_are_complete_and_only_training_images_are_augmented(tfds_data_dir):
     loaded = data.load("cifar10", tfds_data_dir)
     assert loaded.info.counts == {"train": 47_500, "validation": 2_500, "test": 10_000}
     plain = [next(iter(loaded.test))[0].numpy() for _ in range(2)]

@@ -10,17 +10,17 @@ INK = 40
 
 @pytest.fixture(scope="module")
 def garments():
-    return drawn.garments(1000, seed=1)
+    return drawn.draw_garments(1000, seed=1)
 
 
 @pytest.fixture(scope="module")
-def labelled_digits():
+def labeled_digits():
     rng = np.random.default_rng(1)
     labels = np.arange(1000) % 10
     return np.stack([drawn.draw_digit(label, rng) for label in labels])[..., None], labels
 
 
-def nearest_neighbour_accuracy(tiles, labels, known):
+def nearest_neighbor_accuracy(tiles, labels, known):
     flat = tiles.reshape(len(tiles), -1).astype(np.float64)
     distances = (flat[:known] ** 2).sum(1) - 2 * flat[known:] @ flat[:known].T
     return np.mean(labels[distances.argmin(1)] == labels[known:])
@@ -36,37 +36,37 @@ def border(tiles):
     return np.concatenate([flat[:, 0], flat[:, -1], flat[:, 1:-1, 0], flat[:, 1:-1, -1]], axis=1)
 
 
-def test_names_are_fashion_mnists_in_its_order():
+def test_names_are_those_of_fashion_mnist_in_its_order():
     first, second = drawn.GARMENTS[:5], drawn.GARMENTS[5:]
     assert first == ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat")
     assert second == ("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def test_same_seed_gives_identical_tiles_and_another_seed_others():
-    tiles, labels = drawn.garments(30, seed=7)
-    again, labels_again = drawn.garments(30, seed=7)
-    others, other_labels = drawn.garments(30, seed=8)
+    tiles, labels = drawn.draw_garments(30, seed=7)
+    again, labels_again = drawn.draw_garments(30, seed=7)
+    others, other_labels = drawn.draw_garments(30, seed=8)
     assert np.array_equal(tiles, again) and np.array_equal(labels, labels_again)
     assert not np.array_equal(labels, other_labels)
     assert not any(np.array_equal(tile, other) for tile in tiles for other in others)
-    assert np.array_equal(drawn.digits(30, seed=7), drawn.digits(30, seed=7))
-    assert not np.array_equal(drawn.digits(30, seed=7), drawn.digits(30, seed=8))
+    assert np.array_equal(drawn.draw_digits(30, seed=7), drawn.draw_digits(30, seed=7))
+    assert not np.array_equal(drawn.draw_digits(30, seed=7), drawn.draw_digits(30, seed=8))
 
 
 def test_shapes_and_types(garments):
     tiles, labels = garments
-    digits = drawn.digits(12, seed=0)
+    digits = drawn.draw_digits(12, seed=0)
     assert tiles.shape == (1000, 28, 28, 1) and tiles.dtype == np.uint8
     assert labels.shape == (1000,) and labels.dtype == np.int64
     assert digits.shape == (12, 28, 28, 1) and digits.dtype == np.uint8
-    assert drawn.garments(0, seed=0)[0].shape == drawn.digits(0, seed=0).shape == (0, 28, 28, 1)
+    assert drawn.draw_garments(0, seed=0)[0].shape == drawn.draw_digits(0, seed=0).shape == (0, 28, 28, 1)
 
 
 def test_garments_are_balanced_and_shuffled(garments):
     labels = garments[1]
     assert np.bincount(labels).tolist() == [100] * 10
     assert (labels != np.arange(1000) % 10).mean() > 0.8
-    assert np.bincount(drawn.garments(25, seed=0)[1], minlength=10).max() == 3
+    assert np.bincount(drawn.draw_garments(25, seed=0)[1], minlength=10).max() == 3
 
 
 def test_labels_belong_to_their_tiles(garments):
@@ -78,7 +78,7 @@ def test_labels_belong_to_their_tiles(garments):
         assert np.abs(means[..., 0] - mean).mean((1, 2)).argmin() == label
 
 
-def test_each_garment_has_the_shape_its_name_says(garments):
+def test_each_garment_has_the_shape_of_its_class(garments):
     tiles, labels = garments
     ink = {name: (tiles[labels == i, ..., 0] > INK).mean(0) for i, name in enumerate(drawn.GARMENTS)}
     sleeve_tips = {name: shape[17:20, 3:6].mean() for name, shape in ink.items()}
@@ -101,19 +101,19 @@ def test_no_two_garments_of_a_class_are_alike(garments, label):
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_no_two_writings_of_a_digit_are_alike(labelled_digits, digit):
-    assert mean_pairwise_difference(labelled_digits[0][labelled_digits[1] == digit][:40]) > 13
+def test_no_two_drawings_of_a_digit_are_alike(labeled_digits, digit):
+    assert mean_pairwise_difference(labeled_digits[0][labeled_digits[1] == digit][:40]) > 13
 
 
-def test_garments_can_be_told_apart(garments):
-    assert nearest_neighbour_accuracy(*garments, known=700) > 0.92
+def test_garments_are_classified_by_their_nearest_neighbor(garments):
+    assert nearest_neighbor_accuracy(*garments, known=700) > 0.92
 
 
-def test_digits_can_be_told_apart(labelled_digits):
-    assert nearest_neighbour_accuracy(*labelled_digits, known=700) > 0.95
+def test_digits_are_classified_by_their_nearest_neighbor(labeled_digits):
+    assert nearest_neighbor_accuracy(*labeled_digits, known=700) > 0.95
 
 
-def test_garments_fill_part_of_the_tile_on_a_black_ground(garments):
+def test_garments_fill_part_of_the_tile_on_a_black_background(garments):
     ink = (garments[0] > INK).mean((1, 2, 3))
     assert ink.min() > 0.1 and ink.max() < 0.75
     assert garments[0].max((1, 2, 3)).min() >= 90
@@ -121,24 +121,24 @@ def test_garments_fill_part_of_the_tile_on_a_black_ground(garments):
     assert np.median(border(garments[0])) == 0
 
 
-def test_digits_are_thin_bright_strokes_inside_the_tile(labelled_digits):
-    tiles = labelled_digits[0]
+def test_digits_are_thin_bright_strokes_inside_the_tile(labeled_digits):
+    tiles = labeled_digits[0]
     ink = (tiles > INK).mean((1, 2, 3))
     assert ink.min() > 0.03 and ink.max() < 0.45
     assert tiles.max((1, 2, 3)).min() >= 200
     assert (border(tiles) > INK).any(1).mean() < 0.05
 
 
-def test_digits_show_every_digit(labelled_digits):
-    known, labels = labelled_digits
-    fresh = drawn.digits(300, seed=3)
+def test_every_digit_is_drawn(labeled_digits):
+    known, labels = labeled_digits
+    fresh = drawn.draw_digits(300, seed=3)
     distances = np.stack([np.abs(known.astype(np.int64) - tile).mean((1, 2, 3)) for tile in fresh])
     assert np.bincount(labels[distances.argmin(1)], minlength=10).min() > 10
 
 
 @pytest.mark.parametrize("label", [-1, 10, 3.5])
-def test_an_unknown_label_is_refused(label):
-    with pytest.raises(ValueError, match=rf"^no garment {label}; labels run from 0 to 9$"):
+def test_an_unknown_label_raises(label):
+    with pytest.raises(ValueError, match=rf"^the label of a garment must be an integer from 0 to 9, got {label}$"):
         drawn.draw_garment(label, np.random.default_rng(0))
-    with pytest.raises(ValueError, match=rf"^no digit {label}; digits run from 0 to 9$"):
+    with pytest.raises(ValueError, match=rf"^a digit must be an integer from 0 to 9, got {label}$"):
         drawn.draw_digit(label, np.random.default_rng(0))

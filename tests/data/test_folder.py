@@ -1,4 +1,4 @@
-"""folder:DIR: splits, channels, and one line for what is wrong with a folder."""
+"""folder:DIR: splits, channels, and one-line errors for folders that cannot be used."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def everything(dataset):
     return np.concatenate(images), np.concatenate(labels)
 
 
-def test_labels_follow_the_folders_and_every_image_is_in_one_split(directory):
+def test_labels_are_those_of_the_folders_and_every_image_is_in_one_split(directory):
     loaded = data.load(f"folder:{directory}")
     assert loaded.info.classes == ("bright", "dark")
     assert loaded.info.counts == {"train": 32, "validation": 4, "test": 4}
@@ -39,7 +39,7 @@ def test_labels_follow_the_folders_and_every_image_is_in_one_split(directory):
     assert sorted(levels) == sorted([*range(20, 40), *range(200, 220)])
 
 
-def test_train_and_test_folders_and_colour(tmp_path):
+def test_train_and_test_folders_and_color(tmp_path):
     for split, count in (("train", 10), ("test", 3)):
         for name in ("a", "b"):
             for number in range(count):
@@ -49,9 +49,11 @@ def test_train_and_test_folders_and_colour(tmp_path):
     assert everything(loaded.test)[0].shape == (6, 8, 8, 3)
 
 
-def test_a_text_file_named_png_is_named(directory):
+def test_the_message_names_a_text_file_that_ends_in_png(directory):
     (directory / "dark" / "notes.png").write_text("no image at all")
-    with pytest.raises(ValueError, match=r"notes.png' is named like an image and is neither a PNG nor a JPEG file"):
+    with pytest.raises(
+        ValueError, match=r"notes.png' is neither a PNG nor a JPEG file, although its name ends like one"
+    ):
         data.load(f"folder:{directory}")
 
 

@@ -1,4 +1,4 @@
-"""Oxford-IIIT Pet: image, mask and box stay together when resized and cropped."""
+"""Oxford-IIIT Pet: image, mask and box are resized and cropped together."""
 
 import numpy as np
 import pytest
@@ -21,17 +21,21 @@ def test_mask_and_box_follow_the_image(height, width):
     rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
     np.testing.assert_allclose([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1], [y0, x0, y1, x1], atol=1)
     assert np.mean((truth["mask"].numpy() == 1) == bright) > 0.98
-    assert (y1 - y0) / (x1 - x0) == pytest.approx(24 / 16, rel=1 / 64)  # sides are whole pixels, else undistorted
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(24 / 16, rel=1 / 64)  # up to whole pixels
     assert label == 3
 
 
-def test_an_absent_box_stays_absent():
-    example = {"image": np.zeros((70, 64, 3), "uint8"), "segmentation_mask": np.ones((70, 64, 1), "uint8"),
-               "head_bbox": np.zeros(4, "float32"), "label": 0}  # fmt: skip
+def test_a_missing_box_stays_all_zero():
+    example = {
+        "image": np.zeros((70, 64, 3), "uint8"),
+        "segmentation_mask": np.ones((70, 64, 1), "uint8"),
+        "head_bbox": np.zeros(4, "float32"),
+        "label": 0,
+    }
     assert not fit(example, 64)[2]["head_box"].numpy().any()
 
 
-def test_masks_lie_on_the_animals(tfds_data_dir):
+def test_masks_cover_the_heads(tfds_data_dir):
     loaded = data.load("pets", tfds_data_dir, size=96, batch_size=64, limit=192)
     assert len(loaded.info.classes) == 37
     heads_inside = []

@@ -1,4 +1,4 @@
-"""Gradient ascent: known optima, what it promises, and what it refuses."""
+"""Gradient ascent: known optima, the properties it promises, and errors."""
 
 import keras
 import numpy as np
@@ -7,14 +7,22 @@ from helpers import BACKEND, gap_network, linear_network, randomised
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.features.activation_maximization import stages
+from keras_actmaps.features.activation_maximization import ascent_states
 
 SIZE = (12, 16, 3)
-PLAIN = {"parametrisation": "pixels", "certainty": 0, "variation": 0, "jitter": 0, "zoom": 0, "turn": 0, "noise": 0}
+UNREGULARIZED = {
+    "parametrisation": "pixels",
+    "certainty": 0,
+    "variation": 0,
+    "jitter": 0,
+    "zoom": 0,
+    "turn": 0,
+    "noise": 0,
+}
 
 
-def last(*given, **settings):
-    return list(stages(*given, **settings))[-1]
+def last_state(*arguments, **settings):
+    return list(ascent_states(*arguments, **settings))[-1]
 
 
 def features_of(model, name="features"):
@@ -22,9 +30,9 @@ def features_of(model, name="features"):
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-2.0, 0.5)])
-def test_a_linear_score_is_highest_where_each_pixel_is_at_the_bound_that_its_weight_points_to(bounds):
+def test_pixels_of_a_linear_score_end_at_the_bound_that_the_sign_of_their_weight_selects(bounds):
     model, weights, _ = linear_network((6, 8, 3), 3)
-    images = kam.ascent(model, [2, 0], steps=200, rate=0.3, bounds=bounds, **PLAIN)
+    images = kam.ascent(model, [2, 0], steps=200, rate=0.3, bounds=bounds, **UNREGULARIZED)
     for image, wanted in zip(images, (2, 0)):
         weight = weights[..., wanted]
         np.testing.assert_array_equal(image > np.mean(bounds), weight > 0)
@@ -33,14 +41,14 @@ def test_a_linear_score_is_highest_where_each_pixel_is_at_the_bound_that_its_wei
         assert reached > 0.98
 
 
-def test_the_l2_penalty_ends_where_its_gradient_is_that_of_the_score():
+def test_with_an_l2_penalty_ascent_ends_where_its_gradient_cancels_that_of_the_score():
     model, weights, _ = linear_network((6, 8, 3), 2)
-    image = kam.ascent(model, 1, steps=300, l2=4.0, bounds=(-1.0, 3.0), **PLAIN)[0]
+    image = kam.ascent(model, 1, steps=300, l2=4.0, bounds=(-1.0, 3.0), **UNREGULARIZED)[0]
     slope = weights[..., 1] / np.sqrt(np.mean(weights[..., 1] ** 2))
     np.testing.assert_allclose(image, np.clip(1 + 4 * slope / (2 * 4.0), -1, 3), atol=0.02)
 
 
-def test_more_weight_on_variation_makes_smoother_images():
+def test_a_larger_weight_of_the_total_variation_gives_smoother_images():
     model = gap_network(SIZE)
     rough, smooth = (kam.ascent(model, 1, steps=60, variation=weight) for weight in (0, 0.5))
     steps = [np.abs(np.diff(image, axis=1)).sum() + np.abs(np.diff(image, axis=2)).sum() for image in (rough, smooth)]
@@ -48,17 +56,19 @@ def test_more_weight_on_variation_makes_smoother_images():
 
 
 @pytest.mark.parametrize("parametrisation", ["fourier", "pixels"])
-def test_the_score_rises_from_stage_to_stage_in_the_mean_over_seeds_and_far_above_that_of_noise(parametrisation):
+def test_scores_rise_with_the_steps_on_average_over_seeds_and_exceed_those_of_noise(parametrisation):
     model = gap_network(SIZE)
     settings = {"steps": 128, "every": 16, "parametrisation": parametrisation, "certainty": 0}
-    scores = np.mean([[stage.scores for stage in stages(model, "all", seed=seed, **settings)] for seed in range(3)], 0)
+    scores = np.mean(
+        [[state.scores for state in ascent_states(model, "all", seed=seed, **settings)] for seed in range(3)], 0
+    )
     assert (np.diff(scores, axis=0) > 0).all()
     noise = np.random.default_rng(0).random((500, *SIZE), "float32")
     real = model.predict(noise, verbose=0)
     assert (scores[-1] > real.max(axis=0) + 3 * real.std(axis=0)).all()
 
 
-def test_a_class_is_certain_where_the_highest_logit_would_make_another_more_so():
+def test_certainty_keeps_another_class_from_having_a_higher_logit():
     model, weights, biases = linear_network((6, 8, 1), 2)
     weights[..., 0], weights[..., 1], biases[:] = 1, 0, 0
     weights[:, :5, :, 1] = 2  # all white: logits 48 and 60
@@ -69,31 +79,31 @@ def test_a_class_is_certain_where_the_highest_logit_would_make_another_more_so()
 
 
 @pytest.mark.parametrize("settings", [{"activation": "softmax"}, {"softmax_layer": True}, {}])
-def test_scores_are_the_logits_of_the_images_as_returned(settings):
+def test_scores_are_the_logits_of_the_returned_images(settings):
     model = gap_network(SIZE, **settings)
-    stage = last(model, "all", steps=20)
-    np.testing.assert_allclose(stage.scores, np.diag(gap_network(SIZE).predict(stage.images, verbose=0)), rtol=1e-4)
+    state = last_state(model, "all", steps=20)
+    np.testing.assert_allclose(state.scores, np.diag(gap_network(SIZE).predict(state.images, verbose=0)), rtol=1e-4)
 
 
-def test_a_channel_is_its_mean_over_space_and_a_neuron_its_activation():
+def test_the_score_of_a_channel_is_its_mean_over_space_and_of_a_neuron_its_activation():
     model = gap_network(SIZE)
-    stage = last(model, [3, 0], "features", steps=20)
-    found = features_of(model).predict(stage.images, verbose=0)
-    np.testing.assert_allclose(stage.scores, [found[0, ..., 3].mean(), found[1, ..., 0].mean()], rtol=1e-4)
+    state = last_state(model, [3, 0], "features", steps=20)
+    found = features_of(model).predict(state.images, verbose=0)
+    np.testing.assert_allclose(state.scores, [found[0, ..., 3].mean(), found[1, ..., 0].mean()], rtol=1e-4)
     neurons = [(0, 7, 2), (5, 0, 6)]
-    stage = last(model, neurons, "features", steps=20)
-    found = features_of(model).predict(stage.images, verbose=0)
-    np.testing.assert_allclose(stage.scores, [found[n][place] for n, place in enumerate(neurons)], rtol=1e-4)
+    state = last_state(model, neurons, "features", steps=20)
+    found = features_of(model).predict(state.images, verbose=0)
+    np.testing.assert_allclose(state.scores, [found[n][place] for n, place in enumerate(neurons)], rtol=1e-4)
 
 
-def test_a_neuron_changes_nothing_outside_its_receptive_field():
-    image = kam.ascent(gap_network(SIZE), (1, 1, 4), "features", steps=20, **PLAIN)[0]
+def test_a_neuron_leaves_pixels_outside_its_receptive_field_unchanged():
+    image = kam.ascent(gap_network(SIZE), (1, 1, 4), "features", steps=20, **UNREGULARIZED)[0]
     changed = np.abs(image - 0.5).max(axis=-1) > 0
     assert changed[:7, :7].any() and not changed[7:].any() and not changed[:, 7:].any()  # two 3x3 around a 2x2 pool
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_a_unit_that_is_silent_at_the_start_is_woken(separate):
+def test_a_unit_that_is_inactive_at_the_start_is_excited(separate):
     inputs = keras.Input((6, 6, 1))
     layer = layers.Conv2D(2, 3, activation=None if separate else "relu", name="conv")
     outputs = layers.ReLU(name="relu")(layer(inputs)) if separate else layer(inputs)
@@ -103,29 +113,29 @@ def test_a_unit_that_is_silent_at_the_start_is_woken(separate):
     model.get_layer("conv").set_weights([kernel, -0.5 * best - 0.5 * kernel.sum(axis=(0, 1, 2)).clip(0)])
     name = "relu" if separate else "conv"
     assert not model.predict(np.full((1, 6, 6, 1), 0.5, "float32"), verbose=0)[..., 1].any()
-    stage = last(model, (2, 2, 1), name, steps=200, rate=0.3, **PLAIN)
+    state = last_state(model, (2, 2, 1), name, steps=200, rate=0.3, **UNREGULARIZED)
     wanted = best[1] + model.get_layer("conv").get_weights()[1][1]
-    np.testing.assert_allclose(stage.scores, [wanted], rtol=0.05)
+    np.testing.assert_allclose(state.scores, [wanted], rtol=0.05)
 
 
-def test_a_seed_gives_the_same_images_and_another_seed_others():
+def test_the_same_seed_gives_the_same_images_and_another_seed_others():
     model = gap_network(SIZE)
     first, again, other = (kam.ascent(model, [0, 1], steps=10, seed=seed) for seed in (4, 4, 5))
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.05
 
 
-def test_an_image_depends_neither_on_other_targets_nor_on_how_often_is_reported():
+def test_an_image_depends_neither_on_the_other_targets_nor_on_the_steps_per_state():
     model = gap_network(SIZE)
     together = kam.ascent(model, [0, 3], steps=10)
     alone = kam.ascent(model, [3], steps=10)
-    in_parts = last(model, [0, 3], steps=10, every=3)
+    in_parts = last_state(model, [0, 3], steps=10, every=3)
     np.testing.assert_allclose(together[1], alone[0], atol=1e-3)
     np.testing.assert_allclose(together, in_parts.images, atol=1e-3)
     assert in_parts.step == 10
 
 
-def test_an_ascent_begins_at_the_image_given_and_stays_near_it_for_a_few_steps():
+def test_ascent_starts_from_the_image_passed_or_from_the_ground():
     start = np.random.default_rng(0).uniform(0.02, 0.98, (2, *SIZE)).astype("float32")
     images = kam.ascent(gap_network(SIZE), [0, 1], start=start, steps=1, rate=1e-4)
     np.testing.assert_allclose(images, start, atol=1e-3)
@@ -144,13 +154,13 @@ def test_images_stay_within_the_bounds(bounds):
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs as it goes: nothing is traced")
 def test_one_program_for_any_seed_and_number_of_steps():
-    probe = kam.Probe(gap_network(SIZE))
+    traced = kam.Probe(gap_network(SIZE))
     for seed, steps in enumerate((70, 32, 5)):
-        kam.ascent(probe, "all", steps=steps, seed=seed)
-    assert probe.traces == 1
+        kam.ascent(traced, "all", steps=steps, seed=seed)
+    assert traced.traces == 1
 
 
-def test_weights_trained_later_show_and_the_model_stays_as_it_is():
+def test_later_weights_are_used_and_the_model_is_not_changed():
     model = gap_network(SIZE)
     before = [weight.copy() for weight in model.get_weights()]
     first = kam.ascent(model, 1, steps=10)
@@ -163,57 +173,64 @@ def test_weights_trained_later_show_and_the_model_stays_as_it_is():
     assert np.abs(later - first).max() > 0.05
 
 
-def test_what_is_done_adds_up_to_the_total_that_was_told_from_the_start():
-    probe, told = kam.Probe(gap_network(SIZE)), []
-    probe.report = lambda done, total: told.append((done, total))
-    kam.ascent(probe, [0, 1], steps=70)
-    assert {total for _, total in told} == {sum(done for done, _ in told)} == {140}
+def test_reports_add_up_to_the_total():
+    reports = []
+    kam.ascent(gap_network(SIZE), [0, 1], steps=70, report=lambda done, total: reports.append((done, total)))
+    assert len(reports) == 3 and {total for _, total in reports} == {sum(done for done, _ in reports)} == {140}
 
 
 @pytest.mark.parametrize(
-    "given, error",
+    "arguments, error",
     [
-        ({"targets": 4}, "no class 4; 'gap_network' has the classes 0 to 3"),
-        ({"targets": [0, -1]}, "no class -1"),
-        ({"targets": 1.5}, "targets 1.5 are no units"),
-        ({"targets": []}, r"targets \[\] are no units"),
-        ({"targets": (0, 1, 2)}, "are no units; give whole numbers: classes"),
-        ({"targets": [8], "layer": "features"}, "no channel 8; layer 'features' has the channels 0 to 7"),
-        ({"targets": (6, 0, 1), "layer": "features"}, r"no neuron \(6, 0, 1\); layer 'features' gives \(6, 8, 8\)"),
-        ({"targets": [3, (0, 0, 1)], "layer": "features"}, "are no units"),
+        ({"targets": 4}, "class 4 does not exist; 'gap_network' has classes 0 to 3"),
+        ({"targets": [0, -1]}, "class -1 does not exist"),
+        ({"targets": 1.5}, "targets must be classes .with a layer, channels or neurons. or 'all', got 1.5"),
+        ({"targets": []}, r"got \[\]$"),
+        ({"targets": (0, 1, 2)}, r"targets must be classes .*, got \(0, 1, 2\)"),
+        ({"targets": [8], "layer": "features"}, "channel 8 does not exist; layer 'features' has channels 0 to 7"),
+        (
+            {"targets": (6, 0, 1), "layer": "features"},
+            r"neuron \(6, 0, 1\) does not exist; the features of layer 'features' are \(6, 8, 8\)",
+        ),
+        (
+            {"targets": [3, (0, 0, 1)], "layer": "features"},
+            "targets must be channels, neurons .y, x, channel. or 'all', got",
+        ),
         ({"targets": 0, "layer": "conv9"}, "no spatial layer 'conv9'"),
         ({"targets": 0, "layer": ["conv1", "features"]}, "ascent takes one layer"),
-        ({"steps": 0}, "steps=0"),
-        ({"seed": -1}, "seed=-1"),
-        ({"start": np.zeros((3, *SIZE))}, "3 images to start from do not fit 1 targets"),
-        ({"start": np.full((1, *SIZE), 2.0)}, r"values 2 to 2, outside bounds=\(0.0, 1.0\)"),
+        ({"steps": 0}, "steps must be an integer >= 1 and <= 1,000,000, got 0"),
+        ({"seed": -1}, "seed must be an integer >= 0 and .*, got -1"),
+        ({"start": np.zeros((3, *SIZE))}, "start must be 1 image or one for each of 1 targets, got 3 images"),
+        ({"start": np.full((1, *SIZE), 2.0)}, r"start must be within bounds=\(0.0, 1.0\), got values from 2 to 2"),
         ({"start": np.zeros((1, 5, 5, 3))}, "do not fit 'gap_network'"),
         ({"rates": 1}, "ascent has no setting 'rates'; it has: bounds, ground"),
-        ({"parametrisation": "wavelets"}, "no parametrisation 'wavelets'; there are: fourier, pixels"),
-        ({"bounds": (1.0, 0.0)}, "bounds=.* hold nothing"),
-        ({"ground": 3.0}, "ground=3.0 is outside bounds"),
-        ({"variation": -1.0}, "variation=-1.0 is below 0"),
+        ({"parametrisation": "wavelets"}, "parametrisation must be 'fourier' or 'pixels', got 'wavelets'"),
+        ({"bounds": (1.0, 0.0)}, r"bounds must be \(low, high\) with low < high.*, got \(1.0, 0.0\)"),
+        ({"ground": 3.0}, r"ground must be within bounds=\(0.0, 1.0\), got 3.0"),
+        ({"variation": -1.0}, "variation must be a finite number >= 0 and <= 1,000,000, got -1.0"),
     ],
-)  # fmt: skip
-def test_what_there_is_not_is_refused_in_a_line_before_any_work(given, error, monkeypatch):
-    monkeypatch.setattr(kam.Probe, "program", lambda *_, **__: pytest.fail("the model was asked"))
+)
+def test_invalid_arguments_are_one_line_before_any_work(arguments, error, monkeypatch):
+    monkeypatch.setattr(kam.Probe, "program", lambda *_, **__: pytest.fail("a program was compiled"))
     with pytest.raises(ValueError, match=error) as raised:
-        kam.ascent(gap_network(SIZE), **{"targets": 0, **given})
+        kam.ascent(gap_network(SIZE), **{"targets": 0, **arguments})
     assert "\n" not in str(raised.value)
 
 
-def test_models_of_any_size_or_without_classes_say_what_they_need():
+def test_errors_for_models_of_any_size_and_models_without_classes():
     inputs = keras.Input((None, None, 1))
     model = keras.Model(inputs, layers.Conv2D(2, 3, name="maps")(inputs))
-    with pytest.raises(ValueError, match="of any size; give one to start from"):
+    with pytest.raises(ValueError, match=r"takes inputs of any size, .*; pass an image as start"):
         kam.ascent(model, 0, "maps")
     start = np.full((1, 7, 9, 1), 0.5, "float32")
-    with pytest.raises(ValueError, match="are no class scores"):
+    with pytest.raises(ValueError, match="are not class scores"):
         kam.ascent(model, 0, start=start)
-    with pytest.raises(ValueError, match=r"no neuron \(5, 0, 0\); layer 'maps' gives \(5, 7, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"neuron \(5, 0, 0\) does not exist; the features of layer 'maps' are \(5, 7, 2\)"
+    ):
         kam.ascent(model, (5, 0, 0), "maps", start=start)
-    stage = last(model, (4, 6, 1), "maps", start=start, steps=5)
-    np.testing.assert_allclose(stage.scores, model.predict(stage.images, verbose=0)[0, 4, 6, 1], rtol=1e-4)
+    state = last_state(model, (4, 6, 1), "maps", start=start, steps=5)
+    np.testing.assert_allclose(state.scores, model.predict(state.images, verbose=0)[0, 4, 6, 1], rtol=1e-4)
     table = linear_network((5,))[0]
-    with pytest.raises(ValueError, match=r"ascent paints images \(H,W,C\)"):
+    with pytest.raises(ValueError, match=r"ascent needs a model of images \(H, W, C\), and .* takes \(5,\)"):
         kam.ascent(table, 0)

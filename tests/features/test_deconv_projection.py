@@ -7,8 +7,8 @@ from helpers import randomised
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.features.deconv_projection import boxes, projections
-from keras_actmaps.features.exemplars import fetch
+from keras_actmaps.features.deconv_projection import deconv_projections, receptive_fields
+from keras_actmaps.features.exemplars import fetch_images
 
 SHAPE = (9, 11, 2)
 
@@ -65,10 +65,10 @@ def deconvolved(model, image, channel, place=None):
 
 
 @pytest.mark.parametrize("reduce", ["max", "mean"])
-def test_a_deconvolutional_network_in_numpy_gives_the_same(reduce):
+def test_projections_are_those_of_a_deconvolutional_network_in_numpy(reduce):
     model, images = network(), pictures()
     found = kam.exemplars(model, images, "conv2", k=4, reduce=reduce)
-    maps = projections(model, found, images[found.indices], batch_size=5)
+    maps = deconv_projections(model, found, images[found.indices], batch_size=5)
     for row, channel in enumerate(found.channels):
         for column, index in enumerate(found.indices[row]):
             place = None if found.places is None else found.places[row, column]
@@ -77,46 +77,46 @@ def test_a_deconvolutional_network_in_numpy_gives_the_same(reduce):
             assert np.abs(expected).max() > 0
 
 
-def test_of_a_convolution_without_relu_it_is_the_kernel_times_the_activation():
+def test_the_projection_of_a_convolution_without_relu_is_the_kernel_times_the_activation():
     model, images = network(activation=None), pictures()
     found = kam.exemplars(model, images, "conv1", k=3)
     kernel, _ = model.get_layer("conv1").get_weights()
-    maps = projections(model, found, images[found.indices])
-    for row, seen in enumerate(boxes(model, found, SHAPE[:2])):
-        for column, box in enumerate(seen):
+    maps = deconv_projections(model, found, images[found.indices])
+    for row, fields in enumerate(receptive_fields(model, found, SHAPE[:2])):
+        for column, box in enumerate(fields):
             expected = np.zeros(SHAPE)
             expected[box] = kernel[..., row] * found.scores[row, column]
             np.testing.assert_allclose(maps[row, column], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool", "conv2"])
-def test_nothing_is_projected_outside_the_box(layer):
+def test_projections_are_zero_outside_the_receptive_field(layer):
     model, images = network(), pictures()
     found = kam.exemplars(model, images, layer, k=3)
-    maps = projections(model, found, fetch(model, images, found.indices)[0])
-    for row, seen in zip(maps, boxes(model, found, SHAPE[:2])):
-        for one, box in zip(row, seen):
+    maps = deconv_projections(model, found, fetch_images(model, images, found.indices)[0])
+    for row, fields in zip(maps, receptive_fields(model, found, SHAPE[:2])):
+        for one, box in zip(row, fields):
             assert np.abs(one[box]).max() > 0
             one[box] = 0
             assert not one.any()
 
 
-def test_a_mean_and_a_dense_unit_see_the_whole_image():
+def test_the_receptive_field_of_a_mean_and_of_a_dense_unit_is_the_whole_image():
     model, images = network(), pictures()
     for layer, reduce in (("conv1", "mean"), ("logits", "max")):
         found = kam.exemplars(model, images, layer, k=2, reduce=reduce)
         whole = (slice(0, 9), slice(0, 11))
-        assert boxes(model, found, SHAPE[:2]) == [[whole] * 2 for _ in found.channels]
-        assert projections(model, found, images[found.indices]).shape == (len(found), 2, *SHAPE)
+        assert receptive_fields(model, found, SHAPE[:2]) == [[whole] * 2 for _ in found.channels]
+        assert deconv_projections(model, found, images[found.indices]).shape == (len(found), 2, *SHAPE)
 
 
-def test_images_that_come_in_another_order_are_found_out():
+def test_images_in_another_order_are_an_error():
     model, images = network(), pictures()
     found = kam.exemplars(model, images, "conv2", k=3)
-    again, _ = fetch(model, images[::-1], found.indices)
+    again, _ = fetch_images(model, images[::-1], found.indices)
     first = found.indices[0, 0]
-    with pytest.raises(ValueError, match=rf"image {first} gives channel 0 .*; is the dataset shuffled"):
-        projections(model, found, again)
+    with pytest.raises(ValueError, match=rf"image {first} has score .* for channel 0, not .*; is the dataset shuffled"):
+        deconv_projections(model, found, again)
 
 
 def test_other_activations_than_relu_are_an_error():
@@ -125,4 +125,4 @@ def test_other_activations_than_relu_are_an_error():
     model.get_layer("conv2").activation = keras.activations.relu
     found = kam.exemplars(model, images, "conv1", k=2)
     with pytest.raises(ValueError, match=r"deconvolutional network changes the gradient of ReLU, and .* silu"):
-        projections(model, found, images[found.indices])
+        deconv_projections(model, found, images[found.indices])

@@ -1,4 +1,4 @@
-"""Exemplars against a full sort of all activations, in networks of whole numbers, where ties are exact and many."""
+"""Exemplars against a full sort of all activations, in networks of integer weights, where ties are exact and many."""
 
 import keras
 import numpy as np
@@ -7,14 +7,14 @@ from helpers import gap_network, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.features.exemplars import fetch
+from keras_actmaps.features.exemplars import fetch_images
 from keras_actmaps.features.topk import Exemplars
 
 COUNT = 23
 
 
-def whole_numbers(model, seed=0):
-    """The model with kernels and biases of small whole numbers, whose sums are exact in any order."""
+def with_integer_weights(model, seed=0):
+    """The model with kernels and biases of small integers, whose sums are exact in any order."""
     random = np.random.default_rng(seed)
     for variable in model.variables:
         variable.assign(random.integers(-2, 3, variable.shape))
@@ -26,11 +26,11 @@ def network(shape=(6, 8, 2)):
     convolution = {4: layers.Conv3D, 3: layers.Conv2D, 2: layers.Conv1D}[len(shape)]
     x = convolution(5, 3, activation="relu", name="conv1")(inputs)
     x = convolution(7, 2, name="conv2")(x)
-    return whole_numbers(keras.Model(inputs, layers.Dense(4, "softmax", name="classes")(layers.Flatten()(x))))
+    return with_integer_weights(keras.Model(inputs, layers.Dense(4, "softmax", name="classes")(layers.Flatten()(x))))
 
 
 def pictures(shape=(6, 8, 2), count=COUNT):
-    """Images of which some are the same, and the last the brightest."""
+    """Images of which some are equal, and the last is the brightest."""
     images = np.random.default_rng(1).integers(0, 2, (count, *shape)).astype("float32")
     images[5], images[11] = images[2], images[2]
     images[-1] *= 3
@@ -42,7 +42,7 @@ def features(model, name, images):
 
 
 def sorted_fully(values, k):
-    """values (N, channels) -> the k highest, and whose they are, of equal ones the first: (channels, k) each."""
+    """values (N, channels) -> the k highest and their positions, of equal ones the first: (channels, k) each."""
     numbers = np.arange(len(values))
     order = np.array([np.lexsort((numbers, -column))[:k] for column in values.T])
     return np.take_along_axis(values.T, order, axis=1), order
@@ -51,7 +51,7 @@ def sorted_fully(values, k):
 @pytest.mark.parametrize("reduce", ["max", "mean"])
 @pytest.mark.parametrize("layer", ["conv1", "conv2"])
 @pytest.mark.parametrize("batch_size", [1, 4, 9, 64])
-def test_a_full_sort_gives_the_same_whatever_the_batch_size(reduce, layer, batch_size):
+def test_exemplars_are_those_of_a_full_sort_for_any_batch_size(reduce, layer, batch_size):
     model, images = network(), pictures()
     found = kam.exemplars(model, images, layer, k=6, reduce=reduce, batch_size=batch_size)
     values = getattr(np, reduce)(features(model, layer, images), axis=(1, 2))
@@ -62,8 +62,7 @@ def test_a_full_sort_gives_the_same_whatever_the_batch_size(reduce, layer, batch
     assert (found.layer, found.reduce, found.channels.tolist()) == (layer, reduce, list(range(values.shape[1])))
 
 
-def test_there_are_ties_and_the_images_repeat():
-    """What the test above stands on."""
+def test_the_data_above_have_ties():
     values = features(network(), "conv1", pictures()).max((1, 2))
     scores, order = sorted_fully(values, 6)
     assert (scores[:, 1:] == scores[:, :-1]).any() and (order == COUNT - 1).any()
@@ -84,7 +83,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_streams_of_every_kind_give_the_same(kind):
+def test_every_kind_of_stream_gives_the_same_result(kind):
     model, images = network(), pictures()
     found, expected = (kam.exemplars(model, stream, "conv2", k=3) for stream in (STREAMS[kind](images), images))
     for name in ("scores", "indices", "places", "lowest"):
@@ -92,7 +91,7 @@ def test_streams_of_every_kind_give_the_same(kind):
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 2), (9, 2), (5, 4, 6, 2)])
-def test_places_are_where_the_score_is(shape):
+def test_places_are_the_positions_of_the_maximum(shape):
     model, images = network(shape), pictures(shape)
     found = kam.exemplars(model, images, "conv2", k=4, batch_size=7)
     values = features(model, "conv2", images)
@@ -101,13 +100,13 @@ def test_places_are_where_the_score_is(shape):
             assert values[(index, *place, channel)] == score == values[index, ..., channel].max()
 
 
-def test_a_mean_and_a_unit_without_space_have_no_place():
+def test_a_mean_and_a_unit_without_space_have_no_places():
     model, images = network(), pictures()
     assert kam.exemplars(model, images, "conv2", reduce="mean").places is None
     assert kam.exemplars(model, images, "classes").places is None
 
 
-def test_units_of_a_dense_layer_by_their_logits():
+def test_units_of_a_dense_layer_are_ranked_by_their_logits():
     model, images = network(), pictures()
     kernel, bias = model.get_layer("classes").get_weights()
     logits = features(model, "conv2", images).reshape(COUNT, -1) @ kernel + bias
@@ -118,7 +117,7 @@ def test_units_of_a_dense_layer_by_their_logits():
         np.testing.assert_array_equal(found.scores, scores)
 
 
-def test_some_channels_are_rows_of_all():
+def test_the_result_for_some_channels_is_rows_of_that_for_all():
     model, images = network(), pictures()
     everything, some = (kam.exemplars(model, images, "conv2", channels, k=3) for channels in (None, [4, 0]))
     one = kam.exemplars(model, images, "conv2", 4, k=3)
@@ -128,9 +127,9 @@ def test_some_channels_are_rows_of_all():
     assert len(some) == 2 and len(one) == 1
 
 
-def test_fewer_images_than_k_are_all_given_and_this_is_said():
+def test_fewer_images_than_k_are_all_returned_with_a_warning():
     model, images = network(), pictures(count=12)
-    with pytest.warns(UserWarning, match="^k=20, but the dataset holds 12 images; all are given$"):
+    with pytest.warns(UserWarning, match="^k=20, but the dataset has only 12 images; all are returned$"):
         found = kam.exemplars(model, images, "conv2", k=20, batch_size=5)
     assert found.scores.shape == found.indices.shape == found.places.shape[:2] == (7, 12)
     np.testing.assert_array_equal(found.indices, sorted_fully(features(model, "conv2", images).max((1, 2)), 12)[1])
@@ -139,7 +138,7 @@ def test_fewer_images_than_k_are_all_given_and_this_is_said():
 def test_a_layer_of_a_nested_model_by_its_path_and_the_default_layer():
     inner = keras.Sequential([keras.Input((6, 8, 2)), layers.Conv2D(3, 2, name="deep")], name="inner")
     inputs = keras.Input((6, 8, 2))
-    model = whole_numbers(keras.Model(inputs, layers.Dense(2)(layers.GlobalMaxPooling2D()(inner(inputs)))))
+    model = with_integer_weights(keras.Model(inputs, layers.Dense(2)(layers.GlobalMaxPooling2D()(inner(inputs)))))
     values = inner.predict(pictures(), verbose=0).max((1, 2))
     for layer in ("inner/deep", "deep", None):
         found = kam.exemplars(model, pictures(), layer, k=2)
@@ -151,10 +150,10 @@ def test_a_layer_of_a_nested_model_by_its_path_and_the_default_layer():
         kam.exemplars(kam.Probe(network(), ["conv1", "conv2"]), pictures())
 
 
-def test_weights_changed_afterwards_show():
+def test_later_weights_are_used():
     model, images = network(), pictures()
     kam.exemplars(model, images, "conv2")
-    whole_numbers(model, seed=5)
+    with_integer_weights(model, seed=5)
     scores, order = sorted_fully(features(model, "conv2", images).max((1, 2)), 9)
     found = kam.exemplars(model, images, "conv2")
     np.testing.assert_array_equal(found.indices, order)
@@ -169,7 +168,7 @@ def test_compiled_once_for_a_ragged_stream_and_the_next():
     assert probe.traces == 1
 
 
-def test_one_probe_answers_different_questions():
+def test_one_probe_serves_several_layers_and_reductions():
     probe, model, images = kam.Probe(network()), network(), pictures()
     for layer, reduce in (("conv1", "max"), ("conv1", "mean"), ("conv2", "max")):
         values = getattr(np, reduce)(features(model, layer, images), axis=(1, 2))
@@ -177,14 +176,13 @@ def test_one_probe_answers_different_questions():
         np.testing.assert_allclose(found.scores, sorted_fully(values, 9)[0], rtol=1e-6)
 
 
-def test_images_go_by_one_by_one():
-    probe, told = kam.Probe(network()), []
-    probe.report = lambda done, total: told.append(done)
-    kam.exemplars(probe, pictures(), batch_size=5)
-    assert sum(told) == COUNT and max(told) <= 5
+def test_every_image_is_reported_once():
+    reports = []
+    kam.exemplars(network(), pictures(), batch_size=5, report=lambda done, total: reports.append((done, total)))
+    assert sum(done for done, _ in reports) == COUNT and set(reports) == {(5, None), (3, None)}
 
 
-def test_dead_channels_and_images_that_excite_nothing():
+def test_dead_channels_and_images_that_do_not_excite_a_channel():
     """Channels: the mean of the image, 0, always 3, and the image's excess over 2.5."""
     images = np.array([0, 1, 2, 3], "float32").reshape(4, 1, 1, 1).repeat(2, 1).repeat(2, 2)
     model = keras.Sequential([keras.Input((2, 2, 1)), layers.Conv2D(4, (2, 1), activation="relu")])
@@ -195,26 +193,26 @@ def test_dead_channels_and_images_that_excite_nothing():
     np.testing.assert_array_equal(found.silent, [[False] * 3 + [True], [True] * 4, [False] * 4, [False] + [True] * 3])
 
 
-def test_fetched_are_the_images_at_their_places_and_their_labels():
+def test_fetched_images_and_labels_are_those_at_the_indices():
     images, labels = pictures(), np.arange(COUNT) * 10
     indices = np.array([[3, 20], [20, 0]])
     for dataset in ([(images[:9], labels[:9]), (images[9:], labels[9:])], list(zip(images, labels))):
-        found, named = fetch(network(), dataset, indices)
+        found, found_labels = fetch_images(network(), dataset, indices)
         np.testing.assert_array_equal(found, images[indices])
-        np.testing.assert_array_equal(named, labels[indices])
-    assert fetch(network(), images, indices)[1] is None
+        np.testing.assert_array_equal(found_labels, labels[indices])
+    assert fetch_images(network(), images, indices)[1] is None
 
 
-def test_nothing_is_read_beyond_the_last_image_that_is_fetched():
+def test_the_data_set_is_read_up_to_the_last_index_only():
     read = []
     stream = (read.append(number) or image for number, image in enumerate(pictures()))
-    fetch(network(), stream, np.array([4, 1]), batch_size=3)
+    fetch_images(network(), stream, np.array([4, 1]), batch_size=3)
     assert len(read) == 6
 
 
-def test_a_stream_that_is_used_up_cannot_be_fetched_from():
-    with pytest.raises(ValueError, match="holds 0 images when it is read again, and image 7 is wanted"):
-        fetch(network(), iter([]), np.array([7, 2]))
+def test_fetching_from_an_exhausted_stream_is_an_error():
+    with pytest.raises(ValueError, match="has 0 images when it is read again, and image 7 is needed"):
+        fetch_images(network(), iter([]), np.array([7, 2]))
 
 
 def unread():
@@ -225,13 +223,13 @@ def unread():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"layer": "conv9"}, "no layer 'conv9' in 'functional.*'; there are: conv1, conv2, .*classes"),
+        ({"layer": "conv9"}, "no layer 'conv9' in 'functional.*'; choices: conv1, conv2, .*classes"),
         ({"layer": 9}, "no layer 9 in 'functional.*'; it has 5 layers"),
-        ({"channels": [0, 7]}, "no channel 7; layer 'conv2' has the channels 0 to 6"),
-        ({"channels": -1}, "no channel -1; layer 'conv2' has the channels 0 to 6"),
-        ({"channels": 0.5}, "channels=0.5 are no channels; give whole numbers"),
-        ({"k": 0}, "k=0 is no number of k; give 1 or more"),
-        ({"reduce": "sum"}, "no reduction reduce='sum'; there are: max, mean"),
+        ({"channels": [0, 7]}, "channel 7 does not exist; layer 'conv2' has channels 0 to 6"),
+        ({"channels": -1}, "channel -1 does not exist; layer 'conv2' has channels 0 to 6"),
+        ({"channels": 0.5}, "channels must be an integer, a list of integers or None, got 0.5"),
+        ({"k": 0}, "k must be an integer >= 1 and <= 1,000,000, got 0"),
+        ({"reduce": "sum"}, "reduce must be 'max' or 'mean', got 'sum'"),
     ],
 )
 def test_bad_settings_are_errors_before_any_work(settings, message):
@@ -247,15 +245,17 @@ def test_a_layer_without_channels_is_an_error():
 
 
 def test_bad_data_is_an_error():
-    with pytest.raises(ValueError, match="the dataset holds no images"):
+    with pytest.raises(ValueError, match="the dataset has no images"):
         kam.exemplars(network(), [])
-    with pytest.raises(ValueError, match=r"images of shape \(4, 6, 8, 3\) do not fit 'functional.*', which takes"):
+    with pytest.raises(ValueError, match=r"inputs of shape \(4, 6, 8, 3\) do not fit 'functional.*', which takes"):
         kam.exemplars(network(), np.zeros((4, 6, 8, 3)))
-    with pytest.raises(ValueError, match="batch_size=0 holds no image"):
+    with pytest.raises(ValueError, match=r"batch_size must be an integer >= 1 and .*, got 0"):
         kam.exemplars(network(), [pictures()], batch_size=0)
     model = gap_network((6, 8, 2))
     model.get_layer("features").bias.assign([np.inf] * 8)
-    with pytest.raises(ValueError, match="layer 'features' of 'gap_network' gives NaN or Inf for image 0 of the data"):
+    with pytest.raises(
+        ValueError, match="layer 'features' of 'gap_network' returns NaN or Inf for image 0 of the data"
+    ):
         kam.exemplars(model, pictures())
 
 

@@ -1,4 +1,4 @@
-"""Feature maps against Keras' own submodels, for every way to name layers."""
+"""Feature maps against Keras' own submodels, for every way to specify layers."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def expected(model, name, images):
 
 
 @pytest.mark.parametrize("name", ["first", "norm", "relu1", "pool1", "inner", "one", "last"])
-def test_the_features_are_those_of_keras_own_submodel(images, name):
+def test_features_are_those_of_keras_own_submodel(images, name):
     model = network()
     (found,) = kam.feature_maps(model, images, name, batch_size=2).values()
     assert found.dtype == np.float32
@@ -43,14 +43,14 @@ def test_a_layer_inside_a_nested_model_by_its_path_or_its_own_name(images):
     model = network()
     inner = model.get_layer("inner")
     deep = expected(inner, "deep", expected(model, "pool1", images))
-    for asked in ("inner/deep", "deep"):
-        found = kam.feature_maps(model, images, asked)
+    for layer in ("inner/deep", "deep"):
+        found = kam.feature_maps(model, images, layer)
         assert list(found) == ["inner/deep"]
         np.testing.assert_allclose(found["inner/deep"], deep, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "asked, paths",
+    "layers_, paths",
     [
         (None, ["first", "inner/deep", "one", "last"]),
         ("conv", ["first", "inner/deep", "one", "last"]),
@@ -62,11 +62,11 @@ def test_a_layer_inside_a_nested_model_by_its_path_or_its_own_name(images):
         ("all", ["first", "norm", "relu1", "pool1", "inner/deep", "inner/inner_relu", "one", "last"]),
     ],
 )
-def test_kinds_and_lists_give_layers_in_order_of_depth(asked, paths):
-    assert find_layers(kam.Probe(network()), asked) == paths
+def test_types_and_lists_give_layers_in_the_order_in_which_they_run(layers_, paths):
+    assert find_layers(kam.Probe(network()), layers_) == paths
 
 
-def test_a_name_goes_before_a_kind():
+def test_a_name_takes_precedence_over_a_type():
     inputs = keras.Input((8, 8, 1))
     x = layers.ReLU(name="conv")(layers.Conv2D(2, 3, name="relu")(inputs))
     probe = kam.Probe(keras.Model(inputs, layers.Conv2D(2, 3, name="all")(x)))
@@ -74,7 +74,7 @@ def test_a_name_goes_before_a_kind():
 
 
 @traced
-def test_one_shape_is_compiled_once_and_later_weights_show_through(images):
+def test_one_shape_is_compiled_once_and_later_weights_are_used(images):
     model = gap_network()
     probe = kam.Probe(model)
     before = kam.feature_maps(probe, images, batch_size=2)["features"]
@@ -84,50 +84,62 @@ def test_one_shape_is_compiled_once_and_later_weights_show_through(images):
     assert probe.traces == 1
 
 
-def test_sequences_and_volumes_have_features_too():
+def test_feature_maps_of_sequences():
     series = np.random.default_rng(0).random((2, 9, 4), "float32")
     model = randomised(keras.Sequential([keras.Input((9, 4)), layers.Conv1D(5, 3, name="c"), layers.Flatten()]))
     np.testing.assert_allclose(kam.feature_maps(model, series)["c"], expected(model, "c", series), rtol=1e-5, atol=1e-6)
 
 
-def test_the_model_and_its_nodes_are_left_alone():
-    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="c"),
-                              layers.GlobalMaxPooling2D()])  # fmt: skip
+def test_the_model_and_its_nodes_are_not_changed():
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="c"), layers.GlobalMaxPooling2D()])
     nodes = len(model.get_layer("c")._inbound_nodes)
     kam.feature_maps(model, np.zeros((1, 5, 5, 3), "float32"))
     assert len(model.get_layer("c")._inbound_nodes) == nodes
 
 
 class Opaque(keras.Model):
-    """A model whose inside cannot be seen."""
+    """A model that cannot be traced."""
 
     def call(self, images):
         return keras.ops.convert_to_tensor(keras.ops.convert_to_numpy(images).mean((1, 2)))
 
 
 @pytest.mark.parametrize(
-    "asked, message",
+    "layers_, message",
     [
-        ("gap", r"layer 'gap' gives \(None, 7\): no channels over space; there are: first, .*last$"),
-        ("nope", r"no layer or kind 'nope' in 'net'; there are: first, .*last, conv, relu, pool, all, Conv2D, .*ReLU"),
-        (["first", "Dense"], r"no layer or kind 'Dense' in 'net'; there are: "),
-        ([], r"no layers are asked for; there are: first, "),
+        ("gap", r"layer 'gap' has outputs of shape \(None, 7\), without channels over space; choices: first, .*last$"),
+        ("nope", r"no layer or type 'nope' in 'net'; choices: first, .*last, conv, relu, pool, all, Conv2D, .*ReLU"),
+        (["first", "Dense"], r"no layer or type 'Dense' in 'net'; choices: "),
+        ([], r"layers must not be empty; choices: first, "),
     ],
 )
-def test_bad_layers_are_one_line(images, asked, message):
+def test_bad_layers_are_one_line(images, layers_, message):
     with pytest.raises(ValueError, match=message) as error:
-        kam.feature_maps(network(), images, asked)
+        kam.feature_maps(network(), images, layers_)
     assert "\n" not in str(error.value)
 
 
 def test_a_layer_of_no_channels_and_an_image_smaller_than_a_kernel_are_one_line():
     inputs = keras.Input((8, 8, 3))
-    none = keras.Model(inputs, [layers.Conv2D(2, 3, name="c")(inputs), layers.Lambda(
-        lambda x: x[..., :0], output_shape=(8, 8, 0), name="none")(inputs)])  # fmt: skip
-    with pytest.raises(ValueError, match=r"layer 'none' gives \(None, 8, 8, 0\): no channels over space"):
+    none = keras.Model(
+        inputs,
+        [
+            layers.Conv2D(2, 3, name="c")(inputs),
+            layers.Lambda(lambda x: x[..., :0], output_shape=(8, 8, 0), name="none")(inputs),
+        ],
+    )
+    with pytest.raises(
+        ValueError, match=r"layer 'none' has outputs of shape \(None, 8, 8, 0\), without channels over space"
+    ):
         kam.feature_maps(none, np.zeros((1, 8, 8, 3), "float32"), "none")
-    any_size = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(2, 3, name="small"),
-                                 layers.Conv2D(2, 5, name="large"), layers.GlobalMaxPooling2D()])  # fmt: skip
+    any_size = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(2, 3, name="small"),
+            layers.Conv2D(2, 5, name="large"),
+            layers.GlobalMaxPooling2D(),
+        ]
+    )
     assert kam.feature_maps(any_size, np.zeros((1, 7, 7, 3), "float32"))["large"].shape == (1, 1, 1, 2)
     with pytest.raises(ValueError, match=r"images of \(6, 7, 3\) are too small for layer 'large'$"):
         kam.feature_maps(any_size, np.zeros((1, 6, 7, 3), "float32"))

@@ -102,9 +102,26 @@ def through_a_vector(x):
     return layers.Conv2D(2, 2)(layers.Reshape((2, 3, 1))(x))
 
 
-NETWORKS = [plain, rectangular, dilated, padded_and_cropped, seeing_only_padding, residual, wide_and_narrow_in_one_sum,
-            depthwise_and_separable, enlarged, enlarged_bilinearly, resized, transposed, transposed_valid,
-            transposed_with_gaps, place_by_place, nested, squeeze_and_excitation, through_a_vector]  # fmt: skip
+NETWORKS = [
+    plain,
+    rectangular,
+    dilated,
+    padded_and_cropped,
+    seeing_only_padding,
+    residual,
+    wide_and_narrow_in_one_sum,
+    depthwise_and_separable,
+    enlarged,
+    enlarged_bilinearly,
+    resized,
+    transposed,
+    transposed_valid,
+    transposed_with_gaps,
+    place_by_place,
+    nested,
+    squeeze_and_excitation,
+    through_a_vector,
+]
 
 
 def positive(model):
@@ -133,12 +150,12 @@ def numerical(model, space):
 
 def compare(model, space):
     graph = trace_model(positive(model))
-    for place, seen in numerical(model, space):
-        assert receptive_field(graph, graph.outputs, place, space) == seen, place
+    for place, box in numerical(model, space):
+        assert receptive_field(graph, graph.outputs, place, space) == box, place
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
-def test_the_box_holds_exactly_the_pixels_that_change_the_unit(network):
+def test_the_box_contains_exactly_the_pixels_that_change_the_unit(network):
     images = keras.Input((*SPACE, 2))
     compare(keras.Model(images, network(images)), SPACE)
 
@@ -161,7 +178,7 @@ def test_sequences_and_volumes(space, make):
     compare(keras.Model(images, make(images)), space)
 
 
-def test_a_unit_without_a_place_and_a_layer_that_is_not_known_see_everything():
+def test_the_field_of_a_unit_without_a_place_and_behind_an_unknown_layer_is_the_whole_image():
     @keras.saving.register_keras_serializable("tests")
     class Mirror(layers.Layer):
         def call(self, x):
@@ -176,7 +193,7 @@ def test_a_unit_without_a_place_and_a_layer_that_is_not_known_see_everything():
 
 
 def test_published_receptive_fields():
-    """VGG16's block5_conv3 sees 196 pixels, block5_pool 212 (Araujo et al. 2019); taken in the middle of an image."""
+    """VGG16's block5_conv3 has 196 pixels, block5_pool 212 (Araujo et al. 2019); taken in the middle of an image."""
     x = images = keras.Input((384, 384, 1))
     for block, depth in enumerate((2, 2, 3, 3, 3), start=1):
         for number in range(1, depth + 1):

@@ -1,4 +1,4 @@
-"""The best real images against a full sort."""
+"""The real images with the highest scores, against a full sort."""
 
 import keras
 import numpy as np
@@ -9,11 +9,11 @@ import keras_actmaps as kam
 from keras_actmaps.features.top_images import top_images
 
 IMAGES = np.random.default_rng(0).random((23, 12, 16, 3), "float32")
-IMAGES[7] = IMAGES[19] = IMAGES[11]  # of equal scores the first
+IMAGES[7] = IMAGES[19] = IMAGES[11]  # ties
 
 
 @pytest.mark.parametrize("size", [1, 5, 23])
-def test_the_same_as_all_scores_at_once_whatever_the_batches(size):
+def test_the_result_is_that_of_all_scores_at_once_for_any_batch_size(size):
     model = gap_network()
     scores = model.predict(IMAGES, verbose=0)
     batches = [IMAGES[start : start + size] for start in range(0, 23, size)]
@@ -24,7 +24,7 @@ def test_the_same_as_all_scores_at_once_whatever_the_batches(size):
     assert best.count == 23 and best.median == pytest.approx(np.median(batches[0]))
 
 
-def test_of_equal_scores_the_first():
+def test_of_equal_scores_the_first_image_is_kept():
     model = gap_network()
     best = top_images(model, [IMAGES[[11, 7]], IMAGES[[19]]], "all")
     assert best.indices.tolist() == [0, 0, 0, 0]
@@ -40,5 +40,5 @@ def test_channels_and_neurons():
 
 
 def test_no_images():
-    with pytest.raises(ValueError, match="the dataset holds no images"):
+    with pytest.raises(ValueError, match="the dataset has no images"):
         top_images(gap_network(), [], 0)

@@ -1,6 +1,7 @@
-"""Small PyTorch networks of every usual build, channels first, with random weights and statistics."""
+"""Small PyTorch networks of the common architectures, channels first, with random weights and statistics."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ class ResNet(nn.Module):
 
 
 class VGG(nn.Module):
-    """Flattens several places; pools with a ragged border; drops out in two ways, whatever the mode."""
+    """Flattens several positions, pools with `ceil_mode`, and drops out by a module and by a function."""
 
     def __init__(self):
         super().__init__()
@@ -96,7 +97,7 @@ class DenseNet(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """A block that works channels last inside, with a scale of its own."""
+    """A block that computes channels last, with a learned scale."""
 
     def __init__(self):
         super().__init__()
@@ -112,7 +113,7 @@ class ConvNeXt(nn.Module):
 
 
 class ShuffleNet(nn.Module):
-    """Halves, shuffled channels, upsampling, and a kernel that is made on the way."""
+    """Split and shuffled channels, upsampling, and a kernel that is computed from a parameter."""
 
     def __init__(self):
         super().__init__()
@@ -147,7 +148,7 @@ class Transformer(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Classes for each place, in a dict, and a transposed convolution."""
+    """Scores of classes at each position, in a dict, and a transposed convolution."""
 
     def __init__(self):
         super().__init__()
@@ -157,8 +158,8 @@ class Segmenter(nn.Module):
         return {"out": self.up(torch.tanh(self.down(x))), "sum": x.sum((1, 2, 3))}
 
 
-class Undecided(nn.Module):
-    """Cannot be traced: the way it takes hangs on its values."""
+class Branching(nn.Module):
+    """Cannot be traced: it branches on values."""
 
     def __init__(self):
         super().__init__()
@@ -187,21 +188,21 @@ def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     return module
 
 
-def outputs_of(module: nn.Module, images):
-    """What a copy of the module gives in evaluation mode."""
+def expected_outputs(module: nn.Module, images: np.ndarray) -> Any:
+    """The outputs of a copy of the module in evaluation mode."""
     with torch.no_grad():
         return copy.deepcopy(module).eval()(torch.as_tensor(images).clone())
 
 
-def translated(module, images=IMAGES):
-    """What the Keras model of a module gives."""
+def converted(module: nn.Module, images: np.ndarray = IMAGES) -> tuple:
+    """The Keras model of a module, and its outputs."""
     model = backend.convert_module(module, images.shape[1:])
     with torch.no_grad():
         return model, model(torch.as_tensor(np.moveaxis(images, 1, -1) if images.ndim > 2 else images))
 
 
-def close(found, expected, bound=1e-5) -> None:
-    """Equal up to a share of the largest value, which is not 0."""
+def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    """Equal up to a fraction of the largest value, which must not be 0."""
     found, expected = array(found), array(expected)
     assert found.shape == expected.shape and np.abs(expected).max() > 0
-    assert np.abs(found - expected).max() <= bound * np.abs(expected).max()
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()

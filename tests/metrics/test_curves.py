@@ -1,4 +1,4 @@
-"""Deletion, insertion and pixel flipping: by hand, and against the peers' formulas written out as loops."""
+"""Deletion, insertion and pixel flipping: by hand, and against the formulas of other packages written as loops."""
 
 import itertools
 
@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import gap_network
+from helpers.metrics import explanation_of, softmax
 from keras import layers
 
-import keras_actmaps as kam
 from keras_actmaps.metrics import deletion, deletion_curve, insertion, insertion_curve, pixel_flipping
 
 
@@ -18,19 +18,8 @@ def sum_network(features=4) -> keras.Model:
     return model
 
 
-def of(maps, targets=None) -> kam.Explanation:
-    """An explanation of these maps, of the class 0 unless told otherwise."""
-    targets = np.zeros(len(maps), "int64") if targets is None else np.asarray(targets)
-    return kam.Explanation(np.asarray(maps, "float32"), targets, np.zeros(targets.shape, "float32"), "given")
-
-
-def softmax(logits):
-    powers = np.exp(logits.astype("float64") - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
-
-
 def changed(image, base, importance, patch, number):
-    """The image with `base` in the `number` patches of greatest mean importance, one patch after the other."""
+    """The image with `base` in the `number` patches with the largest mean importance."""
     height, width = importance.shape
     corners = [(top, left) for top in range(0, height, patch[0]) for left in range(0, width, patch[1])]
     cells = [(slice(top, top + patch[0]), slice(left, left + patch[1])) for top, left in corners]
@@ -44,7 +33,7 @@ ROW = np.float32([[0.4, 0.3, 0.2, 0.1]])
 
 
 def test_the_sum_of_four_numbers_in_two_steps():
-    model, e = sum_network(), of(ROW)
+    model, e = sum_network(), explanation_of(ROW)
     np.testing.assert_allclose(deletion_curve(model, ROW, e, steps=2), [[1.0, 0.3, 0.0]], atol=1e-6)
     np.testing.assert_allclose(deletion(model, ROW, e, steps=2), [0.4], atol=1e-6)
     np.testing.assert_allclose(insertion_curve(model, ROW, e, steps=2), [[0.0, 0.7, 1.0]], atol=1e-6)
@@ -54,38 +43,44 @@ def test_the_sum_of_four_numbers_in_two_steps():
 
 def test_the_sum_of_four_numbers_in_four_steps_forwards_and_backwards():
     model = sum_network()
-    np.testing.assert_allclose(deletion_curve(model, ROW, of(ROW), steps=4), [[1, 0.6, 0.3, 0.1, 0]], atol=1e-6)
-    np.testing.assert_allclose(deletion_curve(model, ROW, of(-ROW), steps=4), [[1, 0.9, 0.7, 0.4, 0]], atol=1e-6)
-    np.testing.assert_allclose(insertion_curve(model, ROW, of(-ROW), steps=4), [[0, 0.1, 0.3, 0.6, 1]], atol=1e-6)
+    np.testing.assert_allclose(
+        deletion_curve(model, ROW, explanation_of(ROW), steps=4), [[1, 0.6, 0.3, 0.1, 0]], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        deletion_curve(model, ROW, explanation_of(-ROW), steps=4), [[1, 0.9, 0.7, 0.4, 0]], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        insertion_curve(model, ROW, explanation_of(-ROW), steps=4), [[0, 0.1, 0.3, 0.6, 1]], atol=1e-6
+    )
 
 
-def test_ties_and_a_constant_map_go_by_place():
-    constant = deletion_curve(sum_network(), ROW, of(np.zeros((1, 4))), steps=4)
+def test_equal_values_come_in_the_order_of_their_positions():
+    constant = deletion_curve(sum_network(), ROW, explanation_of(np.zeros((1, 4))), steps=4)
     np.testing.assert_allclose(constant, [[1, 0.6, 0.3, 0.1, 0]], atol=1e-6)
-    ties = deletion_curve(sum_network(), ROW, of([[1, 2, 2, 1]]), steps=4)
+    ties = deletion_curve(sum_network(), ROW, explanation_of([[1, 2, 2, 1]]), steps=4)
     np.testing.assert_allclose(ties, [[1, 0.7, 0.5, 0.1, 0]], atol=1e-6)
 
 
-def test_steps_that_do_not_divide_the_places_are_rounded_down():
+def test_steps_that_do_not_divide_the_number_of_features_are_rounded_down():
     images = np.float32([[1, 2, 4, 8, 16]])
-    curve = deletion_curve(sum_network(5), images, of(images), steps=3)  # 0, 1, 3, 5 of them
+    curve = deletion_curve(sum_network(5), images, explanation_of(images), steps=3)  # 0, 1, 3, 5 of them
     np.testing.assert_allclose(curve, [[31, 15, 3, 0]], atol=1e-5)
-    curve = insertion_curve(sum_network(5), images, of(images), steps=2, share=0.8)  # 0, 2, 4 of them
+    curve = insertion_curve(sum_network(5), images, explanation_of(images), steps=2, share=0.8)  # 0, 2, 4 of them
     np.testing.assert_allclose(curve, [[0, 24, 30]], atol=1e-5)
 
 
 @pytest.mark.parametrize("fill", ["zero", "mean", "blur", 0.3])
 @pytest.mark.parametrize("patch", [1, (5, 3)])
 @pytest.mark.parametrize("score", ["logit", "softmax", "sigmoid"])
-def test_the_curves_are_those_written_out(images, fill, patch, score):
-    """xplique's CausalFidelity and RISE's CausalMetric as loops: the places turn from start to end by rank."""
+def test_the_curves_equal_the_formulas_written_as_loops(images, fill, patch, score):
+    """xplique's CausalFidelity and RISE's CausalMetric as loops: pixels change from start to end by rank."""
     from keras_actmaps.methods._baselines import baseline_for
 
     model = gap_network(activation="softmax")
     logits = gap_network()
     bases = baseline_for(images, fill)
     maps = np.random.default_rng(1).normal(size=images.shape[:3])
-    e, sides = of(maps, [3, 1, 2, 0, 3]), (patch, patch) if patch == 1 else patch
+    e, sides = explanation_of(maps, [3, 1, 2, 0, 3]), (patch, patch) if patch == 1 else patch
     count = int(np.prod([-(-side // step) for side, step in zip(images.shape[1:3], sides)]))
     settings = {"steps": 4, "patch": patch, "fill": fill, "score": score, "batch_size": 8}
     turn = {"logit": lambda x: x, "softmax": softmax, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}[score]
@@ -98,12 +93,12 @@ def test_the_curves_are_those_written_out(images, fill, patch, score):
             np.testing.assert_allclose(curve, expected, rtol=1e-4, atol=1e-5)
             if not turned:
                 area = sum((a + b) / 2 for a, b in itertools.pairwise(expected)) / 4
-                np.testing.assert_allclose(deletion(model, image[None], of(importance[None], [target]), **settings),
-                                           [area], rtol=1e-4, atol=1e-5)  # fmt: skip
+                found_area = deletion(model, image[None], explanation_of(importance[None], [target]), **settings)
+                np.testing.assert_allclose(found_area, [area], rtol=1e-4, atol=1e-5)
 
 
-def test_pixel_flipping_is_samek_and_others_aopc(images):
-    model, e = gap_network(), of(np.random.default_rng(1).normal(size=images.shape[:3]), [1] * 5)
+def test_pixel_flipping_is_the_area_over_the_perturbation_curve(images):
+    model, e = gap_network(), explanation_of(np.random.default_rng(1).normal(size=images.shape[:3]), [1] * 5)
     found = pixel_flipping(model, images, e, steps=6, patch=3, share=0.4)  # of 24 patches 9 are flipped
     for image, importance, value in zip(images, e.maps, found):
         zero = np.zeros_like(image)
@@ -118,7 +113,7 @@ def test_sequences_and_volumes():
         model.layers[-1].set_weights([np.ones((np.prod(shape), 1)), np.zeros(1)])
         images = np.random.default_rng(0).random((2, *shape), "float32")
         sums = images.sum(-1)
-        found = deletion_curve(model, images, of(sums), steps=5, score="logit")
+        found = deletion_curve(model, images, explanation_of(sums), steps=5, score="logit")
         order = -np.sort(-sums.reshape(2, -1), axis=1)
         places = order.shape[1]
         expected = [[row[k * places // 5 :].sum() for k in range(6)] for row in order]
@@ -128,18 +123,21 @@ def test_sequences_and_volumes():
 @pytest.mark.parametrize(
     "settings, error",
     [
-        ({"steps": 0}, "steps=0"),
-        ({"steps": 200}, "steps=200 are more than the 192 patches"),
-        ({"steps": 10, "patch": 4, "share": 0.5}, "steps=10 are more than the 6 patches"),
-        ({"patch": 0}, "patch=0 does not fit"),
-        ({"share": 0}, "share=0 is not above 0 and at most 1"),
-        ({"share": 1.1}, "share=1.1 is not above 0"),
-        ({"score": "margin"}, "no score 'margin'; there are: logit, softmax, sigmoid"),
-        ({"fill": "grey"}, "no baseline 'grey'"),
-        ({"batch_size": 0}, "batch_size=0"),
+        ({"steps": 0}, "steps must be an integer >= 1 and <= 1,000,000, got 0"),
+        ({"steps": 200}, "steps must be at most 192, the number of patches that are changed, got 200"),
+        ({"steps": 10, "patch": 4, "share": 0.5}, "steps must be at most 6, the number of patches .*, got 10"),
+        ({"patch": 0}, "patch must be an integer >= 1 .*, got 0"),
+        ({"patch": (3, 2, 1)}, r"patch=\(3, 2, 1\) does not fit maps of shape \(12, 16\)"),
+        ({"share": 0}, "share must be a finite number > 0 and <= 1, got 0"),
+        ({"share": 1.1}, "share must be a finite number > 0 and <= 1, got 1.1"),
+        ({"score": "margin"}, "score must be 'logit', 'softmax' or 'sigmoid', got 'margin'"),
+        ({"fill": "gray"}, "fill must be 'zero', 'mean' or 'blur', a finite number or an array, got 'gray'"),
+        ({"fill": np.zeros((3, 3))}, r"a baseline of shape \(3, 3\) does not fit inputs of shape \(12, 16, 3\)"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1 and <= 1,000,000, got 0"),
+        ({"step": 3}, "deletion has no setting 'step'; it has: steps, patch, share"),
     ],
 )
-def test_bad_settings_are_refused_before_any_work(settings, error, images, monkeypatch):
-    monkeypatch.setattr(kam.Probe, "ask", lambda *_, **__: pytest.fail("the model was asked"))
+@pytest.mark.usefixtures("no_passes")
+def test_bad_settings_are_refused_before_any_work(settings, error, images):
     with pytest.raises(ValueError, match=error):
-        deletion(gap_network(), images, of(images[..., 0]), **settings)
+        deletion(gap_network(), images, explanation_of(images[..., 0]), **settings)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 from helpers import gap_network
+from helpers.metrics import explanation_of, softmax
 from keras import layers
-from test_curves import of, softmax
 
 from keras_actmaps.metrics import average_drop, increase_in_confidence
 
@@ -16,26 +16,26 @@ def weighted_network(weights) -> keras.Model:
     return model
 
 
-def test_by_hand():
+def test_values_calculated_by_hand():
     images = np.float32([[4, 3, 2, 1]])
     model = weighted_network([1, 1, 1, -2])  # 4 + 3 + 2 - 2 = 7
     cases = {
-        (1, 1, 0, 0): (0.0, 0.0),  # 7 are seen: as many
+        (1, 1, 0, 0): (0.0, 0.0),  # the score stays 7
         (1, 0, 0, 0): (3 / 7, 0.0),  # 4
         (3, 3, 3, 1): (0.0, 1.0),  # 9: more than the whole
         (4, 2, 1, 0): ((7 - (4 + 1.5 + 0.5)) / 7, 0.0),  # scaled to 1, 1/2, 1/4, 0
         (5, 5, 5, 5): (1.0, 0.0),  # a constant map lets nothing through
     }
     for values, (drop, increase) in cases.items():
-        np.testing.assert_allclose(average_drop(model, images, of([values])), [drop], atol=1e-6)
-        np.testing.assert_array_equal(increase_in_confidence(model, images, of([values])), [increase])
+        np.testing.assert_allclose(average_drop(model, images, explanation_of([values])), [drop], atol=1e-6)
+        np.testing.assert_array_equal(increase_in_confidence(model, images, explanation_of([values])), [increase])
 
 
 @pytest.mark.parametrize("fill", ["zero", "mean"])
-def test_the_formulas_written_out(images, fill):
+def test_values_equal_the_formulas(images, fill):
     """torch-cam's ClassificationMetric: probabilities, maps scaled to 0..1; its filling is black."""
     model, logits = gap_network(activation="softmax"), gap_network()
-    e = of(np.random.default_rng(1).normal(size=images.shape[:3]), [0, 1, 2, 3, 0])
+    e = explanation_of(np.random.default_rng(1).normal(size=images.shape[:3]), [0, 1, 2, 3, 0])
     drops = average_drop(model, images, e, fill=fill)
     increases = increase_in_confidence(model, images, e, fill=fill)
     found = []
@@ -49,12 +49,15 @@ def test_the_formulas_written_out(images, fill):
     assert {0.0, 1.0} == set(increases), "both cases occur"
 
 
-def test_a_score_below_zero_has_no_share():
+def test_a_negative_score_is_refused():
     images = np.float32([[4, 3, 2, 1], [1, 1, 1, 9]])
-    with pytest.raises(ValueError, match="image 1 has the score -15, and a share of less than 0 means nothing"):
-        average_drop(weighted_network([1, 1, 1, -2]), images, of(images))
+    with pytest.raises(
+        ValueError,
+        match="image 1 has the score -15, and a share of a negative score is not defined; use score='softmax' or",
+    ):
+        average_drop(weighted_network([1, 1, 1, -2]), images, explanation_of(images))
 
 
-def test_a_score_of_zero_is_no_nan():
+def test_a_score_of_zero_gives_zero():
     images = np.zeros((1, 4), "float32")
-    assert average_drop(weighted_network([1, 1, 1, -2]), images, of([[1, 2, 3, 4]])).tolist() == [0]
+    assert average_drop(weighted_network([1, 1, 1, -2]), images, explanation_of([[1, 2, 3, 4]])).tolist() == [0]

@@ -11,7 +11,7 @@ from keras_actmaps.metrics import local_lipschitz, max_sensitivity
 
 
 @pytest.mark.parametrize("metric", [max_sensitivity, local_lipschitz])
-def test_the_gradient_of_a_linear_model_does_not_move(images, metric):
+def test_the_gradient_of_a_linear_model_does_not_change(images, metric):
     model, _, _ = linear_network(images.shape[1:])
     e = kam.explain(model, images, "saliency", targets=1)
     np.testing.assert_array_equal(metric(model, images, e, samples=3), 0)
@@ -29,7 +29,7 @@ def test_the_lipschitz_constant_of_a_quadratic_is_that_of_its_gradient():
 
 
 @pytest.mark.parametrize("method", ["saliency", "gradcam"])
-def test_both_are_the_maxima_written_out(images, method):
+def test_both_equal_the_maxima_computed_by_a_loop(images, method):
     """Yeh et al. (Quantus' MaxSensitivity, captum's sensitivity_max) and Alvarez-Melis & Jaakkola, with our draws."""
     model, targets = gap_network(), np.array([0, 1, 2, 3, 0])
     e = kam.explain(model, images, method, targets)
@@ -49,7 +49,7 @@ def test_both_are_the_maxima_written_out(images, method):
 
 
 @pytest.mark.parametrize("metric", [max_sensitivity, local_lipschitz])
-def test_a_map_of_zeros_and_an_image_of_one_colour_are_no_nan(images, metric):
+def test_maps_of_zeros_and_images_of_one_color_give_zero(images, metric):
     model = gap_network()
     model.get_layer("logits").set_weights([np.zeros((8, 4)), np.zeros(4)])
     e = kam.explain(model, images, "saliency")
@@ -70,29 +70,33 @@ def test_the_layer_settings_and_target_are_those_of_the_explanation(images):
     greatest = kam.explain(model, images, "gradient_x_input", channels="max")
     assert (max_sensitivity(model, images, greatest, radius=1e-6, samples=1) < 1e-2).all()
     probe = kam.Probe(model)
-    with pytest.raises(ValueError, match="layer='pool1', but the Probe was made for layer 'features'"):
+    with pytest.raises(ValueError, match="layer='pool1', but the Probe was made for layer='features'"):
         max_sensitivity(probe, images, e)
 
 
-def test_a_function_of_the_outputs_is_given_again(images):
+def test_a_function_of_the_outputs_is_passed_again(images):
     model = gap_network()
 
     def margin(outputs):
         return outputs[:, 0] - outputs[:, 1]
 
     e = kam.explain(model, images, "saliency", targets=margin)
-    with pytest.raises(ValueError, match="the maps explain a function of the outputs; give it as targets=function"):
+    with pytest.raises(ValueError, match="the maps explain a function of the outputs; pass it as targets=function"):
         max_sensitivity(model, images, e)
     assert (max_sensitivity(model, images, e, targets=margin, radius=1e-6, samples=1) < 1e-2).all()
 
 
 @pytest.mark.parametrize(
     "settings, error",
-    [({"radius": 0}, "radius=0 is no distance"), ({"samples": 0}, "samples=0"), ({"seed": -1}, "seed=-1")],
+    [
+        ({"radius": 0}, "radius must be a finite number > 0, got 0"),
+        ({"samples": 0}, "samples must be an integer >= 1 .*, got 0"),
+        ({"seed": -1}, "seed must be an integer >= 0 .*, got -1"),
+    ],
 )
 def test_bad_settings_are_refused_before_any_work(settings, error, images, monkeypatch):
     model = gap_network()
     e = kam.explain(model, images, "saliency")
-    monkeypatch.setattr(kam.Probe, "ask", lambda *_, **__: pytest.fail("the model was asked"))
+    monkeypatch.setattr(kam.Probe, "program", lambda *_, **__: pytest.fail("the model was run"))
     with pytest.raises(ValueError, match=error):
         max_sensitivity(model, images, e, **settings)

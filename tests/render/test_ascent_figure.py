@@ -1,4 +1,4 @@
-"""The figure and the film of gradient ascent."""
+"""The figure and the film of activation maximization."""
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ def shown(figure):
     return [(panel.get_title(), np.asarray(panel.images[0].get_array())) for panel in figure.axes if panel.images]
 
 
-def test_each_image_stands_above_its_real_one():
+def test_each_image_is_above_its_real_one():
     real = 1 - IMAGES
     figure = render.ascent_figure(IMAGES, NAMES, real, ["real 0", "real 1", "real 2"], "what scores highest")
     panels = shown(figure)
@@ -26,7 +26,7 @@ def test_each_image_stands_above_its_real_one():
 
 
 @pytest.mark.parametrize("count, rows, columns", [(1, 1, 1), (10, 2, 5), (37, 5, 8)])
-def test_titles_are_whole_and_do_not_meet(count, rows, columns):
+def test_titles_are_not_cut_off_and_do_not_overlap(count, rows, columns):
     names = ["staffordshire_bull_terrier\nlogit 123.4, p = 1.0000"] * count
     figure = render.ascent_figure(np.zeros((count, 8, 8, 3)), names, np.zeros((count, 8, 8, 3)), names)
     assert len(figure.axes) == 2 * rows * columns
@@ -37,13 +37,13 @@ def test_titles_are_whole_and_do_not_meet(count, rows, columns):
         assert not any(box.overlaps(other) for other in boxes[:number])
 
 
-@pytest.mark.parametrize("kind", ["gif", "mp4"])
-def test_a_film_holds_its_frames_and_rests_on_the_last(kind, tmp_path):
+@pytest.mark.parametrize("suffix", ["gif", "mp4"])
+def test_a_film_shows_its_frames_and_stops_on_the_last(suffix, tmp_path):
     frames = [np.full((3, 8, 10, 1), level, "uint8") for level in (0, 128, 255)]
-    path = render.film(frames, NAMES, ["step 1", "step 2", "step 3"], tmp_path / f"ascent.{kind}")
-    assert [file.name for file in tmp_path.iterdir()] == [f"ascent.{kind}"]
+    path = render.film(frames, NAMES, ["step 1", "step 2", "step 3"], tmp_path / f"ascent.{suffix}")
+    assert [file.name for file in tmp_path.iterdir()] == [f"ascent.{suffix}"]
     film, levels = cv2.VideoCapture(str(path)), []
-    if kind == "gif":
+    if suffix == "gif":
         with Image.open(path) as gif:
             times = []
             for number in range(gif.n_frames):
@@ -59,12 +59,12 @@ def test_a_film_holds_its_frames_and_rests_on_the_last(kind, tmp_path):
 
 
 def middle(frame):
-    """The grey in the middle of the second of three panels."""
+    """The mean of the pixel in the middle of the second of three panels."""
     return frame[frame.shape[0] // 2, frame.shape[1] // 2].mean()
 
 
-def test_another_kind_of_film_is_refused_and_nothing_is_left_of_one_that_fails(tmp_path):
-    with pytest.raises(ValueError, match="no film 'avi'; there are: gif, mp4"):
+def test_another_format_raises_and_a_film_that_fails_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="film must be 'gif' or 'mp4', got 'avi'"):
         render.film([IMAGES], NAMES, ["step 1"], tmp_path / "ascent.avi")
     with pytest.raises(ValueError, match="cannot be drawn"):
         render.film([IMAGES, IMAGES[0]], NAMES, ["step 1", "step 2"], tmp_path / "ascent.mp4")

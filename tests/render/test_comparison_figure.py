@@ -1,4 +1,4 @@
-"""The figure of methods side by side: what stands where, whose score is bold, and where the outline runs."""
+"""The figure of methods side by side: its panels, the scores in bold, and the outlines of masks."""
 
 import matplotlib.colors
 import numpy as np
@@ -21,7 +21,7 @@ def figure(masks=None, methods=("a", "b long=1"), signed=False):
     return render.comparison_figure(explanations, np.ones((2, 10, 12, 1)), table, titles, "caption", "turbo", masks)
 
 
-def test_a_row_an_image_and_a_column_a_method_with_scores_below():
+def test_a_row_per_image_and_a_column_per_method_with_scores_below():
     panels = np.reshape(figure().axes, (2, 3))
     assert [[panel.get_title() for panel in row] for row in panels] == [
         ["first", "a", "b long=1"],
@@ -34,29 +34,29 @@ def test_a_row_an_image_and_a_column_a_method_with_scores_below():
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_colours_mean_the_same_in_every_panel(signed):
+def test_colors_mean_the_same_in_every_panel(signed):
     for panel in np.reshape(figure(signed=signed).axes, (2, 3))[:, 1:].ravel():
         image = panel.images[0]
         assert (image.cmap.name, image.norm.vmin == 0) == (("RdBu_r", False) if signed else ("turbo", True))
         assert signed == (image.norm.vmin == -image.norm.vmax)
 
 
-def test_the_outline_runs_along_the_edges_of_the_masks_pixels():
+def test_the_outline_follows_the_edges_of_the_pixels_of_the_mask():
     masks = np.zeros((2, 10, 12), bool)
     masks[0, 2:7, 3:9] = True
     panels = np.reshape(figure(masks).axes, (2, 3))
     black, white = panels[0, 1].collections[::-1]
-    for lines, colour in ((black, "black"), (white, "white")):
+    for lines, color in ((black, "black"), (white, "white")):
         points = np.concatenate([path.vertices for path in lines.get_paths()])
         np.testing.assert_allclose([points.min(0), points.max(0)], [[2.5, 1.5], [8.5, 6.5]], atol=0.15)
-        np.testing.assert_allclose(lines.get_edgecolor()[0, :3], matplotlib.colors.to_rgb(colour))
+        np.testing.assert_allclose(lines.get_edgecolor()[0, :3], matplotlib.colors.to_rgb(color))
     assert not panels[0, 0].collections and not any(
         len(path.vertices) for lines in panels[1, 1].collections for path in lines.get_paths()
     )
     assert panels[0, 1].get_xlim() == (-0.5, 11.5) and panels[0, 1].get_ylim() == (9.5, -0.5)
 
 
-def test_nothing_is_cut_off_below():
+def test_no_score_is_cut_off_at_the_bottom():
     drawn = figure(methods=[f"method {number}" for number in range(9)])
     drawn.draw_without_rendering()
     lowest = min(text.get_window_extent().y0 for panel in drawn.axes for text in panel.texts)

@@ -1,4 +1,6 @@
-"""Pictures: where the colour lies, that zero is nothing in every panel, and that files are whole."""
+"""Pictures: their colors, that zero looks the same in every panel, and that files are complete."""
+
+from dataclasses import replace
 
 import cv2
 import matplotlib
@@ -29,15 +31,15 @@ def test_overlay_blends_image_and_map_in_rgb():
 
 @pytest.mark.parametrize("value", [0, 3, -2])
 def test_constant_maps_are_drawn(value):
-    values = render.normalise(np.full((2, 3, 3), value))
+    values = render.normalize(np.full((2, 3, 3), value))
     assert (values == (value > 0)).all()
     assert render.heatmap(explanation(np.full((2, 3, 3), value))).shape == (2, 3, 3, 3)
 
 
-def test_each_image_has_its_own_scale_and_negative_values_are_nothing():
+def test_each_image_has_its_own_scale_and_negative_values_are_zero():
     maps = np.array([[[1, 2], [-4, 0]], [[10, 20], [-40, 0]]])
-    np.testing.assert_allclose(render.normalise(maps)[0], [[0.5, 1], [0, 0]])
-    np.testing.assert_array_equal(*render.normalise(maps))
+    np.testing.assert_allclose(render.normalize(maps)[0], [[0.5, 1], [0, 0]])
+    np.testing.assert_array_equal(*render.normalize(maps))
 
 
 def test_pixels_of_every_usual_range():
@@ -57,42 +59,47 @@ def test_many_targets_are_drawn_over_the_same_image():
         np.testing.assert_array_equal(together[:, target], render.overlay(explanation(maps[:, target]), images))
 
 
-def test_bad_looks_get_one_line():
+def test_bad_arguments_raise_one_line():
     e, images = explanation(np.ones((1, 4, 4))), np.ones((1, 4, 4, 3))
-    with pytest.raises(ValueError, match="no colour map 'rainbowish'; there are: turbo"):
+    with pytest.raises(
+        ValueError, match=r"colormap must be one of turbo, .* or another of Matplotlib, got 'rainbowish'"
+    ):
         render.overlay(e, images, colormap="rainbowish")
-    with pytest.raises(ValueError, match="alpha=2 is outside 0 to 1"):
-        render.overlay(e, images, alpha=2)
+    for alpha in (2, -0.1, float("nan"), "x", None):
+        with pytest.raises(ValueError, match=f"alpha must be a finite number >= 0 and <= 1, got {alpha!r}"):
+            render.overlay(e, images, alpha=alpha)
     with pytest.raises(ValueError, match="do not fit maps of shape"):
         render.overlay(e, np.ones((1, 8, 8, 3)))
 
 
-def test_files_are_read_as_rgb_or_grey(tmp_path):
+def test_files_are_read_as_rgb_or_gray(tmp_path):
     pixels = np.zeros((3, 4, 3), "uint8")
     pixels[..., 0] = 250
     cv2.imwrite(str(tmp_path / "red.png"), pixels[..., ::-1])
-    cv2.imwrite(str(tmp_path / "grey.png"), pixels[..., 0])
+    cv2.imwrite(str(tmp_path / "gray.png"), pixels[..., 0])
     cv2.imwrite(str(tmp_path / "deep.png"), pixels[..., 0].astype("uint16") * 257)
     np.testing.assert_array_equal(render.read(tmp_path / "red.png"), pixels)
-    np.testing.assert_array_equal(render.read(tmp_path / "grey.png"), pixels[..., :1])
+    np.testing.assert_array_equal(render.read(tmp_path / "gray.png"), pixels[..., :1])
     np.testing.assert_array_equal(render.read(tmp_path / "deep.png"), pixels[..., :1])
+    cv2.imwrite(str(tmp_path / "float.tiff"), pixels[..., 0] / np.float32(255))
+    np.testing.assert_array_equal(render.read(tmp_path / "float.tiff"), pixels[..., :1])
     (tmp_path / "text.png").write_text("not an image")
-    with pytest.raises(ValueError, match=r"text\.png' is no image that can be read"):
+    with pytest.raises(ValueError, match=r"text\.png' cannot be read as an image"):
         render.read(tmp_path / "text.png")
     with pytest.raises(FileNotFoundError, match="no image file"):
         render.read(tmp_path / "absent.png")
 
 
 def test_fitting_changes_size_and_channels():
-    grey = np.full((4, 6, 1), 90, "uint8")
-    assert (render.fit(grey, (8, 5, 3)) == 90).all() and render.fit(grey, (8, 5, 3)).shape == (8, 5, 3)
+    gray = np.full((4, 6, 1), 90, "uint8")
+    assert (render.fit(gray, (8, 5, 3)) == 90).all() and render.fit(gray, (8, 5, 3)).shape == (8, 5, 3)
     assert render.fit(np.full((4, 6, 3), 90, "uint8"), (4, 6, 1)).shape == (4, 6, 1)
-    with pytest.raises(ValueError, match="an image of 1 channels cannot be turned into 4"):
-        render.fit(grey, (4, 6, 4))
+    with pytest.raises(ValueError, match="an image of 1 channels cannot be converted to 4"):
+        render.fit(gray, (4, 6, 4))
 
 
 @pytest.mark.parametrize("count, targets", [(1, 10), (3, 4)])
-def test_one_panel_a_class_at_one_scale(count, targets):
+def test_one_panel_per_class_on_one_scale(count, targets):
     maps = np.random.default_rng(0).normal(size=(count, targets, 6, 6)).astype("float32")
     names = [[f"class {k}" for k in range(targets)]] * count
     figure = render.class_panels(explanation(maps), np.ones((count, 6, 6, 1)), ["image"] * count, names)
@@ -117,3 +124,39 @@ def test_a_failed_save_leaves_no_file(tmp_path):
         render.save(figure, tmp_path / "good.png")
     assert [path.name for path in tmp_path.iterdir()] == ["good.png"]
     assert cv2.imread(str(tmp_path / "good.png")) is not None
+
+
+def test_names_of_earlier_versions():
+    assert (render.colour, render.normalise) == (render.colorize, render.normalize)
+    assert (render.framed, render.ranked) == (render.draw_boxes, render.rank_channels)
+
+
+def test_explanations_of_a_function_of_the_outputs_are_drawn_like_those_of_classes():
+    maps, images = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("float32"), np.zeros((2, 4, 6, 1))
+    of_class = explanation(maps)
+    of_function = replace(of_class, targets=None)
+    np.testing.assert_array_equal(render.overlay(of_function, images), render.overlay(of_class, images))
+    titles = [("a", "b")] * 2
+    np.testing.assert_array_equal(render.cards(of_function, images, titles), render.cards(of_class, images, titles))
+    figures = [
+        [
+            render.picture(e, images, ["a", "b"], boxes=[[(0, 0, 2, 2)], []]),
+            render.contact_sheet([e], images, ["a", "b"]),
+        ]
+        for e in (of_function, of_class)
+    ]
+    for one, other in zip(*figures):
+        assert [panel.get_title() for panel in one.axes] == [panel.get_title() for panel in other.axes]
+        for panel, same in zip(one.axes, other.axes):
+            for drawn, expected in zip(panel.images, same.images):
+                np.testing.assert_array_equal(drawn.get_array(), expected.get_array())
+    panels = replace(explanation(maps[:, None]), targets=None)
+    assert len(render.class_panels(panels, images, ["a", "b"], [["f"], ["f"]]).axes) == 2 * (2 + 1)
+
+
+def test_an_overlay_without_a_box_says_so():
+    figure = render.picture(
+        explanation(np.ones((2, 4, 4))), np.zeros((2, 4, 4, 1)), ["a", "b"], boxes=[[(0, 0, 2, 2)], []]
+    )
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles.count("overlay") == 1 and titles.count("overlay, no box found") == 1

@@ -1,157 +1,201 @@
-"""Which torch modules, functions and methods become Keras layers of the same meaning."""
+"""Converters from calls of PyTorch modules, functions and methods to Keras layers of the same meaning.
+
+A converter takes a `Call` and returns a layer, or None where Keras has no such layer; the call is then made by
+PyTorch itself, as a `TorchOperation`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
 
-import torch
+import keras
 from keras import layers
 from torch import fx
 from torch.nn import functional
 
-from keras_actmaps.backend.torch_fx import layers as keras_layers
+from keras_actmaps.backend.torch_fx import layers as live_layers
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call to be translated. word: see `words`; source, result: the shapes of its first input and its output in
-    torch; is_last, gives_last: whether these are stored channels last; read: a node -> what reads its value at the
-    moment, None where it depends on the images; values: what nodes gave when the module was traced."""
+    """A call to be converted.
+
+    Attributes
+    ----------
+    path : str
+        Of the layer to be made.
+    name : str
+        As `names.canonical_name` returns it.
+    node : fx.Node
+    module : torch.nn.Module or None
+        The module that is called.
+    input_shape, output_shape : tuple of int
+        Of the first input and of the output, in PyTorch's layout.
+    input_channels_last, output_channels_last : bool
+        Whether Keras stores these with their channels last.
+    reader : callable
+        For an argument, the function that returns its current value; None where that depends on the images.
+    values : mapping of fx.Node to object
+        What each node returned when the module was traced.
+    """
 
     path: str
-    word: str
+    name: str
     node: fx.Node
-    module: torch.nn.Module | None
-    source: tuple
-    result: tuple
-    is_last: bool
-    gives_last: bool
-    read: Callable
-    values: Mapping
+    module: Any
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    input_channels_last: bool
+    output_channels_last: bool
+    reader: Callable[[Any], Callable | None]
+    values: Mapping[fx.Node, Any]
 
     @property
-    def stored(self) -> tuple:
-        """The shape of the output as it is stored, without a size of the batch."""
-        sides = self.result[1:]
-        return (None, *sides[1:], *sides[:1]) if self.gives_last else (None, *sides)
+    def keras_shape(self) -> tuple[int | None, ...]:
+        """The shape of the output in Keras' layout, None for the batch."""
+        sides = self.output_shape[1:]
+        return (None, *sides[1:], *sides[:1]) if self.output_channels_last else (None, *sides)
 
     @property
-    def is_one_place(self) -> bool:
-        """Whether the output has many channels and a single place."""
-        return self.is_last and set(self.result[2:]) <= {1}
+    def has_one_position(self) -> bool:
+        """Whether the output has channels, but only one position in space."""
+        return self.input_channels_last and set(self.output_shape[2:]) <= {1}
 
-    def given(self, position: int, name: str, default=None):
-        """An argument of a function or a method, or that of a module's making."""
+    def setting(self, position: int, name: str, default: Any = None) -> Any:
+        """The value of an attribute of the module, or of an argument of the function or method."""
         if self.module is not None:
             return getattr(self.module, name, default)
-        given = self.argument(position, name, default)
-        return self.values[given] if isinstance(given, fx.Node) else given
+        value = self.argument(position, name, default)
+        return self.values[value] if isinstance(value, fx.Node) else value
 
-    def argument(self, position: int, name: str, default=None):
-        """An argument as torch.fx has it."""
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument in the graph: a node or a constant."""
         args = self.node.args
         return args[position] if len(args) > position else self.node.kwargs.get(name, default)
 
 
-def convolution(site: Call):
-    sources = _sources(site)
-    if not site.is_last or sources is None:
+Converted: TypeAlias = "keras.layers.Layer | None"
+
+
+def convolution(call: Call) -> Converted:
+    """Conv1d, Conv2d and Conv3d."""
+    readers = _weight_readers(call)
+    if not call.input_channels_last or readers is None:
         return None
-    groups = site.source[1] // sources["weight"]().shape[1]
-    return keras_layers.convolution(site.path, site.stored, sources, _function(site), groups)
+    groups = call.input_shape[1] // readers["weight"]().shape[1]
+    return live_layers.convolution(call.path, call.keras_shape, readers, _convolution_function(call), groups)
 
 
-def transposed(site: Call):
-    m = site.module
-    if m is None or not site.is_last or m.groups != 1 or len(site.node.args) > 1:
+def transposed_convolution(call: Call) -> Converted:
+    """ConvTranspose1d, ConvTranspose2d and ConvTranspose3d without groups."""
+    module, readers = call.module, _weight_readers(call)
+    if module is None or readers is None or not call.input_channels_last:
         return None
-    function = getattr(functional, f"conv_transpose{len(m.kernel_size)}d")
-    settings = {"stride": m.stride, "padding": m.padding, "output_padding": m.output_padding, "dilation": m.dilation}
-    return keras_layers.transposed(site.path, site.stored, _sources(site), partial(function, **settings))
-
-
-def dense(site: Call):
-    sources = None if site.is_last else _sources(site)
-    return sources and keras_layers.dense(site.path, site.stored, sources)
-
-
-def normalization(site: Call):
-    if site.module is None or site.module.running_mean is None or not (site.is_last or len(site.source) == 2):
+    if module.groups != 1 or len(call.node.args) > 1:
         return None
-    return keras_layers.normalization(site.path, site.stored, site.module)
+    function = getattr(functional, f"conv_transpose{len(module.kernel_size)}d")
+    settings = {name: getattr(module, name) for name in ("stride", "padding", "output_padding", "dilation")}
+    return live_layers.transposed_convolution(call.path, call.keras_shape, readers, partial(function, **settings))
 
 
-def pool(site: Call):
-    is_whole = site.word.startswith("adaptive") or _window(site) == site.source[2:]
-    if not is_whole or not site.is_one_place:
+def dense(call: Call) -> Converted:
+    """Linear, on the last axis."""
+    readers = None if call.input_channels_last else _weight_readers(call)
+    return live_layers.dense(call.path, call.keras_shape, readers) if readers else None
+
+
+def normalization(call: Call) -> Converted:
+    """BatchNorm with running statistics."""
+    if call.module is None or call.module.running_mean is None:
         return None
-    return _global_pool(site, keepdims=True)
+    if not call.input_channels_last and len(call.input_shape) != 2:
+        return None
+    return live_layers.batch_normalization(call.path, call.keras_shape, call.module)
 
 
-def mean(site: Call):
-    axes = site.given(1, "dim")
+def average_pooling(call: Call) -> Converted:
+    """Average pooling over all positions."""
+    is_global = call.name.startswith("adaptive") or _pooling_window(call) == call.input_shape[2:]
+    return _global_pooling(call, keepdims=True) if is_global and call.has_one_position else None
+
+
+def mean(call: Call) -> Converted:
+    """The mean over all axes of space."""
+    axes, rank = call.setting(1, "dim"), len(call.input_shape)
     axes = [axes] if isinstance(axes, int) else axes
-    if not site.is_last or axes is None or sorted(axis % len(site.source) for axis in axes) != _space(site):
+    if not call.input_channels_last or axes is None:
         return None
-    return _global_pool(site, keepdims=len(site.result) == len(site.source))
-
-
-def flatten(site: Call):
-    if len(site.result) != 2 or site.result[0] != site.source[0]:
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
         return None
-    if len(site.source) > 2 and not (site.is_last and max(site.source[2:]) > 1):
-        return layers.Flatten(data_format="channels_last", name=site.path, dtype="float32")
-    return identity(site) if site.source == site.result else None
+    return _global_pooling(call, keepdims=len(call.output_shape) == rank)
 
 
-def permute(site: Call):
-    return identity(site) if site.is_last != site.gives_last else None
+def flatten(call: Call) -> Converted:
+    """All that reshapes to (N, features)."""
+    if len(call.output_shape) != 2 or call.output_shape[0] != call.input_shape[0]:
+        return None
+    has_positions = call.input_channels_last and max(call.input_shape[2:]) > 1
+    if len(call.input_shape) > 2 and not has_positions:
+        return layers.Flatten(data_format="channels_last", name=call.path, dtype="float32")
+    return identity(call) if call.input_shape == call.output_shape else None
 
 
-def identity(site: Call):
-    return layers.Identity(name=site.path, dtype="float32")
+def permute(call: Call) -> Converted:
+    """A permutation between channels first and channels last, which Keras' layout makes an identity."""
+    return identity(call) if call.input_channels_last != call.output_channels_last else None
 
 
-BUILDERS = {
+def identity(call: Call) -> Converted:
+    """What returns its input at inference."""
+    return layers.Identity(name=call.path, dtype="float32")
+
+
+CONVERTERS: dict[str, Callable[[Call], Converted]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution),
-    **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d"), transposed),
+    **dict.fromkeys(("convtranspose1d", "convtranspose2d", "convtranspose3d"), transposed_convolution),
     **dict.fromkeys(("batchnorm1d", "batchnorm2d", "batchnorm3d", "syncbatchnorm"), normalization),
-    **dict.fromkeys(("adaptiveavgpool1d", "adaptiveavgpool2d", "adaptiveavgpool3d"), pool),
-    **dict.fromkeys(("avgpool1d", "avgpool2d", "avgpool3d"), pool),
+    **dict.fromkeys(("adaptiveavgpool1d", "adaptiveavgpool2d", "adaptiveavgpool3d"), average_pooling),
+    **dict.fromkeys(("avgpool1d", "avgpool2d", "avgpool3d"), average_pooling),
     **dict.fromkeys(("flatten", "view", "reshape", "squeeze"), flatten),
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout"), identity),  # whatever the mode
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout"), identity),  # in either mode
     **{"linear": dense, "mean": mean, "permute": permute},
 }
 
 
-def _sources(site: Call) -> dict | None:
-    """What reads weight and bias; None where they depend on the images."""
-    if site.module is not None:
-        names = [name for name in ("weight", "bias") if getattr(site.module, name) is not None]
-        return {name: partial(getattr, site.module, name) for name in names}
-    given = {"weight": site.argument(1, "weight"), "bias": site.argument(2, "bias")}
-    sources = {name: site.read(value) for name, value in given.items() if value is not None}
-    return None if None in sources.values() else sources
+def _weight_readers(call: Call) -> dict[str, Callable] | None:
+    """Readers of weight and bias; None where these depend on the images."""
+    if call.module is not None:
+        names = [name for name in ("weight", "bias") if getattr(call.module, name) is not None]
+        return {name: partial(getattr, call.module, name) for name in names}
+    arguments = {"weight": call.argument(1, "weight"), "bias": call.argument(2, "bias")}
+    readers = {}
+    for name, argument in arguments.items():
+        if argument is None:
+            continue
+        reader = call.reader(argument)
+        if reader is None:
+            return None
+        readers[name] = reader
+    return readers
 
 
-def _function(site: Call) -> Callable:
-    if site.module is not None:
-        return site.module._conv_forward
-    settings = {name: value for name, value in site.node.kwargs.items() if name not in ("input", "weight", "bias")}
-    return lambda x, weight, bias: site.node.target(x, weight, bias, *site.node.args[3:], **settings)
+def _convolution_function(call: Call) -> Callable:
+    """`(inputs, weight, bias) -> outputs`, with the settings of the call."""
+    if call.module is not None:
+        return call.module._conv_forward
+    function: Any = call.node.target
+    settings = {name: value for name, value in call.node.kwargs.items() if name not in ("input", "weight", "bias")}
+    return lambda inputs, weight, bias: function(inputs, weight, bias, *call.node.args[3:], **settings)
 
 
-def _window(site: Call) -> tuple | None:
-    """The window of a pooling without padding."""
-    window, padding = site.given(1, "kernel_size"), site.given(3, "padding", 0)
-    sides = (window,) * (len(site.source) - 2) if isinstance(window, int) else tuple(window)
+def _pooling_window(call: Call) -> tuple[int, ...] | None:
+    """The window of a pooling without padding; None with padding."""
+    window, padding = call.setting(1, "kernel_size"), call.setting(3, "padding", 0)
+    sides = (window,) * (len(call.input_shape) - 2) if isinstance(window, int) else tuple(window)
     return None if padding not in (0, (0,) * len(sides)) else sides
 
 
-def _global_pool(site: Call, keepdims: bool):
-    cls = keras_layers.POOLS[len(site.source) - 3]
-    return cls(data_format="channels_last", keepdims=keepdims, name=site.path, dtype="float32")
-
-
-def _space(site: Call) -> list[int]:
-    return list(range(2, len(site.source)))
+def _global_pooling(call: Call, keepdims: bool) -> keras.layers.Layer:
+    cls = live_layers.GLOBAL_POOLINGS[len(call.input_shape) - 3]
+    return cls(data_format="channels_last", keepdims=keepdims, name=call.path, dtype="float32")

@@ -1,143 +1,180 @@
-"""A Keras graph, channels last, from what torch.fx sees of a module."""
+"""A channels-last Keras model from the traced graph of a PyTorch module."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import torch
 from keras import tree
 from torch import fx
 
-from keras_actmaps.backend.torch_fx.converters import BUILDERS, Call, identity
-from keras_actmaps.backend.torch_fx.layers import TorchOperation, images_of, last, renamed_class, symbol
-from keras_actmaps.backend.torch_fx.names import KERAS, canonical_name, torch_name
-from keras_actmaps.backend.torch_fx.trace import Trace, plain
+from keras_actmaps.backend.torch_fx.converters import CONVERTERS, Call, Converted, identity
+from keras_actmaps.backend.torch_fx.layers import (
+    TorchOperation,
+    keras_input,
+    renamed_class,
+    symbolic_tensor,
+    to_channels_last,
+    unchanged,
+)
+from keras_actmaps.backend.torch_fx.names import KERAS_NAMES, canonical_name, torch_name
+from keras_actmaps.backend.torch_fx.trace import Trace, map_outputs
 
 
 @dataclass
-class Translation:
-    """The making of a Keras graph from a trace. rank: of the images; symbols: of the tensors that depend on the images;
-    is_last: whether these are stored channels last."""
+class GraphConverter:
+    """Converts a trace into a Keras model.
+
+    Attributes
+    ----------
+    trace : Trace
+    rank : int
+        Number of axes of a batch of images.
+    tensors : dict of fx.Node to KerasTensor
+        The tensors that depend on the images, converted so far.
+    channels_last : dict of fx.Node to bool
+        Whether the Keras model stores these with their channels last.
+    """
 
     trace: Trace
     rank: int
-    symbols: dict[fx.Node, keras.KerasTensor] = field(default_factory=dict)
-    is_last: dict[fx.Node, bool] = field(default_factory=dict)
+    tensors: dict[fx.Node, keras.KerasTensor] = field(default_factory=dict)
+    channels_last: dict[fx.Node, bool] = field(default_factory=dict)
 
-    def model(self, name: str, shape: tuple) -> keras.Model:
-        """The Keras model for images of `shape`, (C,H,W)."""
-        image = self.trace.image
-        self.symbols[image], self.is_last[image] = images_of(shape), self.rank > 2
-        names = _names(self.trace)
-        for node, path in names.items():
-            self._add(node, path)
-        model = keras.Model(self.symbols[image], plain(self.trace.outputs, self._output), name=name)
-        model.containers = {path: names[node] for path, node in self.trace.containers.items() if node in names}
+    def convert(self, name: str, shape: Sequence[int]) -> Any:
+        """The Keras model for images of shape (C, H, W)."""
+        source = self.trace.input
+        self.tensors[source], self.channels_last[source] = keras_input(shape), self.rank > 2
+        paths = _node_paths(self.trace)
+        for node, path in paths.items():
+            self._convert_node(node, path)
+        outputs = map_outputs(self.trace.outputs, self._output)
+        model: Any = keras.Model(self.tensors[source], outputs, name=name)
+        model.containers = {path: paths[node] for path, node in self.trace.containers.items() if node in paths}
         return model
 
-    def _add(self, node: fx.Node, path: str) -> None:
-        """Give the node its symbol, by a layer of Keras or by torch itself."""
-        site = self._site(node, path)
-        self.is_last[node] = site.gives_last
-        builder = identity if node in self.trace.relays else BUILDERS.get(site.word)
-        is_known = builder and site.source and not getattr(site.module, "_forward_pre_hooks", None)
-        layer = builder(site) if is_known else None
+    def _convert_node(self, node: fx.Node, path: str) -> None:
+        """Call a Keras layer of the same meaning, or PyTorch itself where there is none."""
+        call = self._describe(node, path)
+        self.channels_last[node] = call.output_channels_last
+        layer = self._convert_call(call)
         if layer is not None:
-            self.symbols[node] = layer(self.symbols[node.args[0]])
+            self.tensors[node] = layer(self.tensors[call.argument(0, "input")])
             return
-        leaves, inner, function = self.trace.expression(node, self.symbols)
-        is_last = tuple(self.is_last[leaf] for leaf in leaves)
-        stores = last if site.gives_last else lambda part: part
-        call = renamed_class(self._word(site, inner), TorchOperation)(path, function, is_last, symbol(site.stored), stores)
-        self.symbols[node] = call(*(self.symbols[leaf] for leaf in leaves))
+        inputs, inner, function = self.trace.as_function(node, self.tensors)
+        cls = renamed_class(self._operation_name(call, inner), TorchOperation)
+        operation = cls(
+            path,
+            function,
+            tuple(self.channels_last[read] for read in inputs),
+            symbolic_tensor(call.keras_shape),
+            to_channels_last if call.output_channels_last else unchanged,
+        )
+        self.tensors[node] = operation(*(self.tensors[read] for read in inputs))
 
-    def _site(self, node: fx.Node, path: str) -> Call:
-        """What is known of a node."""
-        module = self.trace.module(node)
-        givens = [one for one in node.all_input_nodes if one in self.symbols]
-        source = node.args[0] if node.args and node.args[0] in givens else None
+    def _convert_call(self, call: Call) -> Converted:
+        """The Keras layer for a call; None where PyTorch must compute it."""
+        converter = identity if call.node in self.trace.identities else CONVERTERS.get(call.name)
+        has_hooks = bool(getattr(call.module, "_forward_pre_hooks", None))
+        return converter(call) if converter and call.input_shape and not has_hooks else None
+
+    def _describe(self, node: fx.Node, path: str) -> Call:
+        """The call that a node makes."""
+        module = self.trace.submodule(node)
+        inputs = [read for read in node.all_input_nodes if read in self.tensors]
+        first: Any = node.args[0] if node.args and node.args[0] in inputs else None
         return Call(
             path=path,
-            word=canonical_name(node, module),
+            name=canonical_name(node, module),
             node=node,
             module=module,
-            source=() if source is None else self._shape(source),
-            result=self._shape(node),
-            is_last=self.is_last.get(source, False),
-            gives_last=self._gives_last(node, givens),
-            read=self._read,
+            input_shape=() if first is None else self._shape(first),
+            output_shape=self._shape(node),
+            input_channels_last=self.channels_last.get(first, False),
+            output_channels_last=self._stored_channels_last(node, inputs),
+            reader=self._reader,
             values=self.trace.values,
         )
 
-    def _gives_last(self, node: fx.Node, givens: list) -> bool:
-        """Whether an output is stored channels last: as the first input of as many axes, if it is an image at all."""
-        if self.rank < 3 or len(self._shape(node)) != self.rank:
-            return False
-        was = next((self.is_last[one] for one in givens if len(self._shape(one)) == self.rank), True)
-        to_last, to_first = (0, *range(2, self.rank), 1), (0, self.rank - 1, *range(1, self.rank - 1))
-        return not was if _permutation(node, self.rank) == (to_last if was else to_first) else was
+    def _stored_channels_last(self, node: fx.Node, inputs: list[fx.Node]) -> bool:
+        """Whether an output is stored with its channels last: as its first input of as many axes is.
 
-    def _shape(self, node: fx.Node) -> tuple:
+        A permutation between the two layouts leaves the stored tensor as it is.
+        """
+        rank = self.rank
+        if rank < 3 or len(self._shape(node)) != rank:
+            return False
+        was_last = next((self.channels_last[read] for read in inputs if len(self._shape(read)) == rank), True)
+        to_last, to_first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
+        changes_layout = _permutation(node, rank) == (to_last if was_last else to_first)
+        return was_last != changes_layout
+
+    def _shape(self, node: fx.Node) -> tuple[int, ...]:
         return tuple(self.trace.values[node].shape)
 
-    def _read(self, argument):
-        """What reads an argument's value at the moment; None for one that depends on the images."""
-        if not isinstance(argument, fx.Node) or argument in self.trace.depends:
+    def _reader(self, argument: Any) -> Any:
+        """The function that returns an argument's current value; None for one that depends on the images."""
+        if not isinstance(argument, fx.Node) or argument in self.trace.dependent:
             return None
-        return self.trace.expression(argument, ())[2]
+        return self.trace.as_function(argument, ())[2]
 
-    def _word(self, site: Call, inner: list) -> str:
-        """Keras' name for what torch does; torch's own where Keras has none."""
-        wide = [node for node in inner if _holds_tensors(self.trace.values[node]) and node in self.trace.depends]
-        words = {KERAS.get(canonical_name(node, self.trace.module(node))) for node in wide}
-        if words <= {"Split"} and site.word in KERAS:
-            return KERAS[site.word]
-        node = wide[-1] if wide else site.node
-        return torch_name(node, self.trace.module(node))
+    def _operation_name(self, call: Call, inner: list[fx.Node]) -> str:
+        """Keras' name for what PyTorch computes; PyTorch's own name where Keras has none."""
+        computed = [node for node in inner if node in self.trace.dependent and _has_tensors(self.trace.values[node])]
+        names = {KERAS_NAMES.get(canonical_name(node, self.trace.submodule(node))) for node in computed}
+        if names <= {"Split"} and call.name in KERAS_NAMES:
+            return KERAS_NAMES[call.name]
+        node = computed[-1] if computed else call.node
+        return torch_name(node, self.trace.submodule(node))
 
-    def _output(self, node: fx.Node):
-        """The symbol of an output, channels last."""
-        if self.is_last[node] or len(self._shape(node)) != self.rank or self.rank < 3:
-            return self.symbols[node]
-        shape = torch.empty(self._shape(node), device="meta").movedim(1, -1).shape
-        return renamed_class("Transpose", TorchOperation)(f"{node.name}@last", last, (False,), symbol(shape), lambda part: part)(
-            self.symbols[node]
-        )
+    def _output(self, node: fx.Node) -> keras.KerasTensor:
+        """An output of the model, channels last."""
+        if self.channels_last[node] or len(self._shape(node)) != self.rank or self.rank < 3:
+            return self.tensors[node]
+        shape = to_channels_last(torch.empty(self._shape(node), device="meta")).shape
+        cls = renamed_class("Transpose", TorchOperation)
+        transpose = cls(f"{node.name}@last", to_channels_last, (False,), symbolic_tensor(shape), unchanged)
+        return transpose(self.tensors[node])
 
 
-def _names(trace: Trace) -> dict[fx.Node, str]:
-    """The tensors that depend on the images and what they are called: by the path of the module that gives them, or the
-    name of the function inside the path of the module around it. Of several calls the last has this name, those before
-    it have path@1, path@2, ..."""
-    bases = {node: _base(node) for node in trace.nodes if node in trace.depends and _is_tensor(trace.values[node])}
-    bases.pop(trace.image)
-    counts, seen, names = Counter(bases.values()), Counter(), {}
+def _node_paths(trace: Trace) -> dict[fx.Node, str]:
+    """A path for each tensor that depends on the images.
+
+    It is that of the module that returns the tensor, or the name of the function within the module around it. The last
+    of several calls has this path; those before it have path@1, path@2, ...
+    """
+    tensors = [node for node in trace.nodes if node in trace.dependent and _is_tensor(trace.values[node])]
+    bases = {node: _base_path(node) for node in tensors if node is not trace.input}
+    totals, seen = Counter(bases.values()), Counter[str]()
+    paths = {}
     for node, base in bases.items():
         seen[base] += 1
-        names[node] = base if seen[base] == counts[base] else f"{base}@{seen[base]}"
-    return names
+        paths[node] = base if seen[base] == totals[base] else f"{base}@{seen[base]}"
+    return paths
 
 
-def _base(node: fx.Node) -> str:
+def _base_path(node: fx.Node) -> str:
     if node.op == "call_module":
-        return node.target
-    given = next(iter(node.args), None)
-    if torch_name(node, None) == "getitem" and isinstance(given, fx.Node) and given.op == "call_module":
-        return given.target
+        return str(node.target)
+    first = next(iter(node.args), None)
+    if torch_name(node, None) == "getitem" and isinstance(first, fx.Node) and first.op == "call_module":
+        return str(first.target)
     return ".".join([*list(node.meta.get("nn_module_stack", {}))[-1:], torch_name(node, None)])
 
 
-def _permutation(node: fx.Node, rank: int) -> tuple | None:
-    """The axes that a node permutes."""
+def _permutation(node: fx.Node, rank: int) -> tuple[int, ...] | None:
+    """The axes of a `permute`; None for other nodes."""
     if canonical_name(node, None) != "permute":
         return None
-    axes = node.kwargs.get("dims") or (node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:])
+    axes: Any = node.kwargs.get("dims") or (node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:])
     return tuple(axis % rank for axis in axes)
 
 
-def _is_tensor(value) -> bool:
+def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def _holds_tensors(value) -> bool:
+def _has_tensors(value: Any) -> bool:
     return any(map(_is_tensor, tree.flatten(value)))

@@ -1,159 +1,217 @@
-"""Keras layers and operations that compute, channels last, on a torch module's parameters of the moment."""
+"""Channels-last Keras layers and operations that compute with the current parameters of a PyTorch module."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import keras
-import torch
 from keras import layers, ops, tree
+from torch import Tensor
 from torch.nn import functional
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
+GLOBAL_POOLINGS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
+
+Readers = Mapping[str, Callable[[], Tensor]]  # name of a weight -> function that returns its current value
 
 
-def first(tensor):
-    """(N,...,C) -> (N,C,...)."""
+def to_channels_first(tensor: Tensor) -> Tensor:
+    """(N, ..., C) -> (N, C, ...)."""
     return tensor.movedim(-1, 1)
 
 
-def last(tensor):
-    """(N,C,...) -> (N,...,C)."""
+def to_channels_last(tensor: Tensor) -> Tensor:
+    """(N, C, ...) -> (N, ..., C)."""
     return tensor.movedim(1, -1)
 
 
-def here(tensor, dtype: str = "float32"):
-    """A tensor where Keras computes, floats of that type, without a record for autograd."""
+def to_keras_layout(tensor: Tensor, rank: int) -> Tensor:
+    """Channels last for a tensor with as many axes as the model's inputs, if these have axes of space."""
+    return to_channels_last(tensor) if tensor.dim() == rank > 2 else tensor
+
+
+def to_keras_device(tensor: Tensor, dtype: str = "float32") -> Tensor:
+    """A detached tensor on the device that Keras computes on; floating-point values are cast to `dtype`."""
     return ops.convert_to_tensor(tensor.detach(), dtype if tensor.is_floating_point() else None)
 
 
-def stored(tensor, rank: int):
-    """A tensor channels last if it has as many axes as the images, and these have channels."""
-    return last(tensor) if tensor.dim() == rank > 2 else tensor
+def unchanged(tensor: Tensor) -> Tensor:
+    """The tensor itself."""
+    return tensor
 
 
-def images_of(shape: tuple) -> keras.KerasTensor:
-    """Keras' input for images (C,H,W)."""
+def keras_input(shape: Sequence[int]) -> keras.KerasTensor:
+    """The Keras input for images of shape (C, H, W)."""
     return keras.Input((*shape[1:], *shape[:1]), name="images")
 
 
-def symbol(shape: tuple) -> keras.KerasTensor:
-    """A tensor of that shape, for any number of images."""
+def symbolic_tensor(shape: Sequence[int | None]) -> keras.KerasTensor:
+    """A symbolic tensor of this shape for any batch size."""
     return keras.KerasTensor((None, *shape[1:]) if shape else ())
 
 
 class LiveWeight:
-    """A weight that a layer reads at each use, unless a copy of the layer was given one; `sources` says from where."""
+    """A weight that is read from the PyTorch module at every use.
 
-    def __set_name__(self, owner, name: str):
+    It is no data descriptor: a copy of the layer may set an attribute of the same name instead.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, layer, owner=None):
-        read = layer and layer.sources.get(self.name)
-        return here(read(), layer.compute_dtype) if read else None
+    def __get__(self, layer: Any, owner: type | None = None) -> Any:
+        read = layer and layer.readers.get(self.name)
+        return to_keras_device(read(), layer.compute_dtype) if read else None
 
 
-class LiveLayer:
-    """A Keras layer without variables of its own. sources: {weight: what reads it}; shape: that of the outputs."""
+class LiveLayer(keras.layers.Layer):
+    """Base of Keras layers without variables of their own, whose weights are read from the PyTorch module.
+
+    Parameters
+    ----------
+    readers : mapping of str to callable
+        For each weight, by Keras' name, the function that returns its current value.
+    output_shape : tuple
+        Of the outputs, None for the batch.
+    **settings
+        Those of the Keras layer.
+    """
 
     kernel, bias, gamma, beta, moving_mean, moving_variance = (LiveWeight() for _ in range(6))
+    converted_shape: tuple
 
-    def __init__(self, sources: dict, shape: tuple, **settings):
+    def __init__(self, readers: Readers, output_shape: tuple, **settings: Any):
         super().__init__(**settings, dtype="float32")
-        for name in sources:
+        for name in readers:
             self.__dict__.pop(name, None)
-        self.__dict__.update(sources=sources, shape=shape)
+        self.__dict__.update(readers=readers, converted_shape=output_shape)
 
-    def build(self, input_shape):
-        """There is nothing to make."""
+    def build(self, input_shape: Any) -> None:
+        """Create no variables."""
 
-    def compute_output_spec(self, *args, **kwargs):
-        return keras.KerasTensor(self.shape)
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> keras.KerasTensor:
+        """The symbolic outputs."""
+        return keras.KerasTensor(self.converted_shape)
 
 
 class Convolution(LiveLayer):
-    """A convolution of any kind. function: (inputs, weight, bias), as torch lays them out -> outputs."""
+    """A convolution of any rank, transposed or not, computed by `function(inputs, weight, bias)` of PyTorch."""
 
-    def __init__(self, function: Callable, sources: dict, shape: tuple, **settings):
-        super().__init__(sources, shape, **settings, use_bias="bias" in sources, data_format="channels_last")
+    function: Callable
+    use_bias: bool
+
+    def __init__(self, function: Callable, readers: Readers, output_shape: tuple, **settings: Any):
+        super().__init__(readers, output_shape, **settings, use_bias="bias" in readers, data_format="channels_last")
         self.__dict__["function"] = function
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
+        """(N, ..., C) -> (N, ..., filters)."""
         weight = self.kernel.movedim((-1, -2), (0, 1))
-        return last(self.function(first(inputs), weight, self.bias if self.use_bias else None))
+        outputs = self.function(to_channels_first(inputs), weight, self.bias if self.use_bias else None)
+        return to_channels_last(outputs)
 
 
 class Normalization(LiveLayer):
-    """Batch normalisation of the last axis, at inference."""
+    """Batch normalization of the last axis, at inference."""
 
-    def call(self, inputs, training=None, mask=None):
+    epsilon: float
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
+        """Normalize with the module's running statistics, whatever `training` is."""
         statistics = self.moving_mean, self.moving_variance
-        return last(functional.batch_norm(first(inputs), *statistics, self.gamma, self.beta, eps=self.epsilon))
+        inputs = to_channels_first(inputs)
+        return to_channels_last(functional.batch_norm(inputs, *statistics, self.gamma, self.beta, eps=self.epsilon))
 
 
 class TorchOperation(keras.Operation):
-    """torch itself, called on tensors that are laid out as it wants them.
+    """A PyTorch function as a Keras operation.
 
-    function: of torch's tensors. is_last: for each input, whether it is stored channels last. written: KerasTensors in
-    the structure of the outputs, as they are stored. stores: what stores an output.
+    Parameters
+    ----------
+    name : str
+    function : callable
+        Of PyTorch tensors in PyTorch's layout.
+    inputs_channels_last : tuple of bool
+        For each input, whether it must be moved from channels last to channels first.
+    output_spec : structure of KerasTensor
+        The outputs in Keras' layout.
+    to_layout : callable
+        Converts an output to Keras' layout.
     """
 
-    def __init__(self, name: str, function: Callable, is_last: tuple, written, stores: Callable):
+    def __init__(
+        self,
+        name: str,
+        function: Callable,
+        inputs_channels_last: tuple[bool, ...],
+        output_spec: Any,
+        to_layout: Callable,
+    ):
         super().__init__(name=name)
-        self._function, self._is_last, self._written, self._stores = function, is_last, written, stores
+        self._function, self._inputs_channels_last = function, inputs_channels_last
+        self._output_spec, self._to_layout = output_spec, to_layout
 
-    def compute_output_spec(self, *tensors):
-        return tree.map_structure(lambda symbol: keras.KerasTensor(symbol.shape, symbol.dtype), self._written)
+    def compute_output_spec(self, *tensors: Any) -> Any:
+        """The symbolic outputs."""
+        return tree.map_structure(lambda spec: keras.KerasTensor(spec.shape, spec.dtype), self._output_spec)
 
-    def call(self, *tensors):
-        tensors = map(ops.convert_to_tensor, tensors)
-        tensors = [part.float() if part.is_floating_point() else part for part in tensors]
-        given = (first(part) if is_last else part for part, is_last in zip(tensors, self._is_last))
-        return tree.map_structure(self._stores, self._function(*given))
-
-
-def renamed_class(word: str, base: type) -> type:
-    """The class under another name, which is what rules and messages go by."""
-    return type(word, (base,), {"__module__": __name__})
-
-
-LIVE = {cls: type(cls.__name__, (Convolution, cls), {"__module__": __name__}) for cls in (*CONVOLUTIONS, *TRANSPOSED)}
-Dense = type("Dense", (LiveLayer, layers.Dense), {"__module__": __name__})
-BatchNormalization = type("BatchNormalization", (Normalization, layers.BatchNormalization), {"__module__": __name__})
+    def call(self, *tensors: Tensor) -> Any:
+        """The function's outputs in Keras' layout."""
+        converted = [ops.convert_to_tensor(tensor) for tensor in tensors]
+        converted = [tensor.float() if tensor.is_floating_point() else tensor for tensor in converted]
+        arguments = (
+            to_channels_first(tensor) if is_last else tensor
+            for tensor, is_last in zip(converted, self._inputs_channels_last)
+        )
+        return tree.map_structure(self._to_layout, self._function(*arguments))
 
 
-def convolution(name: str, shape: tuple, sources: dict, function: Callable, groups: int):
-    """A Keras convolution; weight (O,I,...) -> kernel (...,I,O)."""
-    weight = sources["weight"]
-    outputs, _, *size = weight().shape
-    cls = LIVE[CONVOLUTIONS[len(size) - 1]]
-    return cls(function, _kernel(sources), shape, filters=outputs, kernel_size=tuple(size), groups=groups, name=name)
+def renamed_class(name: str, *bases: type) -> Any:
+    """A subclass under the name by which rules and error messages know the operation."""
+    return type(name, bases, {"__module__": __name__})
 
 
-def transposed(name: str, shape: tuple, sources: dict, function: Callable):
-    """A Keras transposed convolution; weight (I,O,...) -> kernel (...,O,I)."""
-    _, outputs, *size = sources["weight"]().shape
-    cls = LIVE[TRANSPOSED[len(size) - 1]]
-    return cls(function, _kernel(sources), shape, filters=outputs, kernel_size=tuple(size), name=name)
+LIVE_CONVOLUTIONS = {cls: renamed_class(cls.__name__, Convolution, cls) for cls in (*CONVOLUTIONS, *TRANSPOSED)}
+Dense = renamed_class("Dense", LiveLayer, layers.Dense)
+BatchNormalization = renamed_class("BatchNormalization", Normalization, layers.BatchNormalization)
 
 
-def dense(name: str, shape: tuple, sources: dict):
-    """A Keras Dense layer; weight (O,I) -> kernel (I,O)."""
-    return Dense(_kernel(sources), shape, units=shape[-1], use_bias="bias" in sources, name=name)
+def convolution(name: str, shape: tuple, readers: Readers, function: Callable, groups: int) -> keras.layers.Layer:
+    """A Keras convolution; weight (O, I, ...) -> kernel (..., I, O)."""
+    filters, _, *size = readers["weight"]().shape
+    cls = LIVE_CONVOLUTIONS[CONVOLUTIONS[len(size) - 1]]
+    settings = {"filters": filters, "kernel_size": tuple(size), "groups": groups, "name": name}
+    return cls(function, _kernel_and_bias(readers), shape, **settings)
 
 
-def normalization(name: str, shape: tuple, module: torch.nn.Module):
-    """Keras' batch normalisation of the last axis, at inference."""
+def transposed_convolution(name: str, shape: tuple, readers: Readers, function: Callable) -> keras.layers.Layer:
+    """A Keras transposed convolution; weight (I, O, ...) -> kernel (..., O, I)."""
+    _, filters, *size = readers["weight"]().shape
+    cls = LIVE_CONVOLUTIONS[TRANSPOSED[len(size) - 1]]
+    return cls(function, _kernel_and_bias(readers), shape, filters=filters, kernel_size=tuple(size), name=name)
+
+
+def dense(name: str, shape: tuple, readers: Readers) -> keras.layers.Layer:
+    """A Keras Dense layer; weight (O, I) -> kernel (I, O)."""
+    return Dense(_kernel_and_bias(readers), shape, units=shape[-1], use_bias="bias" in readers, name=name)
+
+
+def batch_normalization(name: str, shape: tuple, module: Any) -> keras.layers.Layer:
+    """Keras' batch normalization of the last axis for a module, at inference."""
     names = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
-    sources = {own: partial(getattr, module, its) for own, its in names.items() if getattr(module, its) is not None}
-    settings = {"epsilon": module.eps, "scale": "gamma" in sources, "center": "beta" in sources}
-    layer = BatchNormalization(sources, shape, axis=-1, **settings, name=name)
+    readers = {
+        keras_name: partial(getattr, module, torch_name)
+        for keras_name, torch_name in names.items()
+        if getattr(module, torch_name) is not None
+    }
+    settings = {"epsilon": module.eps, "scale": "gamma" in readers, "center": "beta" in readers}
+    layer = BatchNormalization(readers, shape, axis=-1, **settings, name=name)
     layer.input_spec = layers.InputSpec(ndim=len(shape))
     return layer
 
 
-def _kernel(sources: dict) -> dict:
-    """The sources as Keras names and lays them out."""
-    kernel = {"kernel": lambda: sources["weight"]().movedim((0, 1), (-1, -2))}
-    return {**kernel, "bias": sources["bias"]} if "bias" in sources else kernel
+def _kernel_and_bias(readers: Readers) -> Readers:
+    """Readers of `weight` and `bias` as readers of Keras' `kernel` and `bias`."""
+    kernel = {"kernel": lambda: readers["weight"]().movedim((0, 1), (-1, -2))}
+    return {**kernel, "bias": readers["bias"]} if "bias" in readers else kernel

@@ -1,175 +1,260 @@
-"""What torch.fx sees of a module: its graph at inference, without side effects, and what each node computes."""
+"""The graph of a PyTorch module at inference, by torch.fx, and what each of its nodes computes."""
 
 import inspect
 import operator
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import fx
 from torch.fx.node import map_aggregate, map_arg
 
-from keras_actmaps.backend.torch_fx.layers import here
+from keras_actmaps.backend.torch_fx.layers import to_keras_device, unchanged
 
 HOOKS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+_tracing = threading.RLock()  # torch.fx patches torch.nn.Module for all threads while it traces
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A module's graph.
+    """The graph of a module.
 
-    nodes: those that the outputs need, in order; values: what each gives for some images, without data; depends:
-    those that depend on the images; relays: those that hand on their first input; outputs: nodes, in the structure of
-    the module's; containers: {a module's path: the node of its last output}.
+    Attributes
+    ----------
+    module : torch.nn.Module
+        An inference copy of the module.
+    nodes : list of fx.Node
+        Those that the outputs need, in the order in which they run.
+    values : mapping of fx.Node to object
+        What each node returned for sample images; tensors without data.
+    dependent : set of fx.Node
+        Those that depend on the images.
+    identities : set of fx.Node
+        Those that return their first input unchanged.
+    outputs : structure of fx.Node
+        In the structure of the module's outputs.
+    containers : mapping of str to fx.Node
+        For the path of each module, the node of its last output.
     """
 
-    twin: torch.nn.Module
+    module: torch.nn.Module
     nodes: list[fx.Node]
-    values: dict[fx.Node, object]
-    depends: set[fx.Node]
-    relays: set[fx.Node]
-    outputs: object
+    values: Mapping[fx.Node, Any]
+    dependent: set[fx.Node]
+    identities: set[fx.Node]
+    outputs: Any
     containers: dict[str, fx.Node]
 
     @property
-    def image(self) -> fx.Node:
+    def input(self) -> fx.Node:
         """The node of the images."""
         return next(node for node in self.nodes if node.op == "placeholder")
 
-    def module(self, node: fx.Node) -> torch.nn.Module | None:
-        """The module that a node calls."""
-        return self.twin.get_submodule(node.target) if node.op == "call_module" else None
+    def submodule(self, node: fx.Node) -> torch.nn.Module | None:
+        """The module that a node calls; None for a function or a method."""
+        return self.module.get_submodule(str(node.target)) if node.op == "call_module" else None
 
-    def expression(self, node: fx.Node, known) -> tuple[list[fx.Node], list[fx.Node], Callable]:
-        """A node as a function of nodes that are known: (these, what lies between, the function of their tensors).
+    def as_function(self, node: fx.Node, known: Container[fx.Node]) -> tuple[list[fx.Node], list[fx.Node], Callable]:
+        """A node as a function of nodes that are known.
 
-        An input that the node itself names twice comes twice.
+        Returns
+        -------
+        inputs : list of fx.Node
+            The known nodes that are read; one that the node itself reads twice comes twice.
+        inner : list of fx.Node
+            The nodes between these and the node.
+        function : callable
+            Of the tensors of `inputs`.
         """
-        leaves, inner = [], []
-        map_arg((node.args, node.kwargs), lambda one: leaves.append(one) if one in known else None)
+        inputs: list[fx.Node] = []
+        inner: list[fx.Node] = []
+        map_arg((node.args, node.kwargs), lambda argument: inputs.append(argument) if argument in known else None)
 
         def visit(node: fx.Node) -> None:
-            for one in node.all_input_nodes:
-                if one in known and one not in leaves:
-                    leaves.append(one)
-                elif one not in known and one not in inner:
-                    visit(one)
-                    inner.append(one)
+            for argument in node.all_input_nodes:
+                if argument in known and argument not in inputs:
+                    inputs.append(argument)
+                elif argument not in known and argument not in inner:
+                    visit(argument)
+                    inner.append(argument)
 
         visit(node)
-        return leaves, inner, partial(_run_all, self.twin, leaves, [*inner, node])
+        return inputs, inner, partial(_run_nodes, self.module, inputs, [*inner, node])
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self):
-        super().__init__()
-        self.containers: dict = {}
+    """Traces in its own thread only, and collects the last output of each module.
 
-    def call_module(self, module, forward, args, kwargs):
-        outputs = super().call_module(module, forward, args, kwargs)
+    While torch.fx traces, calls of all modules and reads of their parameters arrive here, those of other threads too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.containers: dict[str, fx.Node] = {}
+        self._thread = threading.get_ident()
+
+    def call_module(self, m: torch.nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
+        """Record the call of a module."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        outputs = super().call_module(m, forward, args, kwargs)
         if isinstance(outputs, fx.Proxy):
-            self.containers[self.path_of_module(module)] = outputs.node
+            self.containers[self.path_of_module(m)] = outputs.node
         return outputs
 
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict) -> Any:
+        """Record the reading of a parameter."""
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
-def at_inference(module: torch.nn.Module, is_placed: bool = False, known: dict | None = None) -> torch.nn.Module:
-    """A module on the same parameters, in evaluation mode and without forward hooks; it does not hold `module`.
 
-    is_placed: on the values that the parameters have now, in float32 and where Keras computes.
+def inference_copy(
+    module: torch.nn.Module, with_values: bool = False, copies: dict[int, torch.nn.Module] | None = None
+) -> torch.nn.Module:
+    """A copy of a module on the same parameters, in evaluation mode and without forward hooks.
+
+    The copy does not keep the module itself alive.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    with_values : bool
+        Whether the copy gets the present values of the parameters, in float32 on Keras' device, instead of the
+        parameters themselves.
+    copies : dict, optional
+        Copies made so far by the id of the module, so that a shared module is copied once.
     """
-    known = {} if known is None else known
+    copies = {} if copies is None else copies
     if isinstance(module, torch.jit.ScriptModule):
         return module
-    if id(module) not in known:
-        twin = known[id(module)] = object.__new__(type(module))
-        twin.__dict__.update(module.__dict__, training=False, **{hooks: {} for hooks in HOOKS})
-        children = module._modules.items()
-        twin.__dict__["_modules"] = {
-            name: None if part is None else at_inference(part, is_placed, known) for name, part in children
+    if id(module) not in copies:
+        copy = copies[id(module)] = object.__new__(type(module))
+        copy.__dict__.update(module.__dict__, training=False, **{hooks: {} for hooks in HOOKS})
+        copy.__dict__["_modules"] = {
+            name: None if child is None else inference_copy(child, with_values, copies)
+            for name, child in module._modules.items()
         }
-        for kind in ("_parameters", "_buffers") if is_placed else ():
+        for kind in ("_parameters", "_buffers") if with_values else ():
             tensors = module.__dict__[kind].items()
-            twin.__dict__[kind] = {name: tensor if tensor is None else here(tensor) for name, tensor in tensors}
-    return known[id(module)]
+            copy.__dict__[kind] = {
+                name: tensor if tensor is None else to_keras_device(tensor) for name, tensor in tensors
+            }
+    return copies[id(module)]
 
 
-def traced(twin: torch.nn.Module, images) -> Trace:
-    """The graph of a module at inference, run once on images; raises whatever there is where it cannot be traced."""
-    tracer = _Tracer()
-    parameters = list(inspect.signature(twin.forward).parameters.values())[1:]
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-    graph = tracer.trace(twin, concrete_args=defaults)
-    _replace_nothing_in_place(graph, twin)
+def trace_module(module: torch.nn.Module, images: torch.Tensor) -> Trace:
+    """Trace an inference copy of a module and run the graph once on `images`.
+
+    Raises
+    ------
+    Exception
+        Whatever the module's code raises where torch.fx cannot trace it.
+    """
+    graph, containers = _symbolic_graph(module)
     output = next(node for node in graph.nodes if node.op == "output")
-    image = next(node for node in graph.nodes if node.op == "placeholder")
-    needed, values, depends = {output, image}, {image: images}, {image}
+    source = next(node for node in graph.nodes if node.op == "placeholder")
+    needed = {output, source}
     for node in reversed(graph.nodes):
         needed.update(node.all_input_nodes if node in needed else ())
     nodes = [node for node in graph.nodes if node in needed and node is not output]
+    values: dict[fx.Node, Any] = {source: images}
+    dependent = {source}
     for node in nodes:
-        if node is not image:
-            values[node] = run(node, values, twin)
-            depends.update({node} if depends.intersection(node.all_input_nodes) else ())
-    if not depends.issuperset(output.all_input_nodes):
+        if node is not source:
+            values[node] = run_node(node, values, module)
+            dependent.update({node} if dependent.intersection(node.all_input_nodes) else ())
+    if not dependent.issuperset(output.all_input_nodes):
         raise ValueError("an output does not depend on the images")
-    relays = {node for node in depends - {image} if values[node] is values.get(next(iter(node.args), None))}
-    values = {node: map_aggregate(value, _without_data) for node, value in values.items()}
-    return Trace(twin, nodes, values, depends, relays, output.args[0], tracer.containers)
+    identities = {node for node in dependent - {source} if values[node] is _first_value(node, values)}
+    shapes = {node: map_aggregate(value, _without_data) for node, value in values.items()}
+    return Trace(module, nodes, shapes, dependent, identities, output.args[0], containers)
 
 
-def plain(outputs, function: Callable = lambda part: part):
-    """Outputs in plain tuples, lists and dicts, each given to a function."""
+def map_outputs(outputs: Any, function: Callable = unchanged) -> Any:
+    """Outputs in tuples, lists and dicts of Python's own, with `function` applied to each."""
     if isinstance(outputs, dict):
-        return {name: plain(part, function) for name, part in outputs.items()}
-    if isinstance(outputs, (tuple, list)):
-        return (list if isinstance(outputs, list) else tuple)(plain(part, function) for part in outputs)
+        return {name: map_outputs(part, function) for name, part in outputs.items()}
+    if isinstance(outputs, list):
+        return [map_outputs(part, function) for part in outputs]
+    if isinstance(outputs, tuple):
+        return tuple(map_outputs(part, function) for part in outputs)
     return function(outputs)
 
 
-def run(node: fx.Node, values: dict, twin: torch.nn.Module):
-    """What a node gives for what its inputs gave."""
+def run_node(node: fx.Node, values: Mapping[fx.Node, Any], module: torch.nn.Module) -> Any:
+    """What a node returns for the values of its inputs, with the present parameters of `module`."""
     args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
+    target: Any = node.target
     if node.op == "placeholder":
         return args[0]
     if node.op == "get_attr":
-        found = operator.attrgetter(node.target)(twin)
-        return here(found) if isinstance(found, torch.Tensor) else found
+        attribute = operator.attrgetter(target)(module)
+        return to_keras_device(attribute) if isinstance(attribute, torch.Tensor) else attribute
     if node.op == "call_module":
-        module = at_inference(twin.get_submodule(node.target), is_placed=True)
-        if "inplace" in module.__dict__:
-            module.inplace = False
-        return module(*args, **kwargs)
+        called: Any = inference_copy(module.get_submodule(target), with_values=True)
+        if "inplace" in called.__dict__:
+            called.inplace = False
+        return called(*args, **kwargs)
     if node.op == "call_method":
-        is_view = node.target == "view" and not isinstance(args[1], torch.dtype)  # which other strides do not allow
-        return getattr(args[0], "reshape" if is_view else node.target)(*args[1:], **kwargs)
-    return node.target(*args, **kwargs)
+        # A view fails on strides that differ from those of the traced call, a reshape does not.
+        is_view = target == "view" and not isinstance(args[1], torch.dtype)
+        return getattr(args[0], "reshape" if is_view else target)(*args[1:], **kwargs)
+    return target(*args, **kwargs)
 
 
-def _run_all(twin: torch.nn.Module, given: list[fx.Node], nodes: list[fx.Node], *tensors):
-    """What the last node gives for tensors in the place of given nodes."""
-    values = dict(zip(given, tensors))
+def _symbolic_graph(module: torch.nn.Module) -> tuple[fx.Graph, dict[str, fx.Node]]:
+    """The graph of a module without in-place operations, and the node of the last output of each module in it."""
+    parameters = list(inspect.signature(module.forward).parameters.values())[1:]
+    defaults = {
+        parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty
+    }
+    with _tracing:
+        tracer = _Tracer()
+        graph = tracer.trace(module, concrete_args=defaults)
+    _replace_in_place_operations(graph, module)
+    return graph, tracer.containers
+
+
+def _run_nodes(module: torch.nn.Module, inputs: list[fx.Node], nodes: list[fx.Node], *tensors: torch.Tensor) -> Any:
+    """What the last of `nodes` returns where `inputs` have the values `tensors`."""
+    values: dict[fx.Node, Any] = dict(zip(inputs, tensors))
     for node in nodes:
-        values[node] = run(node, values, twin)
+        values[node] = run_node(node, values, module)
     return values[nodes[-1]]
 
 
-def _without_data(value):
+def _first_value(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
+    first = next(iter(node.args), None)
+    return values.get(first) if isinstance(first, fx.Node) else None
+
+
+def _without_data(value: Any) -> Any:
     return value.to("meta") if isinstance(value, torch.Tensor) else value
 
 
-def _replace_nothing_in_place(graph: fx.Graph, twin: torch.nn.Module) -> None:
-    """Have what writes over its input return its outputs instead, and who reads that input afterwards read these."""
+def _replace_in_place_operations(graph: fx.Graph, module: torch.nn.Module) -> None:
+    """Let operations that overwrite their input return a new tensor, which all later readers of that input read."""
     order = {node: number for number, node in enumerate(graph.nodes)}
     for node in graph.nodes:
-        if node.op == "call_module":
-            is_inplace = getattr(twin.get_submodule(node.target), "inplace", False)
-        elif node.op == "call_method":
-            without = node.target.rstrip("_")
-            is_inplace = not node.target.startswith("_") and without != node.target and hasattr(torch.Tensor, without)
-            node.target = without if is_inplace else node.target
-        else:
-            is_inplace = node.kwargs.get("inplace", False)
-            node.kwargs = {**node.kwargs, "inplace": False} if is_inplace else node.kwargs
-        if is_inplace:
-            node.args[0].replace_all_uses_with(node, lambda user, node=node: order[user] > order[node])
+        if _made_out_of_place(node, module):
+            overwritten: Any = node.args[0]
+            overwritten.replace_all_uses_with(node, lambda user, node=node: order[user] > order[node])
+
+
+def _made_out_of_place(node: fx.Node, module: torch.nn.Module) -> bool:
+    """Replace an in-place method or function by one that returns a new tensor; whether the node was in place."""
+    if node.op == "call_module":  # `run_node` resets the module's `inplace`
+        return getattr(module.get_submodule(str(node.target)), "inplace", False)
+    if node.op == "call_method":
+        method = str(node.target)
+        name = method.rstrip("_")
+        is_in_place = not method.startswith("_") and name != method and hasattr(torch.Tensor, name)
+        node.target = name if is_in_place else method
+        return is_in_place
+    is_in_place = bool(node.kwargs.get("inplace", False))
+    node.kwargs = {**node.kwargs, "inplace": False} if is_in_place else node.kwargs
+    return is_in_place

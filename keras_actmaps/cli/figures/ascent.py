@@ -1,126 +1,150 @@
-"""Gradient ascent for explain.py: the class model figure, or what channels and neurons want to see."""
+"""The figure of gradient ascent: the images that maximize classes, channels or neurons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from keras_actmaps import backend, render
+from keras_actmaps.cli.figures.registry import Figure
 from keras_actmaps.cli.request import Request
-from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.files import save_arrays
 from keras_actmaps.core.progress import progress
-from keras_actmaps.features.activation_maximization import STRETCH, Climb, Stage, stages
+from keras_actmaps.core.settings import Count, Seed, settings_of
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+from keras_actmaps.features.activation_maximization import STEPS_PER_STATE, AscentState, ascent_states
+from keras_actmaps.features.settings import AscentSettings, Channels, Steps
 from keras_actmaps.features.top_images import TopImages, top_images
-from keras_actmaps.methods.registry import check_count
 
-MOST_CLASSES, MOST_CHANNELS = 40, 15  # of one picture, where none are named
-STARTS = ("noise", "image")
-TO_MIDDLE = 0.3  # of the way from the median to the middle of the range: at its ends pixels hardly move
+MAX_CLASSES, MAX_CHANNELS = 40, 15  # in one picture, where none are specified
+TO_MIDDLE = 0.3  # of the way from the median to the middle of the range; at the ends of the range pixels hardly change
+
+Neuron = tuple[int, int, int]
 
 
 def ascent(
-    asked: Request, *, steps=256, seed=0, channels=None, neuron=None, start="noise", film=None, frames=64,
-    ground=Climb.ground, noise=Climb.noise, parametrisation=Climb.parametrisation, rate=Climb.rate,
-    certainty=Climb.certainty, l2=Climb.l2, variation=Climb.variation, jitter=Climb.jitter, zoom=Climb.zoom,
-    turn=Climb.turn,
-) -> list[Path]:  # fmt: skip
-    """The image that a class, a channel or a neuron scores highest, by gradient ascent (Simonyan et al. 2014).
+    request: Request,
+    *,
+    steps: Steps = 256,
+    seed: Seed = 0,
+    channels: Channels = None,
+    neuron: Annotated[Neuron | tuple[Neuron, ...] | list[Neuron] | None, "y, x and channel in the layer"] = None,
+    start: Annotated[Literal["noise", "image"], "whether ascent starts from noise or from the image"] = "noise",
+    film: Annotated[Literal["gif", "mp4", None], "format of a film of the ascent"] = None,
+    frames: Annotated[Count, "frames of the film"] = 64,
+    **settings: Any,
+) -> list[Path]:
+    """Draw images that maximize the class `--target`, by default all; or channels, or a neuron, of `--layer`.
 
-    --target: a class, or all, as without it. --layer: its channels instead, as in channels=3,5 (the first 15), or one
-    neuron=Y,X,CHANNEL. start: "noise" on ground (None: near the median of the real images), or "image". film: gif or
-    mp4 of so many frames. The other settings: see `inside.ascent.Climb`. Below each image stands the real one, of the
-    split, that scores highest, where the model has a run.
-    Cost: `steps` forward and backward passes of all targets in one batch, and one pass over the split.
-    Fails: shows what raises the score most, which need not be what raises it in real images.
+    Where the model has a run, the image of `--split` with the highest score is drawn below each. Without `ground`, the
+    ascent then starts near the median of the real images. Other settings: `AscentSettings`.
     """
-    check_count("frames", frames)
+    traced = request.traced_at_layer
+    layer = traced.require_one_layer("ascent") if request.layer else None
+    targets, names, score_name = _targets(request, traced, channels, neuron)
+    arguments: dict[str, Any] = {
+        **{"targets": targets, "layer": layer, "steps": steps, "seed": seed},
+        "start": request.images.arrays if start == "image" else None,
+        "every": STEPS_PER_STATE if film is None else max(1, -(-steps // frames)),
+        "bounds": (0.0, 255.0 / request.subject.scale),
+        **settings,
+    }
+    ascent_states(traced, **arguments)  # raises for what does not fit, before any work
+    top = None
+    if request.subject.run is not None:
+        top = top_images(traced, request.data().truth(request.split), targets, layer)
+        if settings.get("ground") is None:
+            arguments["ground"] = top.median + TO_MIDDLE * (127.5 / request.subject.scale - top.median)
+    with progress("ascent") as report:
+        last, pictures, captions = _collect(request, ascent_states(traced, report=report, **arguments))
+    is_class = request.layer is None and traced.classes is not None
+    probabilities = _probabilities(traced, last.images, targets) if is_class else None
+    written = _write(request, names, score_name, last, probabilities, top)
     if film is not None:
-        render.check_film(film)
-    if start not in STARTS:
-        raise ValueError(f"no start {start!r}; there are: {', '.join(STARTS)}")
-    probe = asked.probe if asked.layer is None else as_traced(asked.subject.model, asked.layer)
-    targets, names, kind = _targets(asked, probe, channels, neuron)
-    settings = {"noise": noise, "parametrisation": parametrisation, "rate": rate, "certainty": certainty, "l2": l2,
-                "variation": variation, "jitter": jitter, "zoom": zoom, "turn": turn}  # fmt: skip
-
-    def climb(ground):
-        every = STRETCH if film is None else max(1, -(-steps // frames))
-        begin = asked.images.arrays if start == "image" else None
-        return stages(probe, targets, asked.layer, steps, seed, begin, every, ground=ground,
-                      bounds=(0.0, 255.0 / asked.subject.scale), **settings)  # fmt: skip
-
-    climb(ground)  # which says what does not fit, before any work
-    best = top_images(probe, asked.data().truth(asked.split), targets, asked.layer) if asked.subject.run else None
-    if ground is None and best:
-        ground = best.median + TO_MIDDLE * (127.5 / asked.subject.scale - best.median)
-    last, pictures, captions = _watched(probe, climb(ground), asked)
-    shares = _probabilities(probe, last.images, targets) if kind == "logit" and probe.classes else None
-    written = _written(asked, names, kind, last, shares, best)
-    if film is not None:
-        written.append(render.film(pictures, names, captions, asked.folder / f"ascent.{film}"))
+        written.append(render.film(pictures, names, captions, request.folder / f"ascent.{film}"))
     return written
 
 
-def _targets(asked: Request, probe, channels, neuron) -> tuple[list, list[str], str]:
-    """Targets as `stages` takes them, what they are called, and what their score is called."""
-    if asked.layer is None:
+def _targets(request: Request, traced: TracedModel, channels: Any, neuron: Any) -> tuple[list[Any], list[str], str]:
+    """Targets as `ascent_states` takes them, their names, and the name of their score."""
+    if request.layer is None:
         if channels is not None or neuron is not None:
-            raise ValueError("channels and neurons are those of a layer; give --layer")
-        count = probe.classes or 0
-        if asked.target is None and count > MOST_CLASSES:
-            raise ValueError(f"{count} classes are too many for one picture; give --target CLASS, or all")
-        classes = list(range(count)) if asked.target in (None, "all") else [asked.target]
-        return classes, [asked.subject.name(target) for target in classes], "logit"
+            raise ValueError("channels and neuron need a layer; pass --layer")
+        count = traced.classes or 0
+        if request.target is None and count > MAX_CLASSES:
+            raise ValueError(f"{count} classes are too many for one picture; pass --target CLASS, or --target all")
+        classes: list[Any] = list(range(count)) if request.target in (None, "all") else [request.target]
+        return classes, [request.subject.name(target) for target in classes], "logit"
     if neuron is not None:
         neurons = [tuple(neuron)] if np.ndim(neuron) == 1 else list(neuron)
         return neurons, [f"neuron {', '.join(map(str, one))}" for one in neurons], "activation"
     if channels is None:
-        channels = range(min(probe.graph.shapes[probe.graph.slot_of[probe.layer]][-1], MOST_CHANNELS))
+        layer = traced.require_one_layer("ascent")
+        channels = range(min(traced.graph.shapes[traced.graph.slot_of[layer]][-1], MAX_CHANNELS))
     channels = [channels] if np.ndim(channels) == 0 else list(channels)
     return channels, [f"channel {channel}" for channel in channels], "mean activation"
 
 
-def _watched(probe, climb: Iterator[Stage], asked: Request) -> tuple[Stage, list[np.ndarray], list[str]]:
-    """The last stage of the climb, and all as uint8 images with their captions; with a bar while it takes long."""
+def _collect(request: Request, states: Iterable[AscentState]) -> tuple[AscentState, list[Array], list[str]]:
+    """The last state, and the images of all as uint8 with their captions."""
     pictures, captions = [], []
-    with progress("ascent") as report:
-        before, probe.report = probe.report, report
-        try:
-            for stage in climb:
-                pictures.append(asked.subject.pixels(stage.images))
-                captions.append(asked.caption(f"ascent, step {stage.step}"))
-        finally:
-            probe.report = before
-    return stage, pictures, captions
+    for state in states:
+        pictures.append(request.subject.pixels(state.images))
+        captions.append(request.caption(f"ascent, step {state.step}"))
+    return state, pictures, captions
 
 
-def _probabilities(probe, images: np.ndarray, classes: list[int]) -> np.ndarray:
-    """The softmax (K,) of the class that each image is for."""
-    logits = backend.to_numpy(probe.program((_probabilities,), probe.outputs)(images))
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (shares / shares.sum(axis=1, keepdims=True))[np.arange(len(classes)), classes]
+def _probabilities(traced: TracedModel, images: Array, classes: list[int]) -> Array:
+    """The softmax (K,) of the class that each image maximizes."""
+    logits = backend.to_numpy(traced.program((_probabilities,), traced.outputs)(images))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (exponentials / exponentials.sum(axis=1, keepdims=True))[np.arange(len(classes)), classes]
 
 
-def _written(asked: Request, names, kind: str, last: Stage, shares, best: TopImages | None) -> list[Path]:
-    """The raw images and scores, and the picture; says how the scores compare with those of real images."""
+def _write(
+    request: Request,
+    names: list[str],
+    score_name: str,
+    last: AscentState,
+    probabilities: Array | None,
+    top: TopImages | None,
+) -> list[Path]:
+    """Write images and scores, raw, and the picture; print how the scores compare with those of real images."""
     arrays = {"images": last.images, "scores": last.scores, "names": np.array(names)}
-    lines = [f"{kind} {score:.1f}" for score in last.scores]
-    if shares is not None:
-        arrays["probabilities"] = shares
-        lines = [f"{line}, p = {share:.4f}" for line, share in zip(lines, shares)]
+    lines = [f"{score_name} {score:.1f}" for score in last.scores]
+    if probabilities is not None:
+        arrays["probabilities"] = probabilities
+        lines = [f"{line}, p = {probability:.4f}" for line, probability in zip(lines, probabilities)]
     titles = [f"{name}\n{line}" for name, line in zip(names, lines)]
-    real = {}
-    if best is not None:
-        arrays |= {"best_real_images": best.images, "best_real_scores": best.scores, "best_real_indices": best.indices}
-        real = {"real": asked.subject.pixels(best.images),
-                "real_titles": [f"best of {best.count} real ones: {score:.1f}\n{asked.split} image {index}"
-                                for score, index in zip(best.scores, best.indices)]}  # fmt: skip
-        lines = [f"{line}; best of {best.count} real images {score:.1f}" for line, score in zip(lines, best.scores)]
+    real: dict[str, Any] = {}
+    if top is not None:
+        arrays |= {"best_real_images": top.images, "best_real_scores": top.scores, "best_real_indices": top.indices}
+        real = {"real": request.subject.pixels(top.images), "real_titles": _real_titles(request, top)}
+        lines = [f"{line}; best of {top.count} real images {score:.1f}" for line, score in zip(lines, top.scores)]
     for name, line in zip(names, lines):
-        asked.say(f"ascent of {name}: {line}")
-    at = f" at layer {asked.layer}" if asked.layer else ""
-    figure = render.ascent_figure(asked.subject.pixels(last.images), titles, **real,
-                                  caption=asked.caption(f"gradient ascent{at}: what scores highest"))  # fmt: skip
-    written = save_arrays(asked.folder / "ascent.npz", **arrays)
-    return [written, render.save(figure, asked.folder / "ascent.png")]
+        request.say(f"ascent of {name}: {line}")
+    where = f" at layer {request.layer}" if request.layer else ""
+    caption = request.caption(f"gradient ascent{where}: images with the highest scores")
+    figure = render.ascent_figure(request.subject.pixels(last.images), titles, **real, caption=caption)
+    written = save_arrays(request.folder / "ascent.npz", **arrays)
+    return [written, render.save(figure, request.folder / "ascent.png")]
+
+
+def _real_titles(request: Request, top: TopImages) -> list[str]:
+    return [
+        f"best of {top.count} real images: {score:.1f}\n{request.split} image {index}"
+        for score, index in zip(top.scores, top.indices)
+    ]
+
+
+FIGURE = Figure(
+    name="ascent",
+    function=ascent,
+    more_settings={name: setting for name, setting in settings_of(AscentSettings).items() if name != "bounds"},
+    summary="The images that maximize the score of a class, a channel or a neuron, by gradient ascent",
+    paper="Simonyan et al. 2014, section 2",
+    cost="`steps` forward and backward passes of all targets in one batch, and one forward pass of each real image.",
+    limitations="shows what raises the score most, which need not be what raises it in real images.",
+)

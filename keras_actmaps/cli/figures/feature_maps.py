@@ -1,39 +1,61 @@
-"""Feature maps for explain.py."""
+"""The figure of feature maps."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
 from keras_actmaps import render
+from keras_actmaps.cli.figures.registry import Figure, require_traced
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.files import save_arrays
-from keras_actmaps.features import feature_maps
-from keras_actmaps.methods.registry import check_count
+from keras_actmaps.core.settings import Count
+from keras_actmaps.features import feature_maps as features
 
-MOST_LAYERS = 12  # of one picture
+MAX_LAYERS = 12  # in one picture
 
 
-def feature_maps(asked: Request, *, channels=16, order="activity", scale="channel") -> list[Path]:
-    """What each channel of the layers makes of the image (Yosinski et al. 2015, section 2).
+def feature_maps(
+    request: Request,
+    *,
+    channels: Annotated[Count, "the most channels of a layer that are drawn"] = 16,
+    order: Annotated[
+        Literal["activity", "index"], "order of the channels: by mean absolute activation, or by number"
+    ] = "activity",
+    scale: Annotated[
+        Literal["channel", "layer"], "whether each channel has its own scale, or all of a layer one"
+    ] = "channel",
+) -> list[Path]:
+    """Draw the channels of the layers `--layer`: names, paths or types, separated by commas; None is all convolutions.
 
-    --layer: names or kinds ("conv", "relu", "pool", a Keras class, "all"), separated by commas; all convolutions if
-    none is given. channels: the most of a layer that are drawn. order: "activity", the highest mean |a| first, or
-    "index". scale: "channel", each at its own, or "layer", one for all. The .npz holds all channels, raw, by layer.
-    Cost: one forward pass.
-    Fails: shows what is computed, not what is used: a bright map may move no score.
+    The .npz file has all channels, raw, by layer.
     """
-    check_count("channels", channels)
-    render.check_choices(order, scale)
-    layers = asked.layer.split(",") if asked.layer else None
-    found = feature_maps.feature_maps(asked.probe, asked.images.arrays, layers)
-    evenly = np.linspace(0, len(found) - 1, min(len(found), MOST_LAYERS)).round().astype(int)
-    drawn = {path: found[path] for path in [list(found)[place] for place in evenly]}
-    words = f"{len(drawn)} of {len(found)} layers" if len(drawn) < len(found) else "feature maps"
+    layers = request.layer.split(",") if request.layer else None
+    maps = features.feature_maps(require_traced(request), request.images.arrays, layers)
+    paths = list(maps)
+    evenly = np.linspace(0, len(paths) - 1, min(len(paths), MAX_LAYERS)).round().astype(int)
+    drawn = {paths[number]: maps[paths[number]] for number in evenly}
+    caption = f"{len(drawn)} of {len(maps)} layers" if len(drawn) < len(maps) else "feature maps"
     figure = render.feature_figure(
-        drawn, asked.pixels, asked.titles, asked.caption(words), channels, order, scale, asked.colormap or "gray"
+        drawn,
+        request.pixels,
+        request.titles,
+        request.caption(caption),
+        channels,
+        order,
+        scale,
+        request.colormap or "gray",
     )
-    written = save_arrays(asked.folder / "feature_maps.npz", **found)
-    return [written, render.save(figure, asked.folder / "feature_maps.png")]
+    written = save_arrays(request.folder / "feature_maps.npz", **maps)
+    return [written, render.save(figure, request.folder / "feature_maps.png")]
 
 
-feature_maps.of_images = True
+FIGURE = Figure(
+    name="feature_maps",
+    function=feature_maps,
+    needs_images=True,
+    summary="The activations of the channels of layers for an image",
+    paper="Yosinski et al. 2015, section 2",
+    cost="one forward pass.",
+    limitations="shows what is computed, not what is used: a channel with high activations may not affect any score.",
+)

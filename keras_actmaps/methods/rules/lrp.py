@@ -10,6 +10,7 @@ from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph, Node, run_backward
 from keras_actmaps.core.layer_types import GATES, describe_node, layer_type, operation_name
 from keras_actmaps.core.linear import Linear
+from keras_actmaps.core.settings import show
 from keras_actmaps.core.types import Slot, Tensor
 from keras_actmaps.methods.rules.lrp_rules import KERNEL_RULES, LayerState, Parameters, propagate, ratio
 
@@ -150,9 +151,9 @@ def check_rules(graph: Graph, rules: Mapping[str, Any]) -> None:
     known = {key for node in graph.nodes for key in _keys(node)}
     for key, rule in rules.items():
         if key not in known:
-            raise ValueError(f"rules: no layer {key!r}; use the name, path or type of a layer")
+            raise ValueError(f"rules: no layer {show(key)}; use the name, path or type of a layer")
         if not callable(rule) and rule not in RULES:
-            raise ValueError(f"rules: no rule {rule!r} for {key!r}; choices: {', '.join(RULES)}, or a function")
+            raise ValueError(f"rules: no rule {show(rule)} for {show(key)}; choices: {', '.join(RULES)}, or a function")
 
 
 def _keys(node: Node) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""tf-explain's callbacks: at the end of each epoch a grid for TensorBoard, of the weights of that moment."""
+"""tf-explain's callbacks: at the end of each epoch, a grid for TensorBoard with the current weights."""
 
 from keras_actmaps.tf_explain.callbacks.activations_visualization import ActivationsVisualizationCallback
 from keras_actmaps.tf_explain.callbacks.grad_cam import GradCAMCallback

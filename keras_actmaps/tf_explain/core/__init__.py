@@ -1,4 +1,4 @@
-"""tf-explain's explainers, each with `explain(validation_data, model, ...) -> grid` and `save(grid, folder, name)`."""
+"""tf-explain's explainers: `explain(validation_data, model, ...)` and `save(grid, output_dir, output_name)`."""
 
 from keras_actmaps.tf_explain.core.activations import ExtractActivations
 from keras_actmaps.tf_explain.core.grad_cam import GradCAM

@@ -1,3 +1,3 @@
-"""tf-explain's helpers for pictures and files."""
+"""tf-explain's functions for pictures and files."""
 
 from keras_actmaps.tf_explain.utils import display, image, saver

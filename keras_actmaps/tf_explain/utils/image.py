@@ -1,20 +1,32 @@
-"""tf-explain's grey patch, and its grey pictures of gradients without values that wrap around."""
+"""tf-explain's gray patch, and its gray pictures of gradients without values that wrap around."""
+
+from typing import Any
 
 import numpy as np
 from keras import ops
 from tf_explain.utils.image import apply_grey_patch
 
+from keras_actmaps.core.types import Tensor
+
 __all__ = ["apply_grey_patch", "transform_to_normalized_grayscale", "value_range"]
 
+ROUNDING = 1e-6  # of the largest magnitude: smaller differences are those of rounding
 
-ROUNDING = 1e-6  # of the largest value: what differs by less is the same
 
+def transform_to_normalized_grayscale(tensor: Any, together: bool = False) -> Tensor:
+    """Attributions as gray pictures: 255 * (m - mean(m)) / std(m), clipped to 0..255, of the sum m over channels.
 
-def transform_to_normalized_grayscale(tensor, together: bool = False):
-    """Attributions (N,H,W,C) as grey pictures, a uint8 tensor (N,H,W): 255 * (m - mean m) / std m, held to 0..255.
+    Parameters
+    ----------
+    tensor : tensor of shape (N, H, W, C)
+    together : bool
+        Whether mean and standard deviation are those of all pictures, and the deviation at least 1 / sqrt(N H W), as
+        in tf-explain, instead of those of each picture.
 
-    m is the sum over the channels, mean and standard deviation those of each picture; one that is the same everywhere
-    is black. together: those of all pictures, and the deviation at least 1 / sqrt(N H W), as in tf-explain.
+    Returns
+    -------
+    uint8 tensor of shape (N, H, W)
+        A constant picture is black.
     """
     summed = ops.convert_to_numpy(tensor).sum(axis=-1, dtype="float64")
     axes = None if together else (1, 2)
@@ -24,12 +36,12 @@ def transform_to_normalized_grayscale(tensor, together: bool = False):
     else:
         largest = np.abs(summed).max(axis=axes, keepdims=True)
         deviation = np.where(deviation > ROUNDING * largest, deviation, np.inf)
-    standard = (summed - summed.mean(axis=axes, keepdims=True)) / deviation
-    return ops.convert_to_tensor(np.clip(255 * standard, 0, 255).astype("uint8"))
+    standardized = (summed - summed.mean(axis=axes, keepdims=True)) / deviation
+    return ops.convert_to_tensor(np.clip(255 * standardized, 0, 255).astype("uint8"))
 
 
-def value_range(images) -> tuple[float, float]:
-    """The lowest and the highest value that such images can have: 0..255, 0..1, -1..1, or their own."""
+def value_range(images: Any) -> tuple[float, float]:
+    """The lowest and highest value that such images can have: 0..255, 0..1, -1..1, or their own."""
     images = np.asarray(images)
     low, high = float(images.min()), float(images.max())
     if images.dtype == np.uint8:

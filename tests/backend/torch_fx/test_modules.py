@@ -1,4 +1,4 @@
-"""PyTorch modules as Keras models: the same outputs, the weights of the moment, and the module left as it was."""
+"""PyTorch modules as Keras models: the same outputs, current weights, and an unchanged module."""
 
 import gc
 import weakref
@@ -12,20 +12,20 @@ if keras.backend.backend() != "torch":
 
 import torch
 from helpers import array
-from torch import nn
 from helpers.torch_networks import (
     CLASSIFIERS,
     IMAGES,
+    Branching,
     ResNet,
     Segmenter,
     ShuffleNet,
     Transformer,
-    Undecided,
-    close,
-    outputs_of,
+    assert_close,
+    converted,
+    expected_outputs,
     randomised,
-    translated,
 )
+from torch import nn
 
 import keras_actmaps as kam
 
@@ -34,30 +34,32 @@ import keras_actmaps as kam
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_outputs_are_those_of_the_module_at_inference(network):
     module = randomised(network())
-    model, found = translated(module)
+    model, found = converted(module)
     assert module.training and len(model.operations) > 3
-    close(found, outputs_of(module, IMAGES))
+    assert_close(found, expected_outputs(module, IMAGES))
 
 
-def series():
-    return nn.Sequential(nn.Conv1d(2, 4, 3, 2, 1), nn.BatchNorm1d(4), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
-                         nn.Linear(4, 3))  # fmt: skip
+def sequence_network():
+    convolution = nn.Sequential(nn.Conv1d(2, 4, 3, 2, 1), nn.BatchNorm1d(4), nn.ReLU())
+    return nn.Sequential(convolution, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
-def volume():
-    return nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), nn.MaxPool3d(2), nn.Flatten(),
-                         nn.Linear(4 * 2 * 3 * 2, 3))  # fmt: skip
+def volume_network():
+    convolution = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU())
+    return nn.Sequential(convolution, nn.MaxPool3d(2), nn.Flatten(), nn.Linear(4 * 2 * 3 * 2, 3))
 
 
-def table():
+def table_network():
     return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.PReLU(), nn.Linear(8, 3))
 
 
-@pytest.mark.parametrize("make, shape", [(series, (2, 15)), (volume, (1, 5, 6, 4)), (table, (6,))])
+@pytest.mark.parametrize(
+    "make, shape", [(sequence_network, (2, 15)), (volume_network, (1, 5, 6, 4)), (table_network, (6,))]
+)
 def test_sequences_volumes_and_tables(make, shape):
     module = randomised(make())
     images = np.random.default_rng(1).random((3, *shape), "float32")
-    close(translated(module, images)[1], outputs_of(module, images))
+    assert_close(converted(module, images)[1], expected_outputs(module, images))
     e = kam.explain(module, images, "integrated_gradients", targets=1, steps=256)
     assert e.maps.shape == (3, *(shape[1:] or shape))
     assert np.abs(e.residual).max() < 1e-2 * np.abs(e.scores).max()
@@ -70,47 +72,48 @@ ACTIVATIONS = [
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
-def test_activations_have_a_kind(activation):
-    """DeepLIFT and LRP know them: the multipliers of a single activation sum to the change of the score."""
+def test_deeplift_and_lrp_have_rules_for_activations(activation):
+    """DeepLIFT of a single activation sums to the difference of the scores."""
     module = randomised(nn.Sequential(nn.Conv2d(3, 4, 3), activation, nn.Flatten(), nn.Linear(4 * 18 * 26, 3)))
     e = kam.explain(module, IMAGES, "deeplift", targets=1)
     assert np.abs(e.residual).max() < 1e-4 * np.abs(e.scores).max()
     assert np.isfinite(kam.explain(module, IMAGES, "lrp", targets=1).maps).all()
 
 
-def test_segmentation_is_asked_in_the_layout_of_the_module():
+def test_target_functions_get_outputs_in_the_layout_of_the_module():
     module = randomised(Segmenter())
-    _, found = translated(module)
-    expected = outputs_of(module, IMAGES)
-    close(np.moveaxis(array(found["out"]), -1, 1), expected["out"])
+    _, found = converted(module)
+    expected = expected_outputs(module, IMAGES)
+    assert_close(np.moveaxis(array(found["out"]), -1, 1), expected["out"])
     e = kam.explain(module, IMAGES, "saliency", targets=lambda y: y["out"][:, 3, 7, 11])
     np.testing.assert_allclose(e.scores, expected["out"][:, 3, 7, 11], rtol=1e-4)
     rows, columns = np.nonzero(e.maps.any(axis=0))
-    assert set(rows) == set(range(5, 10)) and set(columns) == set(range(9, 14))  # what the kernels reach
+    assert set(rows) == set(range(5, 10)) and set(columns) == set(range(9, 14))  # the receptive field
 
 
-def photograph(module):
+def state_of(module):
+    """All that a caller could observe: tensors, modes, attributes, hooks, gradients and the random state."""
     tensors = {name: tensor.detach().numpy().tobytes() for name, tensor in module.state_dict().items()}
     flags = [(part.training, sorted(vars(part)), len(part._forward_hooks)) for part in module.modules()]
     return tensors, flags, [(p.requires_grad, p.grad) for p in module.parameters()], torch.get_rng_state().tolist()
 
 
-@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Undecided))
-@pytest.mark.filterwarnings("ignore:Undecided is explained")
-def test_the_module_is_left_as_it_was(network):
+@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Branching))
+@pytest.mark.filterwarnings("ignore:Branching is explained as a single operation")
+def test_the_module_is_not_changed(network):
     module = randomised(network())
     module.conv.eval() if hasattr(module, "conv") else module.layer1.eval()
-    seen = []
-    module.head.register_forward_hook(lambda *_: seen.append(1)) if hasattr(module, "head") else None
-    before = photograph(module)
-    for method in ("saliency", "occlusion", *(() if network is Undecided else ("gradcam", "lrp"))):
+    hook_calls = []
+    module.head.register_forward_hook(lambda *_: hook_calls.append(1)) if hasattr(module, "head") else None
+    before = state_of(module)
+    for method in ("saliency", "occlusion", *(() if network is Branching else ("gradcam", "lrp"))):
         kam.explain(module, IMAGES, method)
-    assert photograph(module) == before and not seen
+    assert state_of(module) == before and not hook_calls
 
 
-@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Transformer, Undecided))
-@pytest.mark.filterwarnings("ignore:Undecided is explained")
-def test_weights_of_the_moment(network):
+@pytest.mark.parametrize("network", (ResNet, ShuffleNet, Transformer, Branching))
+@pytest.mark.filterwarnings("ignore:Branching is explained as a single operation")
+def test_maps_follow_changes_of_the_weights(network):
     module = randomised(network())
     kam.explain(module, IMAGES, "saliency")
     module.load_state_dict(randomised(network(), seed=1).state_dict())
@@ -119,14 +122,14 @@ def test_weights_of_the_moment(network):
         tensor.data = tensor.data * 1.1
     for change in (module, module.double()):
         e = kam.explain(change, IMAGES, "saliency", targets=2)
-        np.testing.assert_allclose(e.scores, outputs_of(module.float(), IMAGES)[:, 2], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(e.scores, expected_outputs(module.float(), IMAGES)[:, 2], rtol=1e-4, atol=1e-6)
     (module.fc if network is ResNet else module.head).bias.data += 7
     again = kam.explain(module, IMAGES, "saliency", targets=2).scores
     np.testing.assert_allclose(again, e.scores + 7, rtol=1e-5)
 
 
-@pytest.mark.parametrize("network", (ResNet, Transformer, Undecided))
-@pytest.mark.filterwarnings("ignore:Undecided is explained")
+@pytest.mark.parametrize("network", (ResNet, Transformer, Branching))
+@pytest.mark.filterwarnings("ignore:Branching is explained as a single operation")
 def test_the_cache_keeps_no_module_alive(network):
     module = randomised(network())
     kam.explain(module, IMAGES, "saliency")
@@ -136,8 +139,8 @@ def test_the_cache_keeps_no_module_alive(network):
     assert reference() is None
 
 
-class Later(nn.Module):
-    """Overwrites, in place, what is read again afterwards."""
+class InPlace(nn.Module):
+    """Overwrites tensors that are read again afterwards."""
 
     def __init__(self):
         super().__init__()
@@ -152,6 +155,6 @@ class Later(nn.Module):
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_what_is_overwritten_reads_as_in_torch():
-    module = randomised(Later())
-    close(translated(module)[1], outputs_of(module, IMAGES))
+def test_in_place_operations_are_converted_correctly():
+    module = randomised(InPlace())
+    assert_close(converted(module)[1], expected_outputs(module, IMAGES))

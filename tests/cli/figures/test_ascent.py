@@ -1,28 +1,13 @@
-"""Gradient ascent by explain.py: numbers against the model's own, the picture, the film, one line for bad input."""
-
-import importlib
+"""The figure of gradient ascent: numbers against the model's own, the picture, the film, and errors in one line."""
 
 import keras
 import numpy as np
 import pytest
 
-from keras_actmaps.cli import explain, main
+from keras_actmaps.cli.figures import ascent
 
 
-@pytest.fixture
-def explain(run, tmp_path, capsys):
-    """explain.py's work on the run: (exit status, what it said, what it wrote on stderr, the folder)."""
-
-    def answer(**settings):
-        given = {"run": str(run.path), "output": str(tmp_path / "out"), "method": "ascent", **settings}
-        status = main.run(lambda: explain.answer(**given), "explain.py")
-        said = capsys.readouterr()
-        return status, said.out, said.err, tmp_path / "out"
-
-    return answer
-
-
-def real(run):
+def real_images(run):
     return np.concatenate([images for images, _ in run.data().test.as_numpy_iterator()])
 
 
@@ -30,11 +15,11 @@ def softmax(logits):
     return np.exp(logits - logits.max(1, keepdims=True)) / np.exp(logits - logits.max(1, keepdims=True)).sum(1)[:, None]
 
 
-def test_all_classes_score_their_image_above_any_real_one(explain, run):
-    status, said, complained, folder = explain()
-    assert (status, complained) == (0, "")
-    assert sorted(path.name for path in folder.iterdir()) == ["ascent.npz", "ascent.png"]
-    found, model, images = np.load(folder / "ascent.npz"), run.model(), real(run)
+def test_all_classes_have_a_higher_score_than_any_real_image(explain, run, tmp_path, files):
+    status, output, errors = explain("ascent")
+    assert (status, errors) == (0, "")
+    assert files() == ["ascent.npz", "ascent.png"]
+    found, model, images = np.load(tmp_path / "out" / "ascent.npz"), run.model(), real_images(run)
     logits = model.predict(found["images"], verbose=0)
     np.testing.assert_allclose(found["scores"], np.diag(logits), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found["probabilities"], np.diag(softmax(logits)), rtol=1e-4)
@@ -44,58 +29,68 @@ def test_all_classes_score_their_image_above_any_real_one(explain, run):
     np.testing.assert_array_equal(found["best_real_images"], images[highest.argmax(axis=0)])
     assert found["names"].tolist() == run.record["classes"]
     assert (found["scores"] > found["best_real_scores"]).all()
-    assert f"ascent of {found['names'][0]}: logit {found['scores'][0]:.1f}" in said
+    assert f"ascent of {found['names'][0]}: logit {found['scores'][0]:.1f}" in output
 
 
-def test_one_class_channels_and_a_neuron(explain, run):
-    _, _, _, folder = explain(target="3", settings=["steps=4"])
-    found = np.load(folder / "ascent.npz")
+def test_one_class(explain, run, tmp_path):
+    assert explain("ascent", "steps=4", target=3)[0] == 0
+    found = np.load(tmp_path / "out" / "ascent.npz")
     assert found["names"].tolist() == [run.record["classes"][3]] and found["images"].shape == (1, 56, 56, 1)
+
+
+def test_channels_and_a_neuron(explain, run, tmp_path):
     model = run.model()
     features = keras.Model(model.inputs, model.get_layer("features").output)
-    assert explain(layer="features", settings=["steps=4", "channels=100,5"])[0] == 0
-    found = np.load(folder / "ascent.npz")
-    seen = features.predict(found["images"], verbose=0)
-    np.testing.assert_allclose(found["scores"], [seen[0, ..., 100].mean(), seen[1, ..., 5].mean()], rtol=1e-4)
-    best = features.predict(real(run), verbose=0).mean(axis=(1, 2)).argmax(axis=0)
+    assert explain("ascent", "steps=4", "channels=100,5", layer="features")[0] == 0
+    found = np.load(tmp_path / "out" / "ascent.npz")
+    maps = features.predict(found["images"], verbose=0)
+    np.testing.assert_allclose(found["scores"], [maps[0, ..., 100].mean(), maps[1, ..., 5].mean()], rtol=1e-4)
+    best = features.predict(real_images(run), verbose=0).mean(axis=(1, 2)).argmax(axis=0)
     assert found["best_real_indices"].tolist() == best[[100, 5]].tolist()
-    assert explain(layer="features", settings=["steps=4", "neuron=3,4,17"])[0] == 0
-    found = np.load(folder / "ascent.npz")
-    seen = features.predict(found["images"], verbose=0)
-    np.testing.assert_allclose(found["scores"], seen[:, 3, 4, 17], rtol=1e-4, atol=1e-5)
+    assert explain("ascent", "steps=4", "neuron=3,4,17", layer="features")[0] == 0
+    found = np.load(tmp_path / "out" / "ascent.npz")
+    maps = features.predict(found["images"], verbose=0)
+    np.testing.assert_allclose(found["scores"], maps[:, 3, 4, 17], rtol=1e-4, atol=1e-5)
     assert found["names"].tolist() == ["neuron 3, 4, 17"] and "probabilities" not in found
 
 
-def test_from_an_image(explain, run):
-    _, _, _, folder = explain(target="0", index=[2], settings=["start=image", "steps=1", "rate=0.001"])
-    image = np.load(folder / "ascent.npz")["images"]
-    np.testing.assert_allclose(image, real(run)[[2]], atol=0.02)
+def test_ascent_from_an_image(explain, run, tmp_path):
+    assert explain("ascent", "start=image", "steps=1", "rate=0.001", target=0, index=2)[0] == 0
+    image = np.load(tmp_path / "out" / "ascent.npz")["images"]
+    np.testing.assert_allclose(image, real_images(run)[[2]], atol=0.02)
 
 
-def test_a_film(explain):
-    status, said, _, folder = explain(target="0", settings=["film=gif", "steps=6", "frames=3"])
-    assert status == 0 and "ascent.gif" in said
-    assert sorted(path.name for path in folder.iterdir()) == ["ascent.gif", "ascent.npz", "ascent.png"]
+def test_settings_reach_the_ascent(explain, tmp_path):
+    assert explain("ascent", "ground=0.8", "noise=0", "steps=1", "rate=0.001", target=0)[0] == 0
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "ascent.npz")["images"], 0.8, atol=0.01)
+
+
+def test_a_film(explain, files):
+    status, output, _ = explain("ascent", "film=gif", "steps=6", "frames=3", target=0)
+    assert status == 0 and "ascent.gif" in output
+    assert files() == ["ascent.gif", "ascent.npz", "ascent.png"]
 
 
 @pytest.mark.parametrize(
-    "given, line",
+    "settings, layer, line",
     [
-        ({"settings": ["film=avi"]}, "no film 'avi'; there are: gif, mp4"),
-        ({"settings": ["start=picture"]}, "no start 'picture'; there are: noise, image"),
-        ({"settings": ["frames=0"]}, "frames=0 is no number of frames"),
-        ({"settings": ["steps=0"]}, "steps=0 is no number of steps"),
-        ({"settings": ["channels=3"]}, "channels and neurons are those of a layer; give --layer"),
-        ({"settings": ["channels=128"], "layer": "features"}, "no channel 128; layer 'features' has the channels 0 to"),
-        ({"settings": ["neuron=14,0,0"], "layer": "features"}, "no neuron (14, 0, 0); layer 'features' gives"),
-        ({"settings": ["neuron=1,2"], "layer": "features"}, "are no units"),
-        ({"layer": "conv9"}, "no spatial layer 'conv9'"),
-        ({"settings": ["rate=-1"]}, "rate=-1 is below 0"),
+        (["film=avi"], None, "film must be 'gif', 'mp4' or None, got 'avi'"),
+        (["start=picture"], None, "start must be 'noise' or 'image', got 'picture'"),
+        (["frames=0"], None, "frames must be an integer >= 1 and <= 1,000,000, got 0"),
+        (["steps=0"], None, "steps must be an integer >= 1 and <= 1,000,000, got 0"),
+        (["channels=3"], None, "channels and neuron need a layer; pass --layer"),
+        (["channels=128"], "features", "channel 128 does not exist; layer 'features' has channels 0 to 127"),
+        (["channels=-1"], "features", "channels must be an integer >= 0"),
+        (["neuron=14,0,0"], "features", "neuron (14, 0, 0) does not exist; the features of layer 'features' are"),
+        (["neuron=1,2"], "features", "neuron must be (an integer, an integer, an integer), "),
+        ([], "conv9", "no spatial layer 'conv9'"),
+        (["rate=-1"], None, "rate must be a finite number >= 0 and <= 1,000,000, got -1"),
+        (["ground=2"], None, "ground must be within bounds=(0.0, 1.0), got 2"),
+        (["bounds=0,1"], None, "ascent has no setting 'bounds'"),
     ],
-)  # fmt: skip
-def test_what_there_is_not_is_one_line_on_stderr_before_any_work(explain, given, line, monkeypatch):
-    module = importlib.import_module("keras_actmaps.looks.ascent")
-    monkeypatch.setattr(module, "best_images", lambda *_, **__: pytest.fail("the data was read"))
-    status, _, complained, folder = explain(**given)
-    assert status == 2 and line in complained and complained.count("\n") == 1
-    assert not list(folder.iterdir())
+)
+def test_errors_are_one_line_on_stderr_before_any_work(explain, settings, layer, line, monkeypatch, files):
+    monkeypatch.setattr(ascent, "top_images", lambda *_, **__: pytest.fail("the data was read"))
+    status, _, errors = explain("ascent", *settings, **({"layer": layer} if layer else {}))
+    assert status == 2 and line in errors and errors.count("\n") == 1
+    assert not files()

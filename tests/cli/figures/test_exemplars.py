@@ -1,29 +1,17 @@
-"""Exemplars by explain.py: numbers against a full sort of Keras' own outputs, pictures, what is said, bad input."""
+"""The figure of exemplars: numbers against a full sort of Keras' own outputs, pictures, output and errors."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_actmaps import data, render
-from keras_actmaps.cli import explain, main
-
-
-@pytest.fixture
-def explain(run, tmp_path, capsys):
-    def answer(**settings):
-        given = {"run": str(run.path), "output": str(tmp_path / "out"), "method": "exemplars", **settings}
-        status = main.run(lambda: explain.answer(**given), "explain.py")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return answer
 
 
 @pytest.fixture
 def figures(monkeypatch):
     """The arguments of the figures that are drawn."""
     drawn, draw = [], render.exemplar_figure
-    monkeypatch.setattr(render, "exemplar_figure", lambda *given: drawn.append(given) or draw(*given))
+    monkeypatch.setattr(render, "exemplar_figure", lambda *arguments: drawn.append(arguments) or draw(*arguments))
     return drawn
 
 
@@ -34,10 +22,10 @@ def outputs(run, name):
     return keras.Model(model.inputs, model.get_layer(name).output).predict(images, verbose=0), images, *labels
 
 
-def test_numbers_and_picture_of_all_channels(explain, run, tmp_path, figures):
-    status, _, complained = explain(settings=["k=3"])
-    assert (status, complained) == (0, "")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["exemplars.npz", "exemplars.png"]
+def test_numbers_and_picture_of_all_channels(explain, run, tmp_path, files, figures):
+    status, _, errors = explain("exemplars", "k=3")
+    assert (status, errors) == (0, "")
+    assert files() == ["exemplars.npz", "exemplars.png"]
     found, (values, images, *_) = np.load(tmp_path / "out" / "exemplars.npz"), outputs(run, "features")
     best = values.max((1, 2))
     order = np.argsort(-best, axis=0, kind="stable")[:3].T
@@ -52,8 +40,8 @@ def test_numbers_and_picture_of_all_channels(explain, run, tmp_path, figures):
     assert "8 of 128 channels" in caption and "a stand-in" in caption
 
 
-def test_channels_layer_reduction_and_labels_as_asked(explain, run, tmp_path, figures):
-    assert explain(settings=["channels=9,2", "k=2", "reduce=mean"], layer="conv1")[0] == 0
+def test_channels_layer_and_reduction(explain, run, tmp_path, figures):
+    assert explain("exemplars", "channels=9,2", "k=2", "reduce=mean", layer="conv1")[0] == 0
     found = np.load(tmp_path / "out" / "exemplars.npz")
     values, _, labels = outputs(run, "conv1")
     order = np.argsort(-values.mean((1, 2))[:, [9, 2]], axis=0, kind="stable")[:2].T
@@ -63,47 +51,54 @@ def test_channels_layer_reduction_and_labels_as_asked(explain, run, tmp_path, fi
     for title, row in zip(titles, order):
         assert title.splitlines()[1].split("\u00a0")[1].split(",")[0] == classes[labels[row[0]]]
     assert titles[0].startswith("channel 9: ") and titles[1].startswith("channel 2: ")
-    assert "layer conv1, mean over space, test images" in caption and "of the highest" not in caption
+    assert "layer conv1, mean over space, test images" in caption and "with the highest" not in caption
 
 
-def test_the_images_are_those_of_the_split_in_the_order_of_the_file(explain, monkeypatch, figures):
+def test_units_of_a_dense_layer(explain, run, tmp_path):
+    assert explain("exemplars", "k=2", layer="logits")[0] == 0
+    found, (values, *_) = np.load(tmp_path / "out" / "exemplars.npz"), outputs(run, "logits")
+    np.testing.assert_array_equal(found["indices"], np.argsort(-values, axis=0, kind="stable")[:2].T)
+    assert "places" not in found
+
+
+def test_images_are_those_of_the_split(explain, monkeypatch, figures):
     splits, truth = [], data.Data.truth
     monkeypatch.setattr(data.Data, "truth", lambda self, split: splits.append(split) or truth(self, "test"))
-    assert explain(settings=["channels=0", "k=1"], split="train")[0] == 0
+    assert explain("exemplars", "channels=0", "k=1", split="train")[0] == 0
     assert splits == ["train"] and "train images" in figures[0][5]
 
 
-def test_fewer_images_than_k_is_said_in_one_line(explain, run):
+def test_fewer_images_than_k_are_drawn_with_a_message(explain, run):
     count = run.data().info.counts["test"]
-    status, said, complained = explain(settings=[f"k={count + 1}", "channels=0"])
-    assert (status, complained) == (0, "")
-    assert f"k={count + 1}, but the test split holds {count} images; all are given\n" in said
+    status, output, errors = explain("exemplars", f"k={count + 1}", "channels=0")
+    assert (status, errors) == (0, "")
+    assert f"k={count + 1}, but the test split has only {count} images; all are drawn\n" in output
 
 
-def test_a_network_without_relu_has_no_projections_and_this_is_said(explain, run, monkeypatch, figures):
-    def curved(self):
+def test_a_network_without_relu_has_no_projections(explain, run, monkeypatch, figures):
+    def with_silu(self):
         model = keras.saving.load_model(self.path / "model.keras", compile=False)
         for name in ("conv1", "conv2", "features"):
             model.get_layer(name).activation = keras.activations.silu
         return model
 
-    monkeypatch.setattr(type(run), "model", curved)
-    status, said, _ = explain(settings=["channels=0", "k=2"])
-    assert status == 0 and "exemplars without projections: " in said and "silu" in said
-    assert figures[0][4] is None and "grey is 0" not in figures[0][5]
+    monkeypatch.setattr(type(run), "model", with_silu)
+    status, output, _ = explain("exemplars", "channels=0", "k=2")
+    assert status == 0 and "exemplars without projections: " in output and "silu" in output
+    assert figures[0][4] is None and "gray is 0" not in figures[0][5]
 
 
 @pytest.mark.parametrize(
     "settings, layer, message",
     [
-        (["channels=0,400"], None, "no channel 400; layer 'features' has the channels 0 to 127"),
-        (["k=0"], None, "k=0 is no number of k; give 1 or more"),
-        (["reduce=median"], None, "no reduction reduce='median'; there are: max, mean"),
-        ([], "conv9", "no layer 'conv9' in 'grid_cnn'; there are: conv1, "),
-        (["colour=1"], None, "exemplars: no setting 'colour'; there are: channels, k, reduce"),
+        (["channels=0,400"], None, "channel 400 does not exist; layer 'features' has channels 0 to 127"),
+        (["k=0"], None, "k must be an integer >= 1 and <= 1,000,000, got 0"),
+        (["reduce=median"], None, "reduce must be 'max' or 'mean', got 'median'"),
+        ([], "conv9", "no layer 'conv9' in 'grid_cnn'; choices: conv1, "),
+        (["color=1"], None, "exemplars has no setting 'color'; choices: channels, k, reduce"),
     ],
 )
-def test_bad_input_is_one_line(explain, settings, layer, message, tmp_path):
-    status, _, complained = explain(settings=settings, layer=layer)
-    assert status == 2 and complained.startswith(f"explain.py: {message}") and complained.count("\n") == 1
-    assert not (tmp_path / "out" / "exemplars.npz").exists()
+def test_errors_are_one_line(explain, settings, layer, message, files):
+    status, _, errors = explain("exemplars", *settings, **({"layer": layer} if layer else {}))
+    assert status == 2 and errors.startswith(f"explain.py: {message}") and errors.count("\n") == 1
+    assert not files()

@@ -1,0 +1,69 @@
+"""What a metric is computed from, validated: the traced model, images, maps and targets, and the measured score."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.explanation import Explanation, maps_of_one_target
+from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.traced_model import Attribution, TracedModel, map_shape
+from keras_actmaps.core.types import Array, Tensor
+
+
+class MetricInputs(NamedTuple):
+    """Validated inputs of a metric.
+
+    Attributes
+    ----------
+    traced : TracedModel
+    images : float32 array of shape (N, ...), channels last
+    maps : float64 array of shape (N, *space)
+    targets : int32 array of shape (N,), or a function of the outputs
+    context : RunContext
+        Pads every batch to one size, so that a ragged last batch of a stream compiles nothing.
+    """
+
+    traced: TracedModel
+    images: Array
+    maps: Array
+    targets: Any
+    context: RunContext
+
+
+def validate_inputs(
+    model: Any, images: Any, explanation: Explanation, targets: Any, batch_size: int, layer: Any = None
+) -> MetricInputs:
+    """The inputs of a metric of a model; ValueError, before any work, where they do not fit one another."""
+    traced = as_traced(model, layer, inputs=images)
+    images = traced.validate_inputs(images)
+    maps, expected = one_map_per_image(explanation), (len(images), *map_shape(images))
+    if maps.shape != expected:
+        raise ValueError(f"maps of shape {maps.shape} do not fit the images, which need maps of shape {expected}")
+    if targets is None:
+        targets = explanation.targets
+        if targets is None or (np.asarray(targets) < 0).any():
+            raise ValueError("the maps explain a function of the outputs; pass it as targets=function")
+    targets = traced.validate_targets(targets, len(images))
+    if not callable(targets) and targets.ndim == 2:
+        raise ValueError(f"targets must be one per image, (N,), got targets of shape {targets.shape}")
+    return MetricInputs(traced, images, maps.astype("float64"), targets, RunContext(batch_size, batch_size))
+
+
+def one_map_per_image(explanation: Explanation) -> Array:
+    """The maps (N, ...); TypeError for what is not an Explanation, ValueError for maps of several targets."""
+    if not isinstance(explanation, Explanation):
+        raise TypeError(f"explanation must be an Explanation, got {type(explanation).__name__}")
+    return maps_of_one_target(explanation)
+
+
+def target_scores(traced: TracedModel, inputs: Tensor, targets: Any, *, score: str) -> Attribution:
+    """The measured scores (N,) of the targets, as a function for `TracedModel.run`.
+
+    "softmax" leaves a single output, and what a function makes of the outputs, unchanged.
+    """
+    outputs = traced.outputs(inputs)
+    is_softmax = score == "softmax" and not callable(targets) and outputs.shape[-1] > 1
+    scores = traced.score(ops.softmax(outputs) if is_softmax else outputs, targets)
+    return Attribution(ops.sigmoid(scores) if score == "sigmoid" else scores, outputs)

@@ -1,0 +1,81 @@
+"""Training protocols: model, epochs, batch size and learning rate for each data set."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_actmaps import backend, models
+
+if TYPE_CHECKING:
+    from keras_actmaps.data import Data
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a model is trained: Adam and cross-entropy, at a constant or a one-cycle learning rate."""
+
+    model: str
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    one_cycle: bool = False
+
+
+PROTOCOLS = {
+    "grid": Protocol("grid_cnn", epochs=10),
+    "drawn-grid": Protocol("grid_cnn", epochs=6, batch_size=32, learning_rate=6e-3, one_cycle=True),
+    "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
+    "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
+    "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
+}
+# One linear layer on pooled features.
+HEAD = Protocol("backbone", epochs=60, batch_size=256, learning_rate=1e-2, one_cycle=True)
+
+
+def find_protocol(dataset: str, frozen: bool = False, **changes: Any) -> Protocol:
+    """The protocol of a data set, or of a linear head on a frozen backbone, with `changes` that are not None."""
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return replace(HEAD if frozen else PROTOCOLS.get(dataset, PROTOCOLS["folder"]), **changes)
+
+
+def new_model(protocol: Protocol, weights: str | None, data: "Data") -> keras.Model:
+    """The compiled model of a protocol.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    weights : str or None
+        Those of a backbone, as for `kam.models.backbone`.
+    data : Data
+
+    Raises
+    ------
+    ValueError
+        For a backbone on images without color.
+    """
+    info = data.info
+    if protocol.model in models.MODELS:
+        model = models.MODELS[protocol.model](info.image_shape, len(info.classes))
+    elif info.image_shape[-1] != 3:
+        raise ValueError(f"backbone {protocol.model!r} needs color images, but those of {info.name!r} are gray")
+    else:
+        white = 255.0 / info.scale
+        model = models.backbone(protocol.model, weights, len(info.classes), info.image_shape, white)
+    compile_model(model, protocol, info.counts["train"])
+    return model
+
+
+def compile_model(model: keras.Model, protocol: Protocol, images: int) -> None:
+    """Compile a model for training on so many images per epoch."""
+    rate: Any = protocol.learning_rate
+    if protocol.one_cycle:
+        steps = protocol.epochs * -(-images // protocol.batch_size)
+        warmup = max(1, steps // 5)
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10, max(1, steps - warmup), alpha=1e-3, warmup_target=rate, warmup_steps=warmup
+        )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    # XLA, which "auto" selects, is slower than a graph on a CPU.
+    jit = "auto" if backend.xla_by_default() else False
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=jit)

@@ -1,1 +1,0 @@
-"""A package, so that its conftest is not taken for that of the other tests."""
