@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "explain": "methods.explain",
     "explain_dataset": "methods.explain",
+    "supported": "methods.supported",
     "Explanation": "core.explanation",
     "ExplainCallback": "callbacks.explain_callback",
     "feature_maps": "features.feature_maps",
@@ -19,7 +20,7 @@ _MODULES = {
     "exemplars": "features.exemplars",
 }  # the module of each public function or class
 _RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
-_SUBPACKAGES = ("data", "metrics", "models", "render", "tf_explain", "training")
+_SUBPACKAGES = ("data", "metrics", "models", "render", "targets", "tf_explain", "training")
 __all__ = ["__version__", *_MODULES, *_RENAMED, *_SUBPACKAGES]
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_actmaps import render
 from keras_actmaps.cli.choices import Choice
@@ -83,7 +82,7 @@ def _boxes(request: Request, single: Explanation) -> list[Any] | None:
     return None if request.boxes is None else boxes_of(single, request.boxes)
 
 
-def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Figure:
+def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Any:
     """A row per image: the image, the map and the overlay."""
     titles = [
         f"{title}\nmap for {request.subject.name(int(target))}, logit {score:.1f}"
@@ -94,7 +93,7 @@ def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> 
     return render.picture(single, request.pixels, titles, caption, request.alpha, request.colors, boxes, truth)
 
 
-def _panels(request: Request, panels: Explanation) -> Figure:
+def _panels(request: Request, panels: Explanation) -> Any:
     """One panel per class."""
     panels = _highest(panels, MAX_PANELS)
     names = [

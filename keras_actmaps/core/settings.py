@@ -276,13 +276,17 @@ def _describe(annotation: Any) -> str:
         if origin is tuple and items[-1] is not Ellipsis:
             return f"({', '.join(map(_describe, items))})"
         return f"a {'tuple' if origin is tuple else 'list'} whose items are each {_describe(items[0])}"
-    names = {bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array",
-             type(None): "None", None: "None", Any: "any value"}  # fmt: skip
-    if annotation in names:
-        return names[annotation]
+    if annotation in _NAMES:
+        return _NAMES[annotation]
     if origin is dict:
         return f"a dict from {_describe(items[0])} to {_describe(items[1])}"
     return "a function" if _is_callable_type(annotation) else f"a {getattr(annotation, '__name__', annotation)}"
+
+
+_NAMES: dict[Any, str] = {
+    **{bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array"},
+    **{type(None): "None", None: "None", Any: "any value"},
+}
 
 
 def _alternatives(annotation: Any) -> list[str]:

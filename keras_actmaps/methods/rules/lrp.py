@@ -95,6 +95,7 @@ class Propagation:
                     f"rule {rule!r} needs a kernel, which {describe_node(node)} does not have; choices: "
                     f"{', '.join(ANY_LAYER)} or a function"
                 )
+            self._check_pass(rule, node)
             return rule
         if found is None:
             raise ValueError(
@@ -106,6 +107,16 @@ class Propagation:
         if found == "affine" and self.rule in ("0", "epsilon") and self.parameters.bias:
             return self.rule
         return WITHOUT_KERNEL[found]
+
+    def _check_pass(self, rule: str | Callable, node: Node) -> None:
+        """ValueError where relevance cannot stay where it is, because the layer changes shapes."""
+        shapes = [[self.graph.shapes[slot] for slot in slots] for slots in (node.reads.values(), node.writes)]
+        if rule == "pass" and shapes[0] != shapes[1]:
+            raise ValueError(
+                f"rule 'pass' keeps relevance in place, but layer {describe_node(node)} turns "
+                f"{', '.join(map(str, shapes[0]))} into {', '.join(map(str, shapes[1]))}; use 'route', 'epsilon' or a "
+                "function"
+            )
 
     def _of_composite(self, linear: Any, is_before: bool, is_first: bool) -> str:
         convolution, dense, first = COMPOSITES[self.composite]
