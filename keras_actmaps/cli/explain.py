@@ -1,7 +1,11 @@
 """The command explain: from its options to pictures and raw numbers in a folder."""
 
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from keras_actmaps import render
 from keras_actmaps.cli import default
@@ -30,10 +34,24 @@ def run(options: ExplainOptions, say: Say = print) -> list[Path]:
     choices = parse_choices(options.method, options.settings, mode.table)
     _refuse_channels(choices)
     render.palette(options.colormap or "turbo")
-    subject = _subject(options, choices, say)
-    written = mode.write(_request(options, subject, say), choices, options)
+    with _say_warnings(say):
+        subject = _subject(options, choices, say)
+        written = mode.write(_request(options, subject, say), choices, options)
     say(f"wrote {', '.join(map(str, written))}")
     return written
+
+
+@contextmanager
+def _say_warnings(say: Say) -> Iterator[None]:
+    """Print the warnings of this package in one line each."""
+
+    def show(message: Any, *_: Any, **__: Any) -> None:
+        say(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module="keras_actmaps")
+        warnings.showwarning = show
+        yield
 
 
 def _mode(options: ExplainOptions) -> Mode:

@@ -46,7 +46,10 @@ def test_over_the_first_images_of_a_split(compare, run, tmp_path):
 
 
 def test_over_the_images_that_are_named(compare, tmp_path):
-    assert compare("--index", 5, 2, "--target", "Coat").status == 0
+    status, stdout, stderr = compare("--index", 5, 2, "--target", "Coat")
+    assert (status, stderr) == (0, "")
+    maps = Explanation.load(tmp_path / "out" / "gradcam.npz").maps
+    assert ("warning: gradcam: 1 of 2 maps are all zero" in stdout) == ((maps == 0).all(axis=(1, 2)).sum() == 1)
     row = rows(tmp_path / "out")["gradcam"]
     assert [name for name in row if name.endswith("images")] == [
         f"{metric} images" for metric in ("deletion", "insertion", "pointing_game", "energy_pointing", "box_iou")
@@ -69,8 +72,9 @@ def test_of_all_methods_those_that_do_not_fit_are_left_out(compare, tmp_path):
     status, stdout, stderr = compare("--method", "all", "--index", 0, "--metrics", "entropy", *few)
     assert (status, stderr) == (0, "")
     assert re.search(r"smoothgrad .*of=cam.* does not fit: channels='sum', but the maps of cam have no", stdout)
+    assert re.search("kernel_shap samples=2.* does not fit: samples", stdout)
     found = {label.split()[0] for label in rows(tmp_path / "out")}
-    assert found == kam.METHODS.keys() - {"smoothgrad", "squaregrad", "vargrad"}
+    assert found == kam.METHODS.keys() - {"smoothgrad", "squaregrad", "vargrad", "kernel_shap"}
 
 
 @pytest.mark.parametrize(
