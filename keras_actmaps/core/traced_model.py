@@ -25,7 +25,7 @@ MAX_PROGRAMS = 64  # compiled programs that are kept, the most recently used
 
 
 class Target:
-    """A target that is called on the logits, as those of `keras_actmaps.targets`.
+    """A target that is called on the logits, as those of `kam.targets`.
 
     Subclasses are frozen dataclasses, so that equal targets share compiled programs.
     """
