@@ -180,7 +180,7 @@ def bad(tmp_path):
         ([*image, "--model", tmp_path / "flat.keras", "--method", "cam"], "has no layer with a spatial output"),
         ([*image, "--model", table, "--method", "lrp"], "takes inputs of shape (None, 4), not images"),
         (["--model", tmp_path / "flat.keras"], "pass --image FILE"),
-    ]  # fmt: skip
+    ]
 
 
 def test_what_cannot_be_done_is_one_line_and_status_2(explain, explain_command, tmp_path):
