@@ -112,7 +112,7 @@ class ExplainCallback(keras.callbacks.Callback):
         self.snapshots = History(self.source, Path(output), self.schedule.unit, _event_writer(tensorboard))
         self.say = say
         if self.schedule.unit == "batch":  # Keras waits for each batch where this method is defined
-            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+            self.on_train_batch_end = self._after_batch
         self._reset()
 
     def _reset(self) -> None:

@@ -81,7 +81,7 @@ class History:
         chosen = evenly(columns, MAX_COLUMNS)
         selection = f"{len(chosen)} of {len(existing)} snapshots" if len(chosen) < len(existing) else ""
         method, notice, names = columns[0].method, self.source.notice, self._image_names()
-        legend = f"{OVERLAY}; above it its score, with the class where it is not the true one"
+        legend = f"{OVERLAY}; above: the score of the map, with the class where it is not the true one"
         caption = _join(f"{method} during training", self._image_count(), selection, legend, notice)
         if self.source.masks is not None:
             caption += f"\n{IN_MASK}"

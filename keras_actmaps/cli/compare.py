@@ -1,66 +1,84 @@
-"""Methods side by side for explain.py: one figure, one table."""
+"""The mode --compare of the command explain: one figure and one table of several methods."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from keras_actmaps import render
+from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.inputs import Stream
+from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.request import Request
-from keras_actmaps.comparison import compare
+from keras_actmaps.comparison.compare import compare
 from keras_actmaps.comparison.table import Table
 from keras_actmaps.core.explanation import Explanation
-from keras_actmaps.core.files import atomic_write
+from keras_actmaps.core.files import save_text
 from keras_actmaps.methods import METHODS
-from keras_actmaps.methods.registry import check_count, own_settings
 from keras_actmaps.metrics import selection
 from keras_actmaps.metrics.registry import find_metric
 
-DRAWN, LIMIT = 4, 100  # images in the figure, and in the table, where none are find_metric
+DRAWN, LIMIT = 4, 100  # images in the figure and in the table, where none are named
 
 
-def check(metrics: str | None, limit: int | None, are_named: bool) -> None:
-    """ValueError for metrics that there are not, and for a limit that means nothing; are_named: the images."""
-    for name in [] if metrics in (None, "all") else metrics.split(","):
+def validate(options: ExplainOptions) -> None:
+    """ValueError for unknown metrics, and for several targets per image."""
+    for name in _metrics(options) or []:
         find_metric(name)
-    if limit is not None:
-        check_count("limit", limit)
-        if are_named:
-            raise ValueError("give --limit, or --index or --image, not both")
+    if options.target == "all":
+        raise ValueError("--target all: methods are compared on one target per image; name one")
 
 
-def write(
-    asked: Request, names: Sequence[str], settings: dict, metrics: str | None, limit: int | None, lenient: bool
-) -> list[Path]:
-    """The figure of the first images, the tables, and each method's maps of the images in the figure.
+def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
+    """The figure of the first images, the tables, and the maps of the images in the figure by each method.
 
-    The images are those that were find_metric; without any, the first `limit` of the split. lenient: a method that does not
-    fit is said and left out.
+    The images are those that are named, or else the first of the split. Where all methods are requested, those that do
+    not fit are left out.
     """
-    shown, stream = asked, None
-    if not (asked.image or asked.index):
-        stream = Stream(asked.subject, asked.split, asked.data_dir, limit or LIMIT)
-        shown = replace(asked, index=list(range(min(DRAWN, stream.count))))
-    images = shown.images
-    stream = stream or [(images.arrays, None, images.truth)]
-    columns = selection.fitting(images.truth) if metrics == "all" else metrics and metrics.split(",")
-    rows = [(name, own_settings(METHODS[name], settings)) for name in names]
-    skip = (lambda name, error: asked.say(f"{name} does not fit: {error}")) if lenient else None
-    explanations, table = compare.compare(
-        asked.probe_at_layer, stream, rows, columns, targets=asked.target, keep=len(images.arrays), skip=skip
+    shown = request
+    stream: Iterable[Any]
+    if request.image or request.index:
+        stream = [(request.images.arrays, None, request.images.truth)]
+    else:
+        split = Stream(request.subject, request.split, request.data_dir, options.limit or LIMIT)
+        stream, shown = split, replace(request, index=list(range(min(DRAWN, split.count))))
+
+    def skip(name: str, error: ValueError) -> None:
+        request.say(f"{name} does not fit: {error}")
+
+    for choice in choices:
+        if choice.error is not None:
+            skip(choice.name, choice.error)
+    explanations, table = compare(
+        request.traced_at_layer,
+        stream,
+        [(choice.name, dict(choice.settings)) for choice in choices if choice.error is None],
+        selection.suitable_metrics(shown.images.truth) if options.metrics == "all" else _metrics(options),
+        targets=request.target,
+        keep=len(shown.images.arrays),
+        skip=skip if options.is_everything else None,
     )
-    return _written(shown, explanations, table)
+    return _write(shown, explanations, table)
 
 
-def _written(shown: Request, explanations: list[Explanation], table: Table) -> list[Path]:
-    folder, masks = shown.folder, shown.images.truth.get("masks")
-    titles = [f"{source}\n{title}" for source, title in zip(shown.images.sources, shown.titles)]
-    caption = shown.caption("")
-    figure = render.comparison_figure(explanations, shown.pixels, table, titles, caption, shown.colours, masks)
-    written = [render.save(figure, folder / "compare.png"), table.save_csv(folder / "compare.csv")]
-    texts = {"compare.md": table.markdown(), "compare.html": table.html("Methods side by side", "compare.png")}
-    for name, text in texts.items():
-        with atomic_write(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        written.append(folder / name)
-    return written + [explanation.save(folder / f"{explanation.method}.npz") for explanation in explanations]
+def _metrics(options: ExplainOptions) -> list[str] | None:
+    """The names of the metrics; None for all that fit, and for the usual ones."""
+    return None if options.metrics in (None, "all") else str(options.metrics).split(",")
+
+
+def _write(request: Request, explanations: list[Explanation], table: Table) -> list[Path]:
+    folder, masks = request.folder, request.images.truth.get("masks")
+    titles = [f"{source}\n{title}" for source, title in zip(request.images.sources, request.titles)]
+    figure = render.comparison_figure(
+        explanations, request.pixels, table, titles, request.caption(""), request.colors, masks
+    )
+    return [
+        render.save(figure, folder / "compare.png"),
+        table.save_csv(folder / "compare.csv"),
+        save_text(folder / "compare.md", table.markdown()),
+        save_text(folder / "compare.html", table.html("Methods side by side", "compare.png")),
+        *(explanation.save(folder / f"{explanation.method}.npz") for explanation in explanations),
+    ]
+
+
+MODE = Mode(table=METHODS, validate=validate, write=write)

@@ -1,169 +1,115 @@
-"""What explain.py does: asks a model by one method or by all, and writes pictures and raw numbers to a folder."""
+"""The command explain: from its options to pictures and raw numbers in a folder."""
 
-import ast
-from collections.abc import Callable, Mapping
+import tempfile
 from pathlib import Path
 
 from keras_actmaps import render
-from keras_actmaps.cli import outputs, tf_explain
-from keras_actmaps.cli.figures import LOOKS
-from keras_actmaps.cli.inputs import Subject, find_subject, find_target, without_model
+from keras_actmaps.cli import default
+from keras_actmaps.cli.choices import Choice, Mode, parse_choices
+from keras_actmaps.cli.figures import FIGURES
+from keras_actmaps.cli.inputs import Say, Subject, find_subject, find_target, without_model
+from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.request import Request
-from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.methods import METHODS, registry
-
-ORIGINAL = "original_image.png"
-TABLE = {**METHODS, **LOOKS}
+from keras_actmaps.methods import catalogue
 
 
-def answer(
-    method: str = "gradcam",
-    run: str | None = None,
-    model: str | None = None,
-    image: list[str] | None = None,
-    index: list[int] | None = None,
-    split: str = "test",
-    target: str | None = None,
-    layer: str | None = None,
-    output: str = "outputs",
-    colormap: str | None = None,
-    alpha: float = 0.5,
-    data_dir: str | None = None,
-    settings: list[str] = (),
-    boxes: str | None = None,
-    engine: str = "keras_actmaps",
-    compare: bool = False,
-    metrics: str | None = None,
-    limit: int | None = None,
-    say: Callable = print,
-) -> list[Path]:
-    """Explain, then write; returns the paths written. ValueError or OSError says what the user can mend."""
-    table = tf_explain.METHODS if engine == tf_explain.NAME else METHODS if compare else TABLE
-    names = parse_names(method, table)
-    if engine == tf_explain.NAME:
-        tf_explain.check(target, {"--compare": compare, "--boxes": boxes, "--colormap": colormap})
-    if compare:
-        compare.check(metrics, limit, bool(image or index))
-    elif metrics or limit is not None:
-        raise ValueError("--metrics and --limit are for --compare")
-    given = parse_settings(settings, names, table)
-    render.palette(colormap or "turbo")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"--alpha {alpha} is outside 0 to 1")
-    threshold = parse_threshold(boxes)
-    subject = _subject(names, run, model, data_dir, say)
-    if layer and layer.lstrip("-").isdigit() and subject.model:
-        layer = TracedModel(subject.model, int(layer)).layer
-    probe = TracedModel(subject.model) if subject.model else None
-    wanted = find_target(subject, probe, target) if probe else None
-    asked = Request(subject, probe, _writable(output), wanted, layer, image, index, split, data_dir, colormap, alpha,
-                     say, threshold)  # fmt: skip
-    everything = method == "all"
-    if compare:
-        written = compare.write(asked, names, given, metrics, limit, lenient=everything)
-    elif engine == tf_explain.NAME:
-        written = tf_explain.write(asked, names, given, lenient=everything)
-        written = [_originals(asked, ""), *written]
-    else:
-        explanations, looked = _ask(asked, names, given, lenient=everything)
-        more = f"; maps for {outputs.target_in_words(asked)}" if explanations else ""
-        written = [_originals(asked, more)] if asked.has_images else []
-        written += outputs.write(asked, explanations, sheet=everything) + looked
+def run(options: ExplainOptions, say: Say = print) -> list[Path]:
+    """Explain as the options say; returns the paths written.
+
+    Raises
+    ------
+    ValueError, OSError or ImportError
+        For what the user can correct.
+    """
+    mode = _mode(options)
+    if options.list:
+        say(catalogue.listing(mode.table))
+        return []
+    mode.validate(options)
+    choices = parse_choices(options.method, options.settings, mode.table)
+    _refuse_channels(choices)
+    render.palette(options.colormap or "turbo")
+    subject = _subject(options, choices, say)
+    written = mode.write(_request(options, subject, say), choices, options)
     say(f"wrote {', '.join(map(str, written))}")
     return written
 
 
-def _ask(asked: Request, names: list[str], settings: dict, lenient: bool) -> tuple[list[Explanation], list[Path]]:
-    """The maps of the methods among the names, and what the looks among them have written.
+def _mode(options: ExplainOptions) -> Mode:
+    """The mode; modules that a run does not need are not imported."""
+    if options.engine == "tf-explain":
+        from keras_actmaps.cli import tf_explain
 
-    lenient: what does not fit is said and left out, instead of a ValueError.
-    """
-    maps_wanted = any(name in METHODS for name in names)
-    images_wanted = maps_wanted or any(hasattr(LOOKS[name], "of_images") for name in names)
-    for part, is_wanted in {"probe_at_layer": maps_wanted, "images": images_wanted}.items():
-        if is_wanted:
-            getattr(asked, part)  # found, or an error, before any work
-    explanations, written = [], []
-    for name in names:
-        own = registry.own_settings(TABLE[name], settings)
-        try:
-            if name in METHODS:
-                explanations.append(outputs.explain(asked, name, own))
-            else:
-                written += LOOKS[name](asked, **own)
-        except ValueError as error:
-            if not lenient:
-                raise
-            asked.say(f"{name} does not fit: {error}")
-    return explanations, written
+        return tf_explain.MODE
+    if options.compare:
+        from keras_actmaps.cli import compare
+
+        return compare.MODE
+    return default.MODE
 
 
-def _originals(asked: Request, more: str) -> Path:
-    """The picture of the images alone; what is true and predicted of each is said, and more."""
-    figure = render.originals(asked.pixels, asked.titles, asked.subject.notice)
-    written = render.save(figure, asked.folder / ORIGINAL)
-    for source, title in zip(asked.images.sources, asked.titles):
-        asked.say(f"{source}: {', '.join(title.splitlines())}{more}")
-    return written
+def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
+    """The request, with the model traced, the target and the layer found, and the folder made."""
+    traced = None if subject.model is None else TracedModel(subject.model)
+    target, layer = None, options.layer
+    if traced is not None:
+        target = find_target(subject, traced, options.target)
+        layer = _layer(traced, options.layer)
+    return Request(
+        subject=subject,
+        traced=traced,
+        folder=_writable(options.output),
+        target=target,
+        layer=layer,
+        image=options.image,
+        index=options.index,
+        split=options.split,
+        data_dir=options.data_dir,
+        colormap=options.colormap,
+        alpha=options.alpha,
+        say=say,
+        boxes=options.boxes,
+    )
 
 
-def parse_names(method: str, table: Mapping = TABLE) -> list[str]:
-    """`all` or names separated by commas -> names of the table; ValueError for one that there is not."""
-    names = list(table) if method == "all" else method.split(",")
-    for name in names:
-        if name not in table:
-            raise ValueError(f"no method {name!r}; there are: {', '.join(table)}")
-    return names
-
-
-def parse_settings(pairs: list[str], names: list[str], table: Mapping = TABLE) -> dict:
-    """`["steps=64", "of=saliency"]` -> {"steps": 64, "of": "saliency"}, each a setting of one of the methods."""
-    known = {key for name in names for key in registry.settings_of(table[name])}
-    settings = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"-s {pair!r} is not KEY=VALUE")
-        if key not in known:
-            raise ValueError(f"{', '.join(names)}: no setting {key!r}; there are: {', '.join(sorted(known)) or 'none'}")
-        try:
-            settings[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            settings[key] = value
-    return settings
-
-
-def parse_threshold(boxes: str | None) -> float | str | None:
-    """`0.15` -> 0.15, `otsu` as it is, None for no boxes; ValueError for what is no threshold."""
-    if boxes is None or boxes == "otsu":
-        return boxes
+def _layer(traced: TracedModel, layer: str | None) -> str | None:
+    """The path of a layer that is named by its number, or the text as it is."""
     try:
-        threshold = float(boxes)
+        number = int(layer or "")
     except ValueError:
-        threshold = boxes
-    boxes.check_threshold(threshold)
-    return threshold
+        return layer
+    return str(traced.at(number).layer)
 
 
-def _subject(names: list[str], run, model, data_dir, say) -> Subject:
-    """The model to ask; a data set alone where there is no run and all that is asked for can do without."""
+def _subject(options: ExplainOptions, choices: list[Choice], say: Say) -> Subject:
+    """The model; a data set alone where there is no run and no method needs a model."""
     try:
-        return find_subject(run, model, say)
+        return find_subject(options.run, options.model, say)
     except FileNotFoundError:
-        if run or model or not all(hasattr(LOOKS.get(name), "needs_no_model") for name in names):
+        needs_model = any(choice.name not in FIGURES or FIGURES[choice.name].needs_model for choice in choices)
+        if options.run or options.model or needs_model:
             raise
-        return without_model(data_dir, say)
+        return without_model(options.data_dir, say)
+
+
+def _refuse_channels(choices: list[Choice]) -> None:
+    """ValueError for maps with channels, which cannot be drawn."""
+    for choice in choices:
+        if choice.settings.get("channels") == "keep":
+            raise ValueError(
+                f"-s channels=keep: the maps of {choice.name} could not be drawn; kam.explain returns them"
+            )
 
 
 def _writable(output: str) -> Path:
-    """The output folder, made and tried out before any work; OSError names it."""
+    """The output folder, created and tested before any work; OSError names it."""
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / ".trial"
-        trial.touch()
-        trial.unlink()
-    except OSError as error:
-        raise OSError(f"cannot write to {output!r}: {error.strerror}") from error
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:  # ValueError for a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise OSError(f"cannot write to {output!r}: {reason}") from error
     return folder

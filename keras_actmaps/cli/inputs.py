@@ -1,26 +1,42 @@
-"""Who is asked and what about: the model of a run or a file, its classes, and images from a split or from files."""
+"""What is explained: the model of a run or a file with its classes, and images from a split or from files."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from keras_actmaps import data as datasets
 from keras_actmaps import models, render
+from keras_actmaps.cli.quiet import load_data_package
 from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
 from keras_actmaps.training import runs
 
-DRAWN = 100  # images of each split that are drawn where there is nothing else
+if TYPE_CHECKING:  # what needs TensorFlow is imported only where a data set is read
+    from keras_actmaps.data import Data
+
+DRAWN = 100  # images of each split that are drawn where there is no other data
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """What is asked: a model, and what is known of its classes and of its images, which are `pixel / scale`.
+    """A model, and what is known of its classes and images.
 
-    model: None for a data set alone (`without_model`).
+    Attributes
+    ----------
+    model : keras.Model or None
+        None for a data set alone (`without_model`).
+    classes : tuple of str
+        Their names, where these are known.
+    scale : float
+        The model takes images of `pixel / scale`.
+    notice : str
+        What is shown wherever the data is.
+    run : Run or None
+        The run that the model is of.
     """
 
     model: keras.Model | None
@@ -30,127 +46,172 @@ class Subject:
     run: runs.Run | None = None
 
     def name(self, target: int) -> str:
-        """A class by its name, where it has one."""
+        """The name of a class, or its number where it has none."""
         return self.classes[target] if target < len(self.classes) else f"class {target}"
 
-    def pixels(self, images: np.ndarray) -> np.ndarray:
-        """Images as the model takes them -> uint8."""
+    def pixels(self, images: Array) -> Array:
+        """Images as the model takes them as uint8."""
         return np.clip(np.rint(images * self.scale), 0, 255).astype("uint8")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
-    """Images as the model takes them, where each comes from, and its class and truth where these are known.
+    """Images as the model takes them, and what is known of them.
 
-    truth: {"masks": bool (N,H,W), "boxes": (N,4)}, or what of these a data set knows.
+    Attributes
+    ----------
+    arrays : float32 array of shape (N, H, W, C)
+    sources : list of str
+        Where each is from.
+    labels : list of int or None
+        The true classes.
+    truth : dict
+        "masks", bool (N, H, W), and "boxes", (N, 4), where the data set has them.
     """
 
-    arrays: np.ndarray
+    arrays: Array
     sources: list[str]
     labels: list[int] | None = None
-    truth: dict[str, np.ndarray] = field(default_factory=dict)
+    truth: dict[str, Array] = field(default_factory=dict)
 
 
-def find_subject(run: str | None, model: str | None, say) -> Subject:
-    """The model to ask: of a run, from a file, or a keras.applications network with ImageNet weights."""
-    if run and model:
-        raise ValueError("give --run or --model, not both")
+def find_subject(run: str | None, model: str | None, say: Say) -> Subject:
+    """The model of a run (by default the newest), of a file, or of keras.applications with ImageNet weights."""
     if model is None:
-        found = runs.open_run(run) if run else runs.newest_run()
-        record = found.record
-        say(f"run {found.path}: {record['source']}")
-        return Subject(found.model(), tuple(record["classes"]), record["scale"], record["notice"], found)
+        return _subject_of_run(run, say)
     if model.endswith((".keras", ".h5")) or Path(model).exists():
         loaded = runs.load_model(model)
         rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in loaded.layers[:3])
-        say(f"{model}: classes have no names; images are given in 0..{255 if rescales else 1}")
+        say(f"{model}: classes have no names; images are passed in 0..{255 if rescales else 1}")
         return Subject(loaded, scale=1.0 if rescales else 255.0)
     return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
 
 
-def without_model(data_dir, say) -> Subject:
-    """Only a data set, for what needs no trained model: CIFAR-10 where it is prepared, else drawn images."""
+def _subject_of_run(run: str | None, say: Say) -> Subject:
+    found = runs.open_run(run) if run else runs.newest_run()
+    record = found.record
+    say(f"run {found.path}: {record['source']}")
+    return Subject(found.model(), tuple(record["classes"]), record["scale"], record["notice"], found)
+
+
+def without_model(data_dir: str | None, say: Say) -> Subject:
+    """A data set alone, for figures that need no trained model: CIFAR-10 where it is prepared, else drawn images."""
+    load_data_package()
+    from keras_actmaps import data as datasets
+
     ready = datasets.is_prepared("cifar10", data_dir)
-    name, settings = ("cifar10", {"data_dir": data_dir}) if ready else ("drawn-grid", {"limit": DRAWN})
+    name = "cifar10" if ready else "drawn-grid"
+    settings: dict[str, Any] = {"data_dir": data_dir} if ready else {"limit": DRAWN}
     info = datasets.load(name, **settings).info
-    say(f"no run: images of {name}" + ("" if ready else ", since CIFAR-10 is not prepared"))
+    say(f"no run: images of {name}" + ("" if ready else ", because CIFAR-10 is not prepared"))
     record = {"dataset": name, "data": settings}
     return Subject(None, info.classes, info.scale, info.notice, runs.Run(Path(), record, {}))
 
 
-def find_data(subject: Subject, data_dir=None) -> datasets.Data:
+def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
     """The data set that the subject's run was trained on; ValueError where there is no run."""
     if subject.run is None:
-        raise ValueError("a --model without a run has no data of its own; give --image FILE")
+        raise ValueError("a --model without a run has no data; pass --image FILE")
+    load_data_package()
+    from keras_actmaps import data as datasets
+
     record = subject.run.record
     return datasets.load(record["dataset"], **record["data"] | ({"data_dir": data_dir} if data_dir else {}))
 
 
-def find_target(subject: Subject, probe: TracedModel, target: str | None):
-    """A class by name or number, "all" or None, as `explain` takes it."""
+def find_target(subject: Subject, traced: TracedModel, target: str | None) -> int | str | None:
+    """A class by name or number, "all" or None, as `explain` takes it; ValueError for an unknown class."""
     if target is None or target == "all":
         return target
-    if target.lstrip("-").isdigit():
-        return int(probe.validate_targets(int(target), 1)[0])
-    named = {name.lower(): number for number, name in enumerate(subject.classes)}
-    if target.lower() not in named:
-        choices = ", ".join(subject.classes) or f"0 to {(probe.classes or 1) - 1}"
-        raise ValueError(f"no class {target!r}; there are: {choices}")
-    return named[target.lower()]
+    try:
+        number = int(target)
+    except ValueError:
+        numbers = {name.lower(): number for number, name in enumerate(subject.classes)}
+        if target.lower() in numbers:
+            return numbers[target.lower()]
+        choices = ", ".join(subject.classes) or f"0 to {(traced.classes or 1) - 1}"
+        raise ValueError(f"no class {target!r}; choices: {choices}") from None
+    if abs(number) >= 2**31:  # more than an array of classes can contain
+        raise ValueError(f"class {number} does not exist; {traced.name!r} has classes 0 to {(traced.classes or 1) - 1}")
+    return int(traced.validate_targets(number, 1)[0])
 
 
-def find_images(subject: Subject, files, index, split: str, data_dir, say) -> Images:
-    """Images from files, by their places in a split of the run's data, or the first that is classified correctly."""
-    if files and index:
-        raise ValueError("give --image or --index, not both")
-    if files:
-        shape = subject.model.input_shape if subject.model else (None, None, None, None)
-        return Images(np.stack([_from_file(subject, file, shape, say) for file in files]), list(files))
-    batches = Stream(subject, split, data_dir)
+def images_from_files(subject: Subject, traced: TracedModel | None, files: Sequence[str], say: Say) -> Images:
+    """Image files as the model takes them; what is changed about them is said."""
+    shape = traced.input_shape[1:] if traced else (None, None, None)
+    if len(shape) != 3:
+        name = traced.name if traced else ""
+        raise ValueError(f"{name!r} takes inputs of shape {(None, *shape)}, not images (N, H, W, C)")
+    arrays = [_from_file(subject, file, shape, say) for file in files]
+    for file, array in zip(files, arrays):
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f"{file} of shape {array.shape} differs from {files[0]} of {arrays[0].shape}; this model takes "
+                "images of any size, but of one size at a time"
+            )
+    return Images(np.stack(arrays), list(files))
+
+
+def images_of_split(
+    subject: Subject, positions: Sequence[int] | None, split: str, data_dir: str | None = None
+) -> Images:
+    """Images by their positions in a split of the run's data.
+
+    Without positions it is the first image that is classified correctly. Raises ValueError for a position outside
+    the split, and where no image is classified correctly.
+    """
     if subject.model is None:
-        index = index or [0]
-    places = sorted(index) if index else None
-    if places and places[0] < 0:
-        raise ValueError(f"--index {places[0]} is below 0")
-    found, first = {}, 0
-    for images, labels, truth in batches:
-        if places is None:
-            predicted = subject.model.predict(images, verbose=0).argmax(-1)
-            wanted = list(first + np.flatnonzero(predicted == labels))[:1]
+        positions = positions or [0]
+    found: dict[int, tuple[Array, int, dict[str, Array]]] = {}
+    first = 0
+    for images, labels, truth in Stream(subject, split, data_dir):
+        if positions:
+            rows = [position - first for position in sorted(set(positions)) if first <= position < first + len(images)]
         else:
-            wanted = [place for place in places if first <= place < first + len(images)]
-        for place in wanted:
-            of_image = {name: values[place - first] for name, values in truth.items()}
-            found[place] = images[place - first], int(labels[place - first]), of_image
+            rows = _classified_correctly(subject.model, images, labels)[:1]
+        for row in rows:
+            found[first + row] = images[row], int(labels[row]), {name: values[row] for name, values in truth.items()}
         first += len(images)
-        if found and (places is None or len(found) == len(set(places))):
+        if found and len(found) == len(set(positions or [0])):
             break
     else:
-        if places is None:
-            raise ValueError(f"no image of the {split} split is classified correctly; give --index or --image")
-        raise ValueError(f"--index {places[-1]} is outside the {split} split, which has {first} images")
-    order = index or list(found)
-    arrays, labels, truths = zip(*(found[place] for place in order))
-    truth = {name: np.stack([of_image[name] for of_image in truths]) for name in truths[0]}
-    return Images(np.stack(arrays), [f"{split} image {place}" for place in order], list(labels), truth)
+        if not positions:
+            raise ValueError(f"no image of the {split} split is classified correctly; pass --index or --image")
+        raise ValueError(f"--index {max(positions)} is outside the {split} split, which has {first} images")
+    order = positions or list(found)
+    arrays, classes, truths = zip(*(found[position] for position in order))
+    stacked = {name: np.stack([one[name] for one in truths]) for name in truths[0]}
+    return Images(np.stack(arrays), [f"{split} image {position}" for position in order], list(classes), stacked)
 
 
 class Stream:
-    """(images, labels, truth as in `Images`) of a split of the subject's data, a batch at a time.
+    """Batches (images, labels, truth as in `Images`) of a split of the subject's data.
 
-    limit: of images. Its length is that in batches.
+    Parameters
+    ----------
+    subject : Subject
+    split : str
+    data_dir : str or None
+    limit : int or None
+        The most images.
+
+    Notes
+    -----
+    Its length is the number of batches; `count` is the number of images.
     """
 
-    def __init__(self, subject: Subject, split: str, data_dir=None, limit: int | None = None):
+    def __init__(self, subject: Subject, split: str, data_dir: str | None = None, limit: int | None = None):
         data = find_data(subject, data_dir)
         self.batches = data.truth(split)
-        self.count = min(limit or math.inf, data.info.counts[split])
+        self.count = data.info.counts[split] if limit is None else min(limit, data.info.counts[split])
 
     def __len__(self) -> int:
         images, *_ = next(iter(self.batches))
         return -(-self.count // len(images))
 
-    def __iter__(self) -> Iterator[tuple]:
+    def __iter__(self) -> Iterator[tuple[Array, Array, dict[str, Array]]]:
+        from keras_actmaps import data as datasets
+
         left = self.count
         for images, labels, truth in self.batches.as_numpy_iterator():
             truth = datasets.truth_of(truth, images.shape[1:3])
@@ -160,12 +221,17 @@ class Stream:
                 return
 
 
-def _from_file(subject: Subject, file: str, shape: tuple, say) -> np.ndarray:
-    """A file's image as the model takes it; what is changed about it is said."""
+def _classified_correctly(model: Any, images: Array, labels: Array) -> list[int]:
+    """The rows of a batch whose predicted class is the true one."""
+    return np.flatnonzero(model.predict(images, verbose=0).argmax(-1) == labels).tolist()
+
+
+def _from_file(subject: Subject, file: str, shape: tuple[int | None, ...], say: Say) -> Array:
+    """The image in a file, as the model takes it; what is changed about it is said."""
     image = render.read(file)
-    wanted = tuple(want or side for want, side in zip(shape[1:], (*image.shape[:2], 3)))
-    if image.shape[:2] != wanted[:2]:
-        say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {wanted[1]}x{wanted[0]} pixels")
-    if image.shape[-1] != wanted[-1]:
-        say(f"{file}: turned from {'grey to colour' if wanted[-1] == 3 else 'colour to grey'}")
-    return render.fit(image, wanted).astype("float32") / np.float32(subject.scale)
+    height, width, channels = (want or side for want, side in zip(shape, (*image.shape[:2], 3)))
+    if image.shape[:2] != (height, width):
+        say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {width}x{height} pixels")
+    if image.shape[-1] != channels:
+        say(f"{file}: converted from {'gray to color' if channels == 3 else 'color to gray'}")
+    return render.fit(image, (height, width, channels)).astype("float32") / np.float32(subject.scale)

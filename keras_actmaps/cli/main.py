@@ -1,39 +1,90 @@
-"""What train.py and explain.py share: a quiet start, and one line for what the user can mend."""
+"""The entry points of the commands, their exit status and their error messages."""
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_actmaps.cli.arguments import Parser
+from keras_actmaps.cli.quiet import quiet_stderr
 
 USER_ERRORS = (ValueError, OSError, ImportError)
 
 
-def run(command: Callable[[], None], name: str) -> int:
-    """The exit status of a command: 0; 2 with one line on stderr for what the user can mend; 130 for Ctrl-C."""
+def train_main(arguments: Sequence[str] | None = None) -> int:
+    """Train a model: `train.py` and `actmaps-train`.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        The arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0; 2 for what the user can correct, with one line on stderr; 130 after Ctrl-C.
+    """
+    return run(_train, _program("train.py", arguments), arguments)
+
+
+def explain_main(arguments: Sequence[str] | None = None) -> int:
+    """Explain a model: `explain.py` and `actmaps-explain`. Parameters and result are those of `train_main`."""
+    return run(_explain, _program("explain.py", arguments), arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m keras_actmaps train ...` and `python -m keras_actmaps explain ...`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands = {"train": _train, "explain": _explain}
+    name = "python -m keras_actmaps"
+
+    def dispatch(name: str, arguments: Sequence[str] | None) -> None:
+        first, *others = arguments or [""]
+        parser = Parser(prog=name, description="Train models and explain them; each command has its own --help.")
+        parser.add_argument("command", choices=list(commands))
+        command = parser.parse_args([first] if first else []).command
+        commands[command](f"{name} {command}", others)
+
+    return run(dispatch, name, arguments)
+
+
+def run(command: Callable[[str, Sequence[str] | None], None], name: str, arguments: Sequence[str] | None) -> int:
+    """The exit status of `command(name, arguments)`; what the user can correct is one line on stderr."""
     try:
-        with _quiet_start(), suppress(ImportError):  # which the command itself will meet, and say
-            from keras_actmaps import data  # noqa: F401
-        command()
+        command(name, arguments)
+        sys.stdout.flush()
+    except SystemExit as finished:  # argparse, after --help
+        return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt as interruption:
         print(f"{name}: {interruption or 'interrupted'}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of stdout has closed it, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except USER_ERRORS as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 2
     return 0
 
 
-@contextmanager
-def _quiet_start():
-    """Nothing on stderr while TensorFlow is loaded, whose C++ part greets there whatever the log level is."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
+def _train(name: str, arguments: Sequence[str] | None) -> None:
+    from keras_actmaps.cli.options import parse_train
+
+    options = parse_train(arguments, name)
+    with quiet_stderr():
+        from keras_actmaps.cli import train
+    train.run(options)
+
+
+def _explain(name: str, arguments: Sequence[str] | None) -> None:
+    from keras_actmaps.cli.options import parse_explain
+
+    options = parse_explain(arguments, name)
+    with quiet_stderr():
+        from keras_actmaps.cli import explain
+    explain.run(options)
+
+
+def _program(script: str, arguments: Sequence[str] | None) -> str:
+    """The name in messages: of the running program, or of the script where the arguments are passed by a caller."""
+    return script if arguments is not None else Path(sys.argv[0]).name

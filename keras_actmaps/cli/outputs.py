@@ -1,101 +1,146 @@
-"""Attribution maps for explain.py: asked of one method or of several, written as pictures and raw numbers."""
+"""Attribution maps of the command explain: computed, and written as pictures, boxes and raw numbers."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_actmaps import render
+from keras_actmaps.cli.choices import Choice
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.files import save_rows
-from keras_actmaps.core.progress import reporting
-from keras_actmaps.methods import explain
-from keras_actmaps.metrics import boxes
+from keras_actmaps.core.progress import progress
+from keras_actmaps.core.types import Array
+from keras_actmaps.methods.explain import explain
+from keras_actmaps.metrics.boxes import boxes as boxes_of
 
 PANELS, SHEET, BOXES = "activation_map.png", "all.png", "boxes.csv"
-MOST_PANELS = 12  # of classes in one picture; where there are more, those of the highest scores
+MAX_PANELS = 12  # of classes in one picture; of more, those with the highest scores
 
 
-def explain(asked: Request, method: str, settings: dict) -> Explanation:
-    """The maps of one method, with a bar while it takes long."""
-    with reporting(asked.probe_at_layer, method):
-        return explain.explain(asked.probe_at_layer, asked.images.arrays, method, targets=asked.target, **settings)
+def explain_by(request: Request, choice: Choice) -> Explanation:
+    """The maps by one method, with a progress bar."""
+    with progress(choice.name) as report:
+        return explain(
+            request.traced_at_layer,
+            request.images.arrays,
+            choice.name,
+            targets=request.target,
+            report=report,
+            **choice.settings,
+        )
 
 
-def write(asked: Request, explanations: list[Explanation], sheet: bool) -> list[Path]:
-    """Each method's maps and picture, one panel a class where there are all, and with `sheet` the contact sheet.
+def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -> list[Path]:
+    """Write the maps and the picture of each method, and what combines several.
 
-    Where boxes are asked for, they are in the pictures and in a table.
+    Parameters
+    ----------
+    request : Request
+    explanations : list of Explanation
+        One per method.
+    sheet : bool
+        Whether to write the contact sheet of all methods, `all.png`.
+
+    Returns
+    -------
+    list of Path
+        With boxes also `boxes.csv`; with maps of all classes, or by CAM, one panel per class, `activation_map.png`.
     """
-    written = []
-    panels = next((e for e in explanations if e.maps.ndim == 4), None)
+    written: list[Path] = []
+    panels = next((e for e in explanations if e.scores.ndim == 2), None)
     if panels is None and any(e.method == "cam" for e in explanations):
-        panels = explain.explain(asked.probe_at_layer, asked.images.arrays, "cam", targets="all")
-    singles = [_single(explanation) for explanation in explanations]
-    boxes = [boxes.boxes(single, asked.boxes) if asked.boxes is not None else None for single in singles]
+        panels = explain(request.traced_at_layer, request.images.arrays, "cam", targets="all")
+    singles = [_best_target(explanation) for explanation in explanations]
+    boxes = [_boxes(request, single) for single in singles]
     for explanation, single, found in zip(explanations, singles, boxes):
-        written.append(explanation.save(asked.folder / f"{explanation.method}.npz"))
-        words = [f"{title}\nmap for {asked.subject.name(int(target))}, logit {score:.1f}"
-                 for title, target, score in zip(asked.titles, single.targets, single.scores)]  # fmt: skip
-        caption, truth = _caption(asked, single), asked.images.truth.get("boxes")
-        figure = render.picture(single, asked.pixels, words, caption, asked.alpha, asked.colours, found, truth)
-        written.append(render.save(figure, asked.folder / f"{explanation.method}.png"))
-    if asked.boxes is not None and singles:
-        written.append(_table(asked, singles, boxes))
+        written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
+        figure = _picture(request, single, found)
+        written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
+    if request.boxes is not None and singles:
+        written.append(_write_boxes(request, singles, boxes))
     if panels is not None:
-        written.append(render.save(_panels(asked, panels), asked.folder / PANELS))
+        written.append(render.save(_panels(request, panels), request.folder / PANELS))
     if sheet and singles:
-        caption = asked.caption("raw maps, each at its own scale; red for, blue against")
-        figure = render.contact_sheet(singles, asked.pixels, asked.titles, caption, asked.colours)
-        written.append(render.save(figure, asked.folder / SHEET))
+        caption = request.caption("raw maps, each at its own scale; red for, blue against")
+        figure = render.contact_sheet(singles, request.pixels, request.titles, caption, request.colors)
+        written.append(render.save(figure, request.folder / SHEET))
     return written
 
 
-def target_in_words(asked: Request) -> str:
-    """`the predicted class`, `all classes` or the class."""
-    words = {None: "the predicted class", "all": "all classes"}
-    return words[asked.target] if asked.target in words else asked.subject.name(asked.target)
+def describe_target(request: Request) -> str:
+    """`the predicted class`, `all classes` or the name of the class."""
+    if isinstance(request.target, int):
+        return request.subject.name(request.target)
+    return "the predicted class" if request.target is None else "all classes"
 
 
-def _panels(asked: Request, panels: Explanation):
-    """One panel a class."""
-    panels = _highest(panels, MOST_PANELS)
-    names = [[f"{asked.subject.name(int(target))}: {score:.1f}" for target, score in zip(*row)]
-             for row in zip(panels.targets, panels.scores)]  # fmt: skip
-    caption = f"{_caption(asked, panels)} · logits above the maps, one scale for all classes"
-    return render.class_panels(panels, asked.pixels, asked.titles, names, caption, asked.colours)
+def _boxes(request: Request, single: Explanation) -> list[Any] | None:
+    """The boxes of each image; None where no boxes are drawn."""
+    return None if request.boxes is None else boxes_of(single, request.boxes)
 
 
-def _caption(asked: Request, explanation: Explanation) -> str:
+def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Any:
+    """A row per image: the image, the map and the overlay."""
+    titles = [
+        f"{title}\nmap for {request.subject.name(int(target))}, logit {score:.1f}"
+        for title, target, score in zip(request.titles, _targets(single), single.scores)
+    ]
+    truth = request.images.truth.get("boxes")
+    caption = _caption(request, single)
+    return render.picture(single, request.pixels, titles, caption, request.alpha, request.colors, boxes, truth)
+
+
+def _panels(request: Request, panels: Explanation) -> Any:
+    """One panel per class."""
+    panels = _highest(panels, MAX_PANELS)
+    names = [
+        [f"{request.subject.name(int(target))}: {score:.1f}" for target, score in zip(*row)]
+        for row in zip(_targets(panels), panels.scores)
+    ]
+    caption = f"{_caption(request, panels)} · logits above the maps, one scale for all classes"
+    return render.class_panels(panels, request.pixels, request.titles, names, caption, request.colors)
+
+
+def _caption(request: Request, explanation: Explanation) -> str:
     at = f" at layer {explanation.layer}" if explanation.layer else ""
-    if asked.boxes is None:
-        return asked.caption(explanation.method + at)
-    level = "Otsu's level" if asked.boxes == "otsu" else f"{asked.boxes} of the maximum"
-    true = " · white: the true box" if "boxes" in asked.images.truth else ""
-    return asked.caption(f"{explanation.method}{at} · box above {level}{true}")
+    if request.boxes is None:
+        return request.caption(explanation.method + at)
+    level = "Otsu's level" if request.boxes == "otsu" else f"{request.boxes} of the maximum"
+    true = " · white: the true box" if "boxes" in request.images.truth else ""
+    return request.caption(f"{explanation.method}{at} · box above {level}{true}")
 
 
-def _table(asked: Request, singles: list[Explanation], boxes: list) -> Path:
-    """The boxes of all methods as CSV: pixels, half open."""
-    lines = [("method", "image", "target", "y0", "x0", "y1", "x1", "score")]
+def _write_boxes(request: Request, singles: list[Explanation], boxes: list[Any]) -> Path:
+    """The boxes of all methods as CSV, in pixels, half open."""
+    rows: list[tuple] = [("method", "image", "target", "y0", "x0", "y1", "x1", "score")]
     for single, found in zip(singles, boxes):
-        for source, target, of_image in zip(asked.images.sources, single.targets, found):
-            lines += [(single.method, source, asked.subject.name(int(target)), *box) for box in of_image]
-    return save_rows(asked.folder / BOXES, lines)
+        for source, target, of_image in zip(request.images.sources, _targets(single), found):
+            rows += [(single.method, source, request.subject.name(int(target)), *box) for box in of_image]
+    return save_rows(request.folder / BOXES, rows)
+
+
+def _targets(explanation: Explanation) -> Array:
+    """The explained classes, which the command line always knows: it takes no functions."""
+    if explanation.targets is None:
+        raise ValueError("the maps explain a function of the outputs, which has no class names")
+    return explanation.targets
 
 
 def _highest(explanation: Explanation, count: int) -> Explanation:
-    """The `count` targets of the highest scores of each image, in the order of the classes."""
+    """The `count` targets with the highest scores of each image, in the order of the classes."""
     best = np.sort(np.argsort(-explanation.scores, axis=1)[:, :count], axis=1)
     rows = np.arange(len(best))[:, None]
-    return replace(explanation, maps=explanation.maps[rows, best], targets=explanation.targets[rows, best],
-                   scores=explanation.scores[rows, best])  # fmt: skip
+    parts = {name: getattr(explanation, name) for name in ("maps", "targets", "scores", "residual")}
+    return replace(explanation, **{name: part[rows, best] for name, part in parts.items() if part is not None})
 
 
-def _single(explanation: Explanation) -> Explanation:
-    """One map an image: of the target of the highest score."""
-    if explanation.maps.ndim == 3:
+def _best_target(explanation: Explanation) -> Explanation:
+    """One map per image: of the target with the highest score."""
+    if explanation.scores.ndim == 1:
         return explanation
     best = _highest(explanation, 1)
-    return replace(best, maps=best.maps[:, 0], targets=best.targets[:, 0], scores=best.scores[:, 0])
+    parts = {name: getattr(best, name) for name in ("maps", "targets", "scores", "residual")}
+    return replace(best, **{name: part[:, 0] for name, part in parts.items() if part is not None})

@@ -1,81 +1,115 @@
-"""Question: what explain.py was asked, as those who answer it need it."""
+"""Request: everything that maps and figures need to know of a run of the command explain."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_actmaps import data as datasets
-from keras_actmaps.cli.inputs import Images, Subject, find_data, find_images
+from keras_actmaps.cli.inputs import Images, Say, Subject, find_data, images_from_files, images_of_split
 from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array
+
+if TYPE_CHECKING:
+    from keras_actmaps.data import Data
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """Who is asked, what about, and where and how the answer is written.
+    """What is explained, and where and how the results are written.
 
-    probe: of the subject's model at its default layer; None, as the model, where there is only a data set.
-    target: as `explain` takes it. layer: as it was given, or the path of the number that was given.
-    image, index, split, data_dir: where the images come from. boxes: the threshold of `kam.boxes`; None draws none.
+    Attributes
+    ----------
+    subject : Subject
+        The model and what is known of it.
+    traced : TracedModel or None
+        The model at its default layer; None, as `subject.model`, for a data set alone.
+    folder : Path
+        Where files are written.
+    target : int, "all" or None
+        As `explain` takes it.
+    layer : str or None
+        As on the command line, or the path of the layer whose number that is.
+    image, index, split, data_dir
+        Where the images are from.
+    colormap : str or None
+        None is the default of each picture.
+    alpha : float
+        Opacity of a map over its image.
+    say : callable
+        Prints a line.
+    boxes : float, "otsu" or None
+        The threshold of `kam.boxes`; None draws no boxes.
     """
 
     subject: Subject
-    probe: TracedModel | None
+    traced: TracedModel | None
     folder: Path
     target: int | str | None = None
     layer: str | None = None
-    image: list[str] | None = None
-    index: list[int] | None = None
+    image: Sequence[str] | None = None
+    index: Sequence[int] | None = None
     split: str = "test"
     data_dir: str | None = None
     colormap: str | None = None
     alpha: float = 0.5
-    say: Callable = print
+    say: Say = print
     boxes: float | str | None = None
 
     @cached_property
-    def probe_at_layer(self) -> TracedModel:
-        """The model at the layer that was given; ValueError for one that there is not."""
-        return TracedModel(self.subject.model, self.layer) if self.layer else self.probe
+    def traced_at_layer(self) -> TracedModel:
+        """The model at the layer of the command line; ValueError for an unknown layer."""
+        if self.traced is None:
+            raise ValueError("there is no model; pass --run or --model")
+        return self.traced.at(self.layer) if self.layer else self.traced
 
     @cached_property
     def images(self) -> Images:
-        """The images, found when they are first needed; ValueError or OSError where there are none."""
-        return find_images(self.subject, self.image, self.index, self.split, self.data_dir, self.say)
+        """The images, read when they are first needed; ValueError or OSError where there are none."""
+        if self.image:
+            return images_from_files(self.subject, self.traced, self.image, self.say)
+        return images_of_split(self.subject, self.index, self.split, self.data_dir)
 
     @property
     def has_images(self) -> bool:
-        """Whether any have been needed."""
+        """Whether the images have been read."""
         return "images" in self.__dict__
 
     @property
-    def colours(self) -> str:
-        """The colour map of maps."""
+    def colors(self) -> str:
+        """The color map of maps."""
         return self.colormap or "turbo"
 
     @property
-    def pixels(self) -> np.ndarray:
-        """The images as uint8 (N,H,W,C)."""
+    def pixels(self) -> Array:
+        """The images as uint8 (N, H, W, C)."""
         return self.subject.pixels(self.images.arrays)
 
     @cached_property
     def titles(self) -> list[str]:
-        """Of each image what is true and what is predicted, as far as that is known; one or two lines."""
-        known = [[] for _ in self.images.arrays]
-        if self.images.labels is not None:
-            known = [[f"true: {self.subject.name(label)}"] for label in self.images.labels]
-        if self.subject.model is not None:
-            outputs = self.subject.model.predict(self.images.arrays, verbose=0)
-            for lines, row in zip(known, outputs.reshape(len(outputs), -1)):
-                lines.append(f"predicted: {self.subject.name(int(row.argmax()))}")
-        return ["\n".join(lines) for lines in known]
+        """The true and the predicted class of each image, as far as they are known, in one or two lines."""
+        lines: list[list[str]] = [[] for _ in self.images.arrays]
+        for known, label in zip(lines, self.images.labels or []):
+            known.append(f"true: {self.subject.name(label)}")
+        for known, row in zip(lines, self._predictions()):
+            is_class = len(row) > 1
+            known.append(f"predicted: {self.subject.name(int(row.argmax()))}" if is_class else f"output: {row[0]:.3g}")
+        return ["\n".join(known) for known in lines]
 
-    def data(self) -> datasets.Data:
+    def _predictions(self) -> Array:
+        """The outputs (N, classes); none where the outputs of the model are not class scores."""
+        if self.subject.model is None or self.traced is None:
+            return np.empty((0, 0))
+        outputs = self.subject.model.predict(self.images.arrays, verbose=0)
+        is_scores = isinstance(outputs, np.ndarray) and outputs.ndim == 2
+        return outputs if is_scores else np.empty((0, 0))
+
+    def data(self) -> "Data":
         """The data set of the subject's run; ValueError where there is no run."""
         return find_data(self.subject, self.data_dir)
 
     def caption(self, words: str) -> str:
-        """Words for the head of a picture, with the data's notice where it has one."""
+        """The caption of a picture, with the notice of the data where it has one."""
         return " · ".join(filter(None, [words, self.subject.notice]))

@@ -74,6 +74,17 @@ def with_dtype_policy(layer: Any, policy: str) -> Any:
     return shallow_copy(layer, _dtype_policy=keras.dtype_policies.DTypePolicy(policy))
 
 
+def effective_kernel(layer: Any) -> Any:
+    """The kernel with which a layer computes: of a quantized Dense layer the dequantized one.
+
+    A row of the identity is quantized without error, so that a quantized layer returns the rows of its kernel for it.
+    """
+    if getattr(layer, "quantization_mode", None) is None or not isinstance(layer, keras.layers.Dense):
+        return layer.kernel
+    bare = shallow_copy(layer, activation=keras.activations.linear, use_bias=False, bias=None)
+    return bare(keras.ops.eye(layer.input_spec.axes[-1]))
+
+
 def with_kernel(layer: Any, kernel: Any) -> Any:
     """A shallow copy of a layer that applies `kernel` alone: no bias, no low-rank update."""
     return shallow_copy(layer, kernel=kernel, _kernel=kernel, lora_enabled=False, use_bias=False, bias=None)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps import backend
-from keras_actmaps.core._keras_compat import all_layers
-from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.settings import freeze
+from keras_actmaps.core.traced_model import TracedModel, model_state
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -20,7 +20,8 @@ def as_traced(
 ) -> TracedModel:
     """The TracedModel itself, or a cached one of the model.
 
-    A model whose layers or activations were replaced since is traced again.
+    A model whose layers, activations or variables were replaced since, as by `enable_lora` or `quantize`, is traced
+    again.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ def as_traced(
         For a layer, precision or xla that differs from that of a TracedModel, and as `TracedModel` does.
     """
     if isinstance(model, TracedModel):
+        model = model.refreshed()
         for name, value in (("layer", layer), ("precision", precision), ("xla", xla)):
             if value is not None and value != getattr(model, name):
                 raise ValueError(
@@ -44,8 +46,8 @@ def as_traced(
         return model
     backend.check_model(model)
     shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
-    state = tuple((id(part), id(getattr(part, "activation", None))) for part in _parts(model))
-    key = tuple(layer) if isinstance(layer, list) else layer, precision, shape, xla
+    state = model_state(model)
+    key = freeze((layer, precision, shape, xla))  # any type of value, so that TracedModel refuses what is wrong
     with _lock:
         known = _cache.setdefault(model, {})
         if key not in known or known[key][0] != state:
@@ -53,8 +55,3 @@ def as_traced(
             known.pop(next(iter(known)), None) if len(known) >= MAX_PER_MODEL else None
             known[key] = state, traced
         return known[key][1]
-
-
-def _parts(model: Any) -> list:
-    """The model and all layers or modules in it."""
-    return list(model.modules()) if backend.is_torch_module(model) else all_layers(model)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_actmaps.core.files import save_arrays
+from keras_actmaps.core.files import save_array, save_arrays
 from keras_actmaps.core.types import Array
 
 _PER_IMAGE = ("maps", "targets", "scores", "residual")
@@ -59,7 +59,17 @@ class Explanation:
         return replace(self, **found)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write a `.npz` file, whole or not at all; OSError where that fails."""
+        """Write all of it as `.npz`, or the maps alone as `.npy`, whole or not at all.
+
+        Raises ValueError for another suffix, OSError where writing fails.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix == ".npy":
+            return save_array(path, self.maps)
+        if suffix != ".npz":
+            raise ValueError(
+                f"{str(path)!r} must end in .npz, or in .npy for the maps alone; kam.render.save writes pictures"
+            )
         words = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
         about = np.array(json.dumps(words, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))

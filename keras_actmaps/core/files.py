@@ -33,6 +33,13 @@ def save_arrays(path: str | os.PathLike, **arrays: Any) -> Path:
     return Path(path)
 
 
+def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
+    """Write one array as a `.npy` file, whole or not at all; OSError where that fails."""
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array)
+    return Path(path)
+
+
 def save_rows(path: str | os.PathLike, rows: Iterable[Sequence]) -> Path:
     """Write rows as a `.csv` file, whole or not at all; OSError where that fails."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -64,6 +64,8 @@ class Graph:
         Slot of each layer's last output by path, nested models included.
     shapes : mapping of int to tuple
         Shape of each slot, None for unknown sides.
+    output_activations : tuple of callable or None
+        For each output, the softmax or sigmoid that was taken off; () where none was.
     is_opaque : bool
         True for a subclassed model that could not be traced: one node without inner layers.
     """
@@ -74,6 +76,7 @@ class Graph:
     slot_of: Mapping[str, Slot]
     shapes: Mapping[Slot, tuple]
     is_opaque: bool = False
+    output_activations: tuple[Callable | None, ...] = ()
 
     def descendants(self, slots: Iterable[Slot]) -> tuple[Node, ...]:
         """The nodes that depend on any of `slots`."""

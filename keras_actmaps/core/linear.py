@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_actmaps.core._keras_compat import causal_padding, with_kernel
+from keras_actmaps.core._keras_compat import causal_padding, effective_kernel, with_kernel
 from keras_actmaps.core.graph import Graph, Node, single_input_node
 from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain, split_activations
 from keras_actmaps.core.types import Slot, Tensor
@@ -138,7 +138,7 @@ def _linear(layer: Any) -> Linear:
         return ops.cast(with_kernel(layer, kernel).call(ops.cast(inputs, layer.compute_dtype)), "float32")
 
     def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
-        return _value(layer.kernel), _bias(layer)
+        return _value(effective_kernel(layer)), _bias(layer)
 
     if isinstance(layer, DEPTHWISE):
         return Linear(layer, apply, weights, "depthwise")

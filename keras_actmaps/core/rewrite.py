@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import tree
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import shallow_copy, with_dtype_policy
-from keras_actmaps.core.graph import Graph, ancestors, single_input_node
+from keras_actmaps.core.graph import Graph, Node, ancestors, single_input_node
 from keras_actmaps.core.types import Slot
 
 OWN_MODULES = ("keras.", "keras_actmaps.backend.")  # where `call` does what the layer's class is known for
@@ -34,19 +35,24 @@ def strip_output_activation(graph: Graph) -> Graph:
     """The graph without a softmax or sigmoid at its outputs, be it a layer, an operation or an `activation=`."""
     nodes = {node.writes: node for node in graph.nodes}
 
-    def strip(slot: Slot) -> Slot:
+    def strip(slot: Slot) -> tuple[Slot, Callable | None]:
+        """The slot in front of the activation, and the activation."""
         node = graph.producer(slot)
         if node is None:
-            return slot
-        if _is_squashing(node.operation) or is_identity(node.operation):
+            return slot, None
+        if _is_squashing(node, graph) or is_identity(node.operation):
             (read,) = set(node.reads.values())
-            return read if _is_squashing(node.operation) else strip(read)
-        if _squashes(getattr(node.operation, "activation", None)):
-            nodes[node.writes] = replace(node, operation=with_activation(node.operation, keras.activations.linear))
-        return slot
+            return (read, node.operation) if _is_squashing(node, graph) else strip(read)
+        activation = getattr(node.operation, "activation", None)
+        if not _squashes(activation, graph.shapes.get(slot, ())):
+            return slot, None
+        nodes[node.writes] = replace(node, operation=with_activation(node.operation, keras.activations.linear))
+        return slot, activation
 
-    outputs = tree.map_structure(strip, graph.outputs)
-    return replace(graph, nodes=ancestors(nodes.values(), tree.flatten(outputs)), outputs=outputs)
+    stripped = [strip(slot) for slot in tree.flatten(graph.outputs)]
+    slots, activations = [slot for slot, _ in stripped], tuple(activation for _, activation in stripped)
+    outputs = tree.pack_sequence_as(graph.outputs, slots)
+    return replace(graph, nodes=ancestors(nodes.values(), slots), outputs=outputs, output_activations=activations)
 
 
 def split_activations(graph: Graph) -> Graph:
@@ -113,12 +119,45 @@ def is_identity(operation: Any) -> bool:
     return isinstance(operation, IDENTITIES)
 
 
-def _squashes(activation: Any) -> bool:
-    return getattr(activation, "__name__", "") in SQUASHING
+def _squashes(activation: Any, shape: tuple) -> bool:
+    """Whether an activation function is a softmax or sigmoid, by its name or by what it computes."""
+    if activation is None or activation is keras.activations.linear:
+        return False
+    is_known = getattr(activation, "__module__", "").startswith("keras.")
+    return getattr(activation, "__name__", "") in SQUASHING or (not is_known and _computes_softmax(activation, shape))
 
 
-def _is_squashing(operation: Any) -> bool:
-    """A Softmax or Sigmoid layer or operation, or an Activation layer with one of them."""
+def _is_squashing(node: Node, graph: Graph) -> bool:
+    """A Softmax or Sigmoid layer or operation, or a layer without weights that computes one of them."""
+    operation = node.operation
     if type(operation).__name__ in ("Softmax", "Sigmoid", "LogSoftmax"):
         return True
-    return isinstance(operation, keras.layers.Activation) and _squashes(operation.activation)
+    shape = graph.shapes.get(node.writes[0], ())
+    if isinstance(operation, keras.layers.Activation):
+        return _squashes(operation.activation, shape)
+    if len(node.reads) != 1 or len(node.writes) != 1 or getattr(operation, "weights", None):
+        return False
+    is_own = isinstance(operation, keras.layers.Lambda) or not type(operation).__module__.startswith(OWN_MODULES)
+    is_layer = isinstance(operation, keras.layers.Layer) and not isinstance(operation, keras.Model)
+    return (
+        is_own
+        and is_layer
+        and graph.shapes.get(next(iter(node.reads.values()))) == shape
+        and (_computes_softmax(operation, shape))
+    )
+
+
+def _computes_softmax(function: Callable, shape: tuple) -> bool:
+    """Whether a function returns the softmax over the last axis, or the sigmoid, of values that are tried."""
+    if len(shape) < 2 or shape[-1] is None:
+        return False
+    values = np.random.default_rng(0).normal(0, 2, [3 if side is None else side for side in shape]).astype("float32")
+    try:
+        found = backend.to_numpy(function(keras.ops.convert_to_tensor(values)))
+    except Exception:  # whatever the user's function raises on these values: it is no plain softmax
+        return False
+    if found.shape != values.shape:
+        return False
+    softmax = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
+    expected = [1 / (1 + np.exp(-values))] + ([softmax] if shape[-1] > 1 else [])
+    return any(np.allclose(found, one, atol=1e-5) for one in expected)

@@ -8,7 +8,6 @@ Supported types: bool, int, float, str, None, literals, unions, tuples, lists, d
 
 import ast
 import inspect
-import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 LARGEST = 10**6  # of a count, so that a typing error does not fill the memory
+FLOAT32_MAX = float(np.finfo("float32").max)
 
 
 @dataclass(frozen=True)
@@ -202,23 +202,23 @@ def _refuse() -> Any:
 
 
 def _finite(value: Any) -> float | int:
-    """A finite number; whole numbers stay whole."""
+    """A number that is finite in float32; whole numbers stay whole, where float64 represents them exactly."""
     try:
-        number = int(value) if isinstance(value, Integral) else float(value)
-        if math.isfinite(float(number)):
-            return number
+        number = float(value)
     except OverflowError:
-        pass
-    raise _Mismatch
+        raise _Mismatch from None
+    if not abs(number) <= FLOAT32_MAX:
+        raise _Mismatch
+    return int(value) if isinstance(value, Integral) and abs(number) <= 2**53 else number
 
 
 def _array(value: Any) -> np.ndarray:
-    """A numeric and finite array."""
+    """A numeric array that is finite in float32."""
     if isinstance(value, (str, bytes, Mapping)) or value is None or callable(value):
         raise _Mismatch
     try:
         array = np.asarray(value)
-        fits = array.dtype.kind in "iufb" and bool(np.isfinite(array).all())
+        fits = array.dtype.kind in "iufb" and bool((np.abs(array.astype("float64")) <= FLOAT32_MAX).all())
     except Exception:  # whatever a foreign container raises
         raise _Mismatch from None
     return array if fits else _refuse()
@@ -269,20 +269,30 @@ def _describe(annotation: Any) -> str:
         bounds = [f"{_SIGNS[type(bound)][0]} {bound.value:,}" for bound in items[1:] if type(bound) in _SIGNS]
         return " ".join([_describe(items[0]), " and ".join(bounds)]).strip()
     if origin in (Union, types.UnionType):
-        return _either([_describe(item) for item in items])
+        return _either([word for item in items for word in _alternatives(item)])
     if origin is Literal:
-        return _either([repr(item) for item in items])
+        return _either(_alternatives(annotation))
     if origin in (tuple, list):
         if origin is tuple and items[-1] is not Ellipsis:
             return f"({', '.join(map(_describe, items))})"
         return f"a {'tuple' if origin is tuple else 'list'} whose items are each {_describe(items[0])}"
-    names = {bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array",
-             type(None): "None", None: "None", Any: "any value"}  # fmt: skip
-    if annotation in names:
-        return names[annotation]
+    if annotation in _NAMES:
+        return _NAMES[annotation]
     if origin is dict:
         return f"a dict from {_describe(items[0])} to {_describe(items[1])}"
     return "a function" if _is_callable_type(annotation) else f"a {getattr(annotation, '__name__', annotation)}"
+
+
+_NAMES: dict[Any, str] = {
+    **{bool: "true or false", int: "an integer", float: "a finite number", str: "a name", np.ndarray: "an array"},
+    **{type(None): "None", None: "None", Any: "any value"},
+}
+
+
+def _alternatives(annotation: Any) -> list[str]:
+    """The choices of a literal, or what else an annotation allows, in words."""
+    is_literal = get_origin(annotation) is Literal
+    return [repr(item) for item in get_args(annotation)] if is_literal else [_describe(annotation)]
 
 
 def _is_callable_type(annotation: Any) -> bool:

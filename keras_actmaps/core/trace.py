@@ -6,7 +6,8 @@ where that uses Keras operations only.
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras import tree
 
 from keras_actmaps.core._keras_compat import (
     SymbolicArguments,
+    all_layers,
     built_shapes,
     call_takes_training,
     ordered_nodes,
@@ -39,37 +41,57 @@ class _Tracer:
         self.nodes: list[Node] = []
         self.slot_of: dict[str, Slot] = {}
         self.shapes: dict[Slot, tuple] = {}
+        self.calls: Counter = Counter()  # by numbered path, how often a layer was called
+        self.calls_of: dict[str, dict[str, Slot]] = {}  # by path, the slot of each call by its numbered path
 
     def trace(self, model: keras.Model, function: keras.Function) -> Graph:
         inputs = [self._new_slot(tensor) for tensor in function.inputs]
-        written = self._walk(function, inputs, "")
+        written = self._walk(function, inputs, "", "")
         outputs = tree.pack_sequence_as(output_structure(function), written)
         containers = getattr(model, "containers", {})
         self.slot_of |= {path: self.slot_of[last] for path, last in containers.items()}
+        repeated = [calls for calls in self.calls_of.values() if len(calls) > 1]
+        self.slot_of |= {self._call_path(call): slot for calls in repeated for call, slot in calls.items()}
         is_opaque = getattr(model, "is_opaque", False)
         return Graph(tuple(self.nodes), tuple(inputs), outputs, self.slot_of, self.shapes, is_opaque)
+
+    def _call_path(self, numbered: str) -> str:
+        """A numbered path with the numbers of layers that are called more than once: `encoder@1/conv`."""
+        parts, before = [], ""
+        for part in numbered.split("/"):
+            name = part.rpartition("@")[0]
+            parts.append(part if self.calls[before + name] > 1 else name)
+            before += part + "/"
+        return "/".join(parts)
 
     def _new_slot(self, tensor: keras.KerasTensor) -> Slot:
         slot = next(self.slots)
         self.shapes[slot] = tuple(tensor.shape)
         return slot
 
-    def _walk(self, function: keras.Function, inputs: list[Slot], prefix: str) -> list[Slot]:
-        """Append the nodes of a function that reads `inputs`; returns the slots of its outputs."""
+    def _walk(self, function: keras.Function, inputs: list[Slot], prefix: str, numbered: str) -> list[Slot]:
+        """Append the nodes of a function that reads `inputs`; returns the slots of its outputs.
+
+        prefix: the path of the function. numbered: the same with the number of the call of each model in it, by which
+        `encoder@1/conv` finds a layer in the second call of a shared model.
+        """
         scope = dict(zip(map(id, function.inputs), inputs))
         for node in ordered_nodes(function):
             if node.is_input or any(id(tensor) not in scope for tensor in node.input_tensors):
                 continue
             reads = {id(tensor): scope[id(tensor)] for tensor in node.input_tensors}
-            path = prefix + node.operation.name
+            path, name = prefix + node.operation.name, numbered + node.operation.name
+            call = f"{name}@{self.calls[name]}"
+            self.calls[name] += 1
             inner = _function(node.operation) if isinstance(node.operation, keras.Model) else None
             if inner is not None:
                 symbols = [tensor for tensor in tree.flatten(node.arguments.args) if id(tensor) in reads]
-                written = self._walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/")
+                written = self._walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/", call + "/")
             else:
                 written = [self._new_slot(tensor) for tensor in node.outputs]
                 self.nodes.append(Node(path, in_float32(node.operation), node.arguments, reads, tuple(written)))
             self.slot_of[path] = written[-1]
+            self.calls_of.setdefault(path, {})[call] = written[-1]
             scope.update(zip(map(id, node.outputs), written))
         return [scope[id(tensor)] for tensor in function.outputs]
 
@@ -85,6 +107,23 @@ def input_shape(model: keras.Model) -> tuple:
     if len(shapes) != 1:
         raise ValueError(f"{model.name!r} has {len(shapes)} inputs; only models with one input can be explained")
     return (None, *shapes[0][1:])
+
+
+def inner_operations(operation: Any, shapes: Sequence[tuple]) -> list | None:
+    """The operations that a layer runs on tensors of these shapes; None where its `call` cannot be traced.
+
+    Layers in layers are included, with the layers that Keras' wrappers hold.
+    """
+    if type(operation).__module__.startswith("keras."):
+        return all_layers(operation)[1:] if isinstance(operation, keras.layers.Layer) else []
+    symbols = [keras.KerasTensor(shape, dtype=keras.backend.floatx()) for shape in shapes]
+    try:
+        function = keras.Function(symbols, operation.call(*symbols))
+    except Exception:  # whatever the user's code raises on a symbol means: it cannot be traced
+        return None
+    nodes = [node for node in ordered_nodes(function) if not node.is_input]
+    inside = (inner_operations(node.operation, [tensor.shape for tensor in node.input_tensors]) for node in nodes)
+    return [*(node.operation for node in nodes), *(one for some in inside for one in some or [])]
 
 
 def _function(model: keras.Model) -> keras.Function | None:

@@ -1,6 +1,7 @@
 """TracedModel: a Keras model traced into a graph, with a layer to explain at. Its public alias is `Probe`."""
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -10,7 +11,9 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
+from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph, Node, run_nodes
+from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze
@@ -19,6 +22,17 @@ from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.core.validation import PREDICTED
 
 MAX_PROGRAMS = 64  # compiled programs that are kept, the most recently used
+
+
+class Target:
+    """A target that is called on the logits, as those of `kam.targets`.
+
+    Subclasses are frozen dataclasses, so that equal targets share compiled programs.
+    """
+
+    def __call__(self, outputs: Any) -> Tensor:
+        """The scores (N,) of the outputs without a softmax or sigmoid."""
+        raise TypeError(f"{type(self).__name__} does not say what it scores")
 
 
 class Attribution(NamedTuple):
@@ -88,13 +102,30 @@ class TracedModel:
         self.name: str = model.name
         self.graph: Graph = with_precision(strip_output_activation(trace_model(model)), precision, model.name)
         self.input_shape = input_shape(model)
+        self._first_slots = channels_first_slots(self.graph)
+        self._returns_channels_last = self.is_channels_first
+        if self.graph.inputs[0] in self._first_slots:
+            self.is_channels_first = True
+            self.graph = with_last_inputs(self.graph)
+            self.input_shape = self.graph.shapes[self.graph.inputs[0]]
+        self._state = model_state(self._source)
+        self.is_binary = _is_binary(self.graph)
+        _warn_of_training_calls(self.graph)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, model)
+        paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
+        self.graph = with_last_layers(self.graph, paths, self._first_slots)
         self._model = model  # keeps an opaque model alive
         self._programs: OrderedDict = OrderedDict()
         self._lock = threading.Lock()
         self._evicted_traces = 0
+
+    def refreshed(self) -> "TracedModel":
+        """This traced model, or a new one where the model's layers or variables were replaced since."""
+        if self._source is None or model_state(self._source) == self._state:
+            return self
+        return type(self)(self._source, *self._arguments)
 
     def __reduce__(self) -> tuple:
         if self._source is None:
@@ -104,14 +135,15 @@ class TracedModel:
     @property
     def layers(self) -> list[str]:
         """The paths of the layers with a spatial output, in the order in which they run."""
-        return list(dict.fromkeys(node.path for node in self.graph.nodes if self._is_spatial(node.writes[-1])))
+        named = (node for node in self.graph.nodes if node.path in self.graph.slot_of)
+        return list(dict.fromkeys(node.path for node in named if self._is_spatial(node.writes[-1])))
 
     @property
     def classes(self) -> int | None:
-        """The number of classes; None where the outputs are not (N, classes)."""
+        """The number of classes; 2 for a single sigmoid; None where the outputs are not (N, classes)."""
         outputs = self.graph.outputs
         shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
-        return shape[-1] if len(shape) == 2 else None
+        return 2 if self.is_binary else shape[-1] if len(shape) == 2 else None
 
     @property
     def space(self) -> tuple[int | None, ...]:
@@ -122,6 +154,15 @@ class TracedModel:
     def traces(self) -> int:
         """How often anything was compiled."""
         return self._evicted_traces + sum(program.traces for program in list(self._programs.values()))
+
+    def at(self, layer: Any) -> "TracedModel":
+        """The model at another layer, on the same graph; what was compiled is not shared."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
+        other._arguments = (layer, *self._arguments[1:])
+        other._programs, other._lock, other._evicted_traces = OrderedDict(), threading.Lock(), 0
+        return other
 
     def release(self) -> "TracedModel":
         """Forget the model itself, so that a cache of traced models does not keep it alive."""
@@ -227,11 +268,23 @@ class TracedModel:
         return Attribution(ops.moveaxis(maps, 0, 1), outputs)
 
     def score(self, outputs: Any, targets: Any) -> Tensor:
-        """The scores (N,) of targets (N,), or (N, K) of (N, K); a function is called on the outputs."""
+        """The scores (N,) of targets (N,), or (N, K) of (N, K).
+
+        A `Target` is called on the logits, another function on the outputs as the model returns them.
+        """
         if callable(targets):
-            outputs = tree.map_structure(self._in_model_layout, outputs)
-            return _float32(ops.convert_to_tensor(targets(outputs)))
+            is_target = isinstance(targets, Target)
+            outputs = tree.map_structure(self._in_model_layout, outputs if is_target else self._activated(outputs))
+            scores = _float32(ops.convert_to_tensor(targets(outputs)))
+            count = tree.flatten(outputs)[0].shape[0]
+            if tuple(scores.shape) != (count,):
+                raise ValueError(
+                    f"a function as targets must return one score per input, of shape ({count},), got shape "
+                    f"{tuple(scores.shape)}"
+                )
+            return scores
         targets = self.resolve(outputs, targets)
+        outputs = self.class_scores(outputs)
         if len(targets.shape) == 1:
             return ops.take_along_axis(outputs, targets[:, None], axis=1)[:, 0]
         return ops.take_along_axis(outputs, targets, axis=1)
@@ -240,8 +293,12 @@ class TracedModel:
         """The targets with the predicted class in the place of PREDICTED; PREDICTED for a function."""
         if callable(targets):
             return ops.full((tree.flatten(outputs)[0].shape[0],), PREDICTED, "int32")
-        predicted = ops.cast(ops.argmax(outputs, axis=-1), targets.dtype)
+        predicted = ops.cast(ops.argmax(self.class_scores(outputs), axis=-1), targets.dtype)
         return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
+
+    def class_scores(self, outputs: Tensor) -> Tensor:
+        """The scores of all classes: the outputs, and of a single sigmoid's logit z both sides, (-z, z)."""
+        return ops.concatenate([-outputs, outputs], axis=-1) if self.is_binary else outputs
 
     def run(
         self, function: Callable, inputs: Any, targets: Any, *tensors: Any, context: RunContext, **settings: Any
@@ -275,17 +332,50 @@ class TracedModel:
             self._programs.move_to_end(key)
             return self._programs[key]
 
+    def _activated(self, outputs: Any) -> Any:
+        """The outputs as the model returns them, with the softmax or sigmoid that was taken off."""
+        parts = tree.flatten(outputs)
+        activations = self.graph.output_activations or (None,) * len(parts)
+        activated = [part if function is None else function(part) for part, function in zip(parts, activations)]
+        return tree.pack_sequence_as(outputs, activated)
+
     def _in_model_layout(self, output: Tensor) -> Tensor:
         """An output in the layout of the user's model."""
         has_channels = len(output.shape) == len(self.input_shape) > 2
-        return ops.moveaxis(output, -1, 1) if self.is_channels_first and has_channels else output
+        return ops.moveaxis(output, -1, 1) if self._returns_channels_last and has_channels else output
 
     def _is_spatial(self, slot: Slot) -> bool:
         shape = self.graph.shapes.get(slot, ())
-        space = shape[1:-1]
+        space = shape[2:] if slot in self._first_slots else shape[1:-1]
         if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
             return False
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+
+
+def model_state(model: Any) -> tuple:
+    """What tells whether a model must be traced again: its layers, activations, dtypes and variables."""
+    if backend.is_torch_module(model):
+        return tuple(map(id, model.modules()))
+    layers = tuple(
+        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None))
+        for layer in all_layers(model)
+    )
+    return layers, tuple(map(id, model.variables))
+
+
+def _is_binary(graph: Graph) -> bool:
+    """Whether the model has a single output, made by a sigmoid, which has been taken off."""
+    is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
+    return is_single and graph.output_activations not in ((), (None,))
+
+
+def _warn_of_training_calls(graph: Graph) -> None:
+    """Warn where a layer is called with `training=True`, since maps are those of the model at inference."""
+    found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
+    if found:
+        warnings.warn(
+            f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4
+        )
 
 
 def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:

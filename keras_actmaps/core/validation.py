@@ -9,8 +9,9 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph
-from keras_actmaps.core.settings import Count, Setting
-from keras_actmaps.core.types import Array
+from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain
+from keras_actmaps.core.settings import Count, Setting, show
+from keras_actmaps.core.types import Array, Slot
 
 PREDICTED = -1  # the target that stands for the predicted class
 _BATCH_SIZE = Setting("batch_size", Count, 32, "inputs in memory at a time")
@@ -58,12 +59,15 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
     if isinstance(targets, str):
         if targets != "all" or classes is None:
             raise ValueError(
-                f"targets must be a class, (N,) or (N, K) classes, 'all' or a function of the outputs, got {targets!r}"
+                "targets must be a class, (N,) or (N, K) classes, 'all' or a function of the outputs, got "
+                f"{show(targets)}"
             )
         return np.tile(np.arange(classes, dtype="int32"), (count, 1))
     array = _to_array(targets)
     if array.ndim == 0:
         array = np.full(count, array)
+    if _is_one_hot(array, classes):
+        array = array.argmax(axis=1)
     if array.dtype.kind not in "iu" or array.ndim > 2 or len(array) != count:
         raise ValueError(
             f"targets of shape {array.shape} and type {array.dtype} do not fit {count} inputs; "
@@ -81,13 +85,40 @@ def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model
     paths: those of the layers with a spatial output.
     """
     if layer is None:
-        return paths[-1] if paths else None
+        return _default_layer(paths, graph)
     if isinstance(layer, (list, tuple)):
         return [_resolve_one(one, paths, graph, model) for one in layer]
     return _resolve_one(layer, paths, graph, model)
 
 
+def _default_layer(paths: list[str], graph: Graph) -> str | None:
+    """The deepest layer with a spatial output on which the outputs depend, in front of a spatial output's own block."""
+    outputs = keras.tree.flatten(graph.outputs)
+    slots = {slot for node in graph.ancestors(outputs) for slot in node.writes} - _output_block(graph, outputs)
+    found = [path for path in paths if graph.slot_of[path] in slots]
+    return found[-1] if found else paths[-1] if paths else None
+
+
+def _output_block(graph: Graph, outputs: list[Slot]) -> set[Slot]:
+    """The slots from the last layer with a kernel to spatial outputs, as of a segmentation network."""
+    block: set[Slot] = set()
+    for slot in outputs:
+        if len(graph.shapes.get(slot, ())) < 3:
+            continue
+        node = graph.producer(slot)
+        while node is not None:
+            block.update(node.writes)
+            if is_plain(node.operation, KERNEL_LAYERS) or len(set(node.reads.values())) != 1:
+                break
+            node = graph.producer(next(iter(node.reads.values())))
+    return block
+
+
 def _resolve_one(layer: Any, paths: list[str], graph: Graph, model: keras.Model) -> str:
+    if isinstance(layer, keras.layers.Layer):
+        layer = layer.name
+    if isinstance(layer, str) and "@" in layer and layer in graph.slot_of:
+        return layer
     name = innermost_layer(layer if isinstance(layer, str) else layer_name(layer, model), paths, graph)
     found = matching_paths(name, paths)
     if len(found) == 1:
@@ -96,7 +127,7 @@ def _resolve_one(layer: Any, paths: list[str], graph: Graph, model: keras.Model)
         raise ValueError(opaque_message(model.name))
     choices = ", ".join(found or paths) or "none"
     raise ValueError(
-        f"{'more than one' if found else 'no spatial'} layer {name!r} in {model.name!r}; choices: {choices}"
+        f"{'more than one' if found else 'no spatial'} layer {show(name)} in {model.name!r}; choices: {choices}"
     )
 
 
@@ -105,7 +136,7 @@ def layer_name(number: Any, model: keras.Model) -> str:
     try:
         return model.layers[operator.index(number)].name
     except (IndexError, TypeError):
-        raise ValueError(f"no layer {number!r} in {model.name!r}; it has {len(model.layers)} layers") from None
+        raise ValueError(f"no layer {show(number)} in {model.name!r}; it has {len(model.layers)} layers") from None
 
 
 def innermost_layer(name: str, paths: Sequence[str], graph: Graph) -> str:
@@ -135,6 +166,13 @@ def _to_array(values: Any) -> Array:
         return backend.to_numpy(values)
     except (ValueError, TypeError):
         return np.array(None, dtype=object)
+
+
+def _is_one_hot(array: Array, classes: int | None) -> bool:
+    """Whether these are rows (N, classes) of zeros with a single one."""
+    if array.ndim != 2 or array.shape[1] != classes or array.dtype.kind not in "iufb" or not len(array):
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _fits(shape: tuple, expected: tuple) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import show
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import baseline_for
@@ -53,5 +54,5 @@ def per_axis(name: str, value: Any, space: tuple[int, ...]) -> tuple[int, ...]:
     """A setting that is one integer, or one per axis of space, as one per axis; ValueError for another number."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(space)
     if len(values) != len(space):
-        raise ValueError(f"{name}={value!r} does not fit maps of shape {space}; pass one integer, or one per axis")
+        raise ValueError(f"{name}={show(value)} does not fit maps of shape {space}; pass one integer, or one per axis")
     return tuple(map(int, values))

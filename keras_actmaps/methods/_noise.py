@@ -21,7 +21,7 @@ Channels = Annotated[Reduction | None, "how channels are reduced; none: as the a
 
 def validate_noise(traced: TracedModel, inputs: Array, *, of: Any, channels: Any, **_: Any) -> None:
     """ValueError for an unknown method, one that does not fit, and for channels that it does not have."""
-    inner = find_method(of)
+    inner = find_method(of, "of")
     if channels is not None and inner.reduction is None:
         raise ValueError(f"channels={channels!r}, but the maps of {inner.name} have no channels to reduce")
     if "graph" in inner.needs:

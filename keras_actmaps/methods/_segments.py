@@ -1,6 +1,6 @@
 """Segments of an image that are kept or hidden as a whole: superpixels, a grid, or the user's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -84,6 +84,16 @@ def slic(image: Array, cells: tuple[int, ...]) -> Array:
         scaled, n_segments=int(np.prod(cells)), compactness=COMPACTNESS, channel_axis=-1, convert2lab=False
     )
     return np.unique(labels, return_inverse=True)[1].reshape(image.shape[:-1])
+
+
+def equal_counts(labels: Array) -> Iterator[tuple[Array, int]]:
+    """(indices of inputs with equally many segments, their number of segments).
+
+    Coalitions are drawn for each number by itself, so that no map depends on the segments of other inputs.
+    """
+    counts = labels.reshape(len(labels), -1).max(axis=1) + 1
+    for count in np.unique(counts):
+        yield np.flatnonzero(counts == count), int(count)
 
 
 def coalition_scores(

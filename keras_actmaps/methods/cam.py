@@ -12,7 +12,7 @@ from keras_actmaps.methods.registry import Attribution, Method
 
 POOLS = (layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-AFFINE = (layers.Flatten, layers.Reshape, layers.BatchNormalization, layers.Rescaling)
+AFFINE = (layers.Flatten, layers.Reshape, layers.Permute, layers.BatchNormalization, layers.Rescaling)
 
 
 def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
@@ -25,7 +25,7 @@ def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     positions = ops.reshape(features, (-1, *(1 for _ in spatial_axes(features)), features.shape[-1]))
     class_maps = ops.reshape(traced.run_to_outputs(head, {slot: positions}), (*features.shape[:-1], -1))
     outputs = traced.run_to_outputs(head, values)
-    return Attribution(_select(class_maps, traced.resolve(outputs, targets)), outputs)
+    return Attribution(_select(traced.class_scores(class_maps), traced.resolve(outputs, targets)), outputs)
 
 
 def _validate(traced: TracedModel, inputs: Array) -> None:

@@ -1,59 +1,82 @@
-"""What the methods say of themselves: a sentence, the paper, settings, cost and failures, read off their docstrings."""
+"""Listings of methods from their records: for a terminal, and in Markdown for the documentation."""
 
-import inspect
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
-from keras_actmaps.methods import METHODS
-from keras_actmaps.methods.registry import settings_of
+from keras_actmaps.core.settings import Setting, show
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A method as a reader meets it."""
+class Entry(Protocol):
+    """What a listing reads of a record: of a `Method`, or of any other record with these attributes."""
 
-    name: str
-    sentence: str
-    paper: str
-    settings: dict
-    cost: str
-    fails: str
+    @property
+    def name(self) -> str: ...
 
-    def setting_words(self) -> str:
-        """`steps=32, baseline='zero'`"""
-        shown = {key: getattr(value, "__name__", None) or repr(value) for key, value in self.settings.items()}
-        return ", ".join(f"{key}={value}" for key, value in shown.items())
+    @property
+    def summary(self) -> str: ...
 
+    @property
+    def paper(self) -> str: ...
 
-def entry(name: str, methods: Mapping = METHODS) -> Entry:
-    """The entry of one of the methods; ValueError for one whose docstring lacks a part."""
-    method = methods[name]
-    text = inspect.getdoc(method)
-    first = " ".join(text.partition("\n\n")[0].split())
-    found = re.match(r"(.+?) \((.*?\d{4}.*?)\)[.:]", first)
-    lines = {word: re.search(rf"^{word}: (.+?)(?=\n\S|\Z)", text, re.M | re.S) for word in ("Cost", "Fails")}
-    if found is None or None in lines.values():
-        raise ValueError(f"the docstring of {name!r} needs 'Sentence (Paper YEAR).', 'Cost: ...' and 'Fails: ...'")
-    cost, fails = (" ".join(line.group(1).split()) for line in lines.values())
-    return Entry(name, found.group(1), found.group(2), settings_of(method), cost, fails)
+    @property
+    def cost(self) -> str: ...
+
+    @property
+    def limitations(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, Setting]: ...
 
 
-def listing(methods: Mapping = METHODS) -> str:
-    """Methods for a terminal."""
-    parts = []
-    for name in methods:
-        it = entry(name, methods)
-        parts.append(f"{name}\n    {it.sentence} ({it.paper}).\n    settings: {it.setting_words() or 'none'}")
-    return "\n".join(parts)
+def listing(table: Mapping[str, Entry]) -> str:
+    """The methods for a terminal.
+
+    Parameters
+    ----------
+    table : mapping
+        Records by name, such as `METHODS`.
+
+    Returns
+    -------
+    str
+        For each method its name, summary and paper, and a line per setting: default, meaning and allowed values.
+    """
+    return "\n".join(_listed(name, entry) for name, entry in table.items())
 
 
-def table(methods: Mapping = METHODS) -> str:
-    """Methods as Markdown."""
-    rows = ["| method | what it shows | settings | cost | fails | paper |", "| --- | --- | --- | --- | --- | --- |"]
-    for name in methods:
-        it = entry(name, methods)
-        settings = f"`{it.setting_words()}`" if it.settings else "none"
-        cells = [f"`{name}`", it.sentence, settings, it.cost, it.fails, it.paper]
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
+def table(entries: Mapping[str, Entry]) -> str:
+    """The methods as a Markdown table: summary, settings with their defaults, cost, limitations and paper."""
+    rows = []
+    for name, entry in entries.items():
+        settings = ", ".join(setting.show_default() for setting in entry.settings.values())
+        shown = f"`{settings}`" if settings else "none"
+        rows.append([f"`{name}`", entry.summary, shown, entry.cost, entry.limitations, entry.paper])
+    return _markdown(["method", "what it shows", "settings", "cost", "limitations", "paper"], rows)
+
+
+def settings_table(entries: Mapping[str, Entry]) -> str:
+    """The settings of the methods as a Markdown table: default, allowed values, meaning, and the methods with it."""
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for name, entry in entries.items():
+        for setting in entry.settings.values():
+            row = (setting.name, show(setting.default), setting.choices(), setting.meaning)
+            owners.setdefault(row, []).append(name)
+    rows = [
+        [f"`{setting}`", f"`{default}`", choices, meaning, ", ".join(f"`{name}`" for name in names)]
+        for (setting, default, choices, meaning), names in sorted(owners.items())
+    ]
+    return _markdown(["setting", "default", "values", "meaning", "methods"], rows)
+
+
+def _listed(name: str, entry: Entry) -> str:
+    settings = [
+        f"        {setting.show_default()}: {setting.meaning or setting.name} ({setting.choices()})"
+        for setting in entry.settings.values()
+    ]
+    heading = "    settings:" if settings else "    settings: none"
+    return "\n".join([name, f"    {entry.summary} ({entry.paper}).", heading, *settings])
+
+
+def _markdown(header: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -13,6 +13,7 @@ from keras_actmaps import backend
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import validate_settings
@@ -179,6 +180,8 @@ def explain_batch(
     maps, resolved, scores, residual = answers[0]
     if one_by_one:
         maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
+    _check_finite(method, maps, scores)
+    _warn_of_zero_maps(method, maps)
     return Explanation(
         maps=maps,
         targets=None if callable(targets) else resolved.astype("int64"),
@@ -245,14 +248,41 @@ def _maps_and_sums(method: Method, values: Tensor, channels: Any) -> tuple[Tenso
     return maps, maps if is_signed else reduce_channels(values, "sum")
 
 
+def _check_finite(method: Method, maps: Array, scores: Array) -> None:
+    """ValueError for scores or maps that are not finite."""
+    for name, array in (("score", scores), ("map", maps)):
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"{method.name}: the {name} of input {int(np.argmin(finite))} is NaN or Inf")
+
+
+def _warn_of_zero_maps(method: Method, maps: Array) -> None:
+    """Warn where a map says nothing."""
+    empty = np.flatnonzero(~maps.reshape(len(maps), -1).any(axis=1))
+    if empty.size:
+        shown = ", ".join(map(str, empty[:5])) + (", ..." if empty.size > 5 else "")
+        warnings.warn(
+            f"{method.name}: {empty.size} of {len(maps)} maps are all zero (inputs {shown}); nothing speaks for the "
+            "target there, or no gradient reaches the input or the layer",
+            stacklevel=4,
+        )
+
+
 def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
-    """Warn where a softmax cannot be taken off, because the model is a single node."""
-    if not traced.graph.is_opaque:
+    """Warn where a softmax cannot be taken off, because it is inside a layer or a model that cannot be looked into."""
+    if not _ends_in_unknown_layer(traced):
         return
     outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
     if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
         warnings.warn(
-            f"{traced.name!r} returns probabilities, and its softmax cannot be taken off because the model cannot be "
-            "traced; the maps explain probabilities, not logits, and vanish where the model is certain",
+            f"{traced.name!r} returns probabilities, and its softmax cannot be taken off because it is inside a layer "
+            "or model that cannot be traced; the maps explain probabilities, not logits, and vanish where the model "
+            "is certain",
             stacklevel=4,
         )
+
+
+def _ends_in_unknown_layer(traced: TracedModel) -> bool:
+    """Whether the outputs come from the model as a single node, or from a layer of unknown type."""
+    nodes = map(traced.graph.producer, keras.tree.flatten(traced.graph.outputs))
+    return traced.graph.is_opaque or any(node is not None and layer_type(node) is None for node in nodes)

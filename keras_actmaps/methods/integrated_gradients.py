@@ -18,6 +18,7 @@ from keras_actmaps.methods.saliency import saliency
 
 MOST_STEPS = 4096  # where raising them for a tolerance ends
 ROUNDING = 1e-6  # of the scores: below it a residual means nothing in float32
+Tolerance = Annotated[float, Gt(0)] | None
 
 
 def integrated_gradients(
@@ -28,7 +29,7 @@ def integrated_gradients(
     *,
     baseline: Annotated[Baseline, "start of the path: zero, mean, blur, a number or an image"] = "zero",
     steps: Annotated[Count, "nodes of the quadrature, forward and backward passes"] = 64,
-    tolerance: Annotated[float | None, Gt(0), "largest residual, as a share of the score's rise"] = None,
+    tolerance: Annotated[Tolerance, "largest residual, as a share of the score's rise"] = None,
 ) -> Attribution:
     """S = (x - x0) sum_s w_s dY/dx (x0 + a_s (x - x0)) (Sundararajan et al. 2017, eq. 1).
 

@@ -10,7 +10,7 @@ from keras_actmaps.core.settings import Count, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Fill, baseline_for, gain_over
-from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, segment, spread
+from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, equal_counts, segment, spread
 from keras_actmaps.methods.registry import Attribution, Method
 
 
@@ -33,21 +33,29 @@ def kernel_shap(
     k(z), each together with its complement. A value is spread evenly over the pixels of its segment.
     """
     labels = segment(inputs, segments, cells)
-    kept, importance = coalitions(int(labels.max()) + 1, samples, seed)
-    scores = coalition_scores(traced, inputs, targets, kept, labels, fill, context).T
-    values = shapley_values(kept[2:], scores[2:] - scores[0], scores[1] - scores[0], importance)
-    sizes = np.stack([np.bincount(label.ravel(), minlength=kept.shape[1]) for label in labels])
-    return Attribution(spread(values.T / np.maximum(sizes, 1), labels))
+    _require_samples(samples, int(labels.max()) + 1)
+    maps = np.empty(labels.shape, "float32")
+    for rows, count in equal_counts(labels):
+        kept, importance = coalitions(count, samples, seed)
+        chosen = targets if callable(targets) else targets[rows]
+        scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context).T
+        values = shapley_values(kept[2:], scores[2:] - scores[0], scores[1] - scores[0], importance)
+        sizes = np.stack([np.bincount(label.ravel(), minlength=count) for label in labels[rows]])
+        maps[rows] = spread(values.T / sizes, labels[rows])
+    return Attribution(maps)
 
 
 def _validate(
     traced: TracedModel, inputs: Array, *, samples: int, segments: Any, cells: Any, fill: Any, seed: int
 ) -> None:
-    count = int(segment(inputs[:1], segments, cells)[0].max()) + 1
+    _require_samples(samples, int(segment(inputs[:1], segments, cells).max()) + 1)
+    baseline_for(inputs[:1], fill)
+
+
+def _require_samples(samples: int, count: int) -> None:
     least = min(2 ** min(count, 63), count + 2)
     if samples < least:
         raise ValueError(f"samples={samples} are too few for {count} segments; pass {least} or more")
-    baseline_for(inputs[:1], fill)
 
 
 def coalitions(count: int, samples: int, seed: int) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from keras_actmaps.core.settings import Count, Ge, Gt, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Fill, baseline_for
-from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, segment, spread
+from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, equal_counts, segment, spread
 from keras_actmaps.methods.registry import Attribution, Method
 
 
@@ -32,13 +32,16 @@ def lime(
     Over random z in {0, 1}^segments, with d(z) the cosine distance of z from all ones; the first z is all ones.
     """
     labels = segment(inputs, segments, cells)
-    count = int(labels.max()) + 1
-    kept = np.random.default_rng(seed).integers(0, 2, (samples, count))
-    kept[0] = 1
-    scores = coalition_scores(traced, inputs, targets, kept, labels, fill, context)
-    distances = 1 - np.sqrt(kept.mean(axis=1))
-    weights = linear_weights(kept, scores.T, np.exp(-((distances / width) ** 2)), ridge)
-    return Attribution(spread(weights.T, labels))
+    maps = np.empty(labels.shape, "float32")
+    for rows, count in equal_counts(labels):
+        kept = np.random.default_rng(seed).integers(0, 2, (samples, count))
+        kept[0] = 1
+        chosen = targets if callable(targets) else targets[rows]
+        scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context)
+        distances = 1 - np.sqrt(kept.mean(axis=1))
+        weights = linear_weights(kept, scores.T, np.exp(-((distances / width) ** 2)), ridge)
+        maps[rows] = spread(weights.T, labels[rows])
+    return Attribution(maps)
 
 
 def _validate(traced: TracedModel, inputs: Array, *, segments: Any, cells: Any, fill: Any, **_: Any) -> None:

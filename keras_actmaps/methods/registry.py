@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from keras import ops
 
-from keras_actmaps.core.settings import Setting, settings_of
+from keras_actmaps.core.settings import Setting, settings_of, show
 from keras_actmaps.core.traced_model import Attribution, TracedModel
 from keras_actmaps.core.types import Tensor
 
@@ -84,12 +84,12 @@ class Method:
         return own
 
 
-def find_method(method: str | Method) -> Method:
-    """The method of that name, or the record itself; ValueError names the choices."""
+def find_method(method: str | Method, setting: str = "method") -> Method:
+    """The method of that name, or the record itself; ValueError names the setting and the choices."""
     if isinstance(method, Method):
         return method
     if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        raise ValueError(f"{setting} must be one of {', '.join(METHODS)}, got {show(method)}")
     return METHODS[method]
 
 

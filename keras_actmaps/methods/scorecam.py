@@ -12,6 +12,8 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.methods._sampling import run_samples
 from keras_actmaps.methods.registry import Attribution, Method
 
+ROUNDING = 1e-6  # of the largest value, below which a channel counts as constant
+
 
 def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunContext) -> Attribution:
     """L = relu(sum_k w_k A^k) with w = softmax over the channels of Y(x * M_k) (Wang et al. 2020, algorithm 1).
@@ -36,10 +38,11 @@ def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunConte
 
 def _masks(maps: Array, space: tuple[int, ...]) -> Array:
     """Maps (M, h, w) as masks (M, H, W) from 0 to 1, each by itself; 0 for a constant map."""
-    maps = resize(maps, space)
     axes = tuple(range(1, maps.ndim))
+    varies = np.ptp(maps, axis=axes, keepdims=True) > ROUNDING * np.abs(maps).max(axis=axes, keepdims=True)
+    maps = resize(maps, space)
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
-    return (maps - low) / np.where(high > low, high - low, 1)
+    return np.where(varies, (maps - low) / np.where(high > low, high - low, 1), 0)
 
 
 METHOD = Method(

@@ -17,7 +17,7 @@ COLUMNS = 6  # panels side by side
 FRAME, OUTLINE = (255, 210, 0), (0, 0, 0)  # colors of the frame around a receptive field
 BLANK, STRIPE = 235, 190  # grays of the cells without an exemplar
 
-Box = tuple[slice, slice]  # rows, columns
+Box = tuple[slice, ...]  # rows, columns
 
 
 def exemplar_figure(

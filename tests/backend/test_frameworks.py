@@ -44,7 +44,8 @@ def maps(tmp_path_factory):
     found = {}
     for backend in INSTALLED:
         command = [sys.executable, HERE / "maps.py", folder / "model.keras", folder / "images.npy", folder / "maps.npz"]
-        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parents[1])}
+        path = os.pathsep.join(map(str, (HERE.parents[1], HERE.parent)))
+        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path}
         subprocess.run(command, env=environment, check=True, capture_output=True)
         found[backend] = dict(np.load(folder / "maps.npz"))
     return found

@@ -95,5 +95,5 @@ def test_a_split_is_named_as_in_tensorflow_datasets():
     assert len(kam.ExplainCallback("drawn-grid:test[60:]", limit=70).source.images) == 70
     assert len(kam.ExplainCallback("drawn-grid:test[60:99]", limit=7).source.images) == 7
     assert parse_split("drawn-grid", None)[1:] == ("validation", 0, 64)
-    with pytest.raises(ValueError, match=r"'mnist'.*grid"):
+    with pytest.raises(ValueError, match=r"one of grid, .*, got 'mnist'"):
         kam.ExplainCallback("mnist:test[:8]")

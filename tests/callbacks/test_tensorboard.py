@@ -62,6 +62,6 @@ def test_two_writers_of_one_folder_write_two_files(tmp_path):
 
 def test_without_tensorboardx_the_error_names_the_extra(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.delitem(sys.modules, "keras_actmaps.callbacks.tensorboard", raising=False)
+    monkeypatch.delitem(sys.modules, "keras_actmaps.core.event_files", raising=False)
     with pytest.raises(ImportError, match=r"not installed: pip install keras_actmaps\[tensorboard\]"):
         make_callback(data, tmp_path, tensorboard=tmp_path)

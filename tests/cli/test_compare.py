@@ -1,4 +1,4 @@
-"""explain.py --compare: what it writes, over which images, and what it says of what does not fit."""
+"""explain.py --compare: what it writes, over which images, and what it prints of methods that do not fit."""
 
 import csv
 
@@ -8,20 +8,14 @@ import pytest
 
 import keras_actmaps as kam
 from keras_actmaps import Explanation
-from keras_actmaps.cli import explain, inputs, main
+from keras_actmaps.cli import inputs
 
 
 @pytest.fixture
-def compare(run, tmp_path, capsys):
-    """explain.py --compare on the run: (exit status, what it said, what it wrote on stderr)."""
-
-    def ask(method="gradcam,lrp", **settings):
-        given = {"run": str(run.path), "output": str(tmp_path / "out"), "compare": True, **settings}
-        status = main.run(lambda: explain.answer(method, **given), "explain.py")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return ask
+def compare(run, tmp_path, explain_command):
+    """The command explain --compare on the run, writing to tmp_path / "out"."""
+    common = ("--run", run.path, "--output", tmp_path / "out", "--compare")
+    return lambda *arguments: explain_command(*common, "--method", "gradcam,lrp", *arguments)
 
 
 def rows(folder):
@@ -30,11 +24,11 @@ def rows(folder):
 
 
 def test_over_the_first_images_of_a_split(compare, run, tmp_path):
-    status, said, complained = compare(limit=10, metrics="insertion,energy_pointing", settings=["rule=gamma"])
-    assert (status, complained) == (0, "")
+    status, stdout, stderr = compare("--limit", 10, "--metrics", "insertion,energy_pointing", "-s", "rule=gamma")
+    assert (status, stderr) == (0, "")
     folder = tmp_path / "out"
     names = ["compare.csv", "compare.html", "compare.md", "compare.png", "gradcam.npz", "lrp.npz"]
-    assert sorted(path.name for path in folder.iterdir()) == names and all(name in said for name in names)
+    assert sorted(path.name for path in folder.iterdir()) == names and all(name in stdout for name in names)
     images, _, truth = next(run.data().truth("test").unbatch().batch(10).as_numpy_iterator())
     masks = kam.data.masks(truth, (56, 56))
     for method, settings in (("gradcam", {}), ("lrp", {"rule": "gamma"})):
@@ -51,7 +45,7 @@ def test_over_the_first_images_of_a_split(compare, run, tmp_path):
 
 
 def test_over_the_images_that_are_named(compare, tmp_path):
-    assert compare(index=[5, 2], target="Coat")[0] == 0
+    assert compare("--index", 5, 2, "--target", "Coat").status == 0
     row = rows(tmp_path / "out")["gradcam"]
     assert [name for name in row if name.endswith("images")] == [
         f"{metric} images" for metric in ("deletion", "insertion", "pointing_game", "energy_pointing", "box_iou")
@@ -61,29 +55,45 @@ def test_over_the_images_that_are_named(compare, tmp_path):
 
 
 def test_images_of_files_have_no_truth(compare, tmp_path):
-    file = str(tmp_path / "image.png")
-    cv2.imwrite(file, np.random.default_rng(0).integers(0, 256, (56, 56), "uint8"))
-    assert compare(image=[file])[0] == 0
+    file = tmp_path / "image.png"
+    cv2.imwrite(str(file), np.random.default_rng(0).integers(0, 256, (56, 56), "uint8"))
+    assert compare("--image", file).status == 0
     assert "box_iou" not in rows(tmp_path / "out")["lrp"]
-    status, _, complained = compare(image=[file], metrics="energy_pointing")
-    assert (status, complained) == (2, "explain.py: energy_pointing needs masks, and the images have none\n")
+    status, _, stderr = compare("--image", file, "--metrics", "energy_pointing")
+    assert (status, stderr) == (2, "explain.py: energy_pointing requires masks, and the images have none\n")
+
+
+def test_of_all_methods_those_that_do_not_fit_are_left_out(compare, tmp_path):
+    few = ("-s", "samples=2", "-s", "steps=2", "-s", "of=cam", "-s", "channels=sum", "-s", "patch=28")
+    status, stdout, stderr = compare("--method", "all", "--index", 0, "--metrics", "entropy", *few)
+    assert (status, stderr) == (0, "")
+    assert "smoothgrad of=cam" in stdout and "does not fit: channels='sum', but the maps of cam have no" in stdout
+    found = {label.split()[0] for label in rows(tmp_path / "out")}
+    assert found == kam.METHODS.keys() - {"smoothgrad", "squaregrad", "vargrad"}
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "arguments, message",
     [
-        ({"method": "feature_maps"}, "no method 'feature_maps'; there are: cam, gradcam"),
-        ({"metrics": "beauty"}, "no metric 'beauty'; there are: deletion"),
-        ({"limit": 0}, "limit=0 is no number of limit; give 1 or more"),
-        ({"limit": 3, "index": [1]}, "give --limit, or --index or --image, not both"),
-        ({"target": "all"}, "methods are compared on one target an image"),
-        ({"compare": False, "limit": 3}, "--metrics and --limit are for --compare"),
+        (["--method", "feature_maps"], "no method 'feature_maps'; choices: cam, gradcam"),
+        (["--metrics", "beauty"], "metric must be one of deletion, "),
+        (["--metrics", ""], "argument --metrics: must not be empty"),
+        (["--limit", 0], "argument --limit: must be an integer >= 1 and <= 1,000,000, got '0'"),
+        (["--limit", 3, "--index", 1], "argument --index: not allowed with argument --limit"),
+        (["--target", "all"], "--target all: methods are compared on one target per image; name one"),
+        (["--method", "lrp,lrp"], "lrp"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(compare, tmp_path, given, message):
-    status, _, complained = compare(**given)
-    assert status == 2 and message in complained and complained.count("\n") == 1
+def test_bad_input_is_one_line_and_writes_nothing(compare, tmp_path, arguments, message):
+    status, _, stderr = compare(*arguments)
+    assert status == 2 and message in stderr and stderr.count("\n") == 1
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_metrics_and_limits_need_compare(run, explain_command):
+    for arguments in (["--limit", 3], ["--metrics", "all"]):
+        status, _, stderr = explain_command("--run", run.path, *arguments)
+        assert (status, stderr) == (2, "explain.py: --metrics and --limit need --compare\n")
 
 
 def test_a_stream_ends_with_its_limit_and_knows_its_length(run):

@@ -107,6 +107,13 @@ def test_bounds_and_meanings_are_documented():
         validate_settings("m", settings, {"depth": 3})
 
 
+def test_choices_of_a_union_are_one_list():
+    def function(*, baseline: Literal["zero", "blur"] | float | np.ndarray = "zero"):
+        pass
+
+    assert settings_of(function)["baseline"].choices() == "'zero', 'blur', a finite number or an array"
+
+
 def test_keys_differ_wherever_settings_do():
     values = [
         1,

@@ -55,6 +55,7 @@ def no_programs(monkeypatch):
             "bounds",
             ((1, 0), (0, 0), 1, (0,), (0, 1, 2), ("a", "b"), None, (0, float("inf")), (-3e38, 3e38), (0, 1e-50)),
         ),
+        ("layer", ({}, [[1]], object(), 1.5, b"conv1", "nope", 99, ["conv1", "features"], np.ones(2))),
         ("parametrisation", ("wavelets", None, 1, ["fourier"], {}, np.ones(2))),
         ("steps", COUNTS),
         ("seed", (*NUMBERS[:-1], 2**63)),

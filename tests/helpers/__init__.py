@@ -1,119 +1,22 @@
-"""Small networks with random weights, and what tests need of each framework."""
+"""What the tests share: networks, tensors of each framework, raw maps and quick settings."""
 
-import cv2
-import keras
-import numpy as np
-import pytest
-from keras import layers, ops
+from helpers.maps import forbid_passes, raw_maps
+from helpers.networks import captum_network, gap_network, linear_network, randomised
+from helpers.settings import QUICK
+from helpers.tensors import BACKEND, array, enlarged, gradient_of, outside_keras, traced
 
-BACKEND = keras.backend.backend()
-traced = pytest.mark.skipif(BACKEND == "torch", reason="PyTorch runs eagerly: nothing is traced")
-
-
-def array(tensor) -> np.ndarray:
-    """A tensor of any framework as an array."""
-    return ops.convert_to_numpy(tensor)
-
-
-def gradient_of(function, x) -> np.ndarray:
-    """The gradient of the sum of `function(x)`, by the framework's own means."""
-    if BACKEND == "jax":
-        import jax
-
-        return array(jax.grad(lambda x: ops.sum(function(x)))(ops.convert_to_tensor(x)))
-    if BACKEND == "torch":
-        import torch
-
-        x = torch.tensor(array(x), requires_grad=True)
-        return array(torch.autograd.grad(function(x).sum(), x)[0])
-    import tensorflow as tf
-
-    x = tf.convert_to_tensor(array(x))
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        total = ops.sum(function(x))
-    return array(tape.gradient(total, x))
-
-
-def outside_keras(x):
-    """x, through an operation of the framework's own, which Keras cannot trace."""
-    if BACKEND == "jax":
-        import jax
-
-        return jax.lax.mul(x, np.float32(1))
-    if BACKEND == "torch":
-        import torch
-
-        return torch.clone(x)
-    import tensorflow as tf
-
-    return tf.identity(x)
-
-
-def enlarged(maps, size) -> np.ndarray:
-    """maps (N,h,w) -> (N,H,W), bilinear, by OpenCV."""
-    return np.stack([cv2.resize(array(one), size[::-1], interpolation=cv2.INTER_LINEAR) for one in maps])
-
-
-def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
-    """The model with seeded weights, and with biases and batch-normalisation statistics other than 0 and 1."""
-    random = np.random.default_rng(seed)
-    for variable in model.variables:
-        if variable.name in ("bias", "beta", "moving_mean"):
-            variable.assign(random.normal(0, 0.3, variable.shape))
-        elif variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif "kernel" in variable.name:
-            inputs = np.prod(variable.shape[:-1])
-            variable.assign(random.normal(0, np.sqrt(2 / inputs), variable.shape))
-    return model
-
-
-def gap_network(shape=(12, 16, 3), classes=4, activation=None, softmax_layer=False) -> keras.Model:
-    """Two convolutions, GAP and a linear layer, with a softmax inside, behind it or not at all."""
-    inputs = keras.Input(shape)
-    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="conv1")(inputs)
-    x = layers.MaxPooling2D(name="pool1")(x)
-    x = layers.Conv2D(8, 3, padding="same", activation="relu", name="features")(x)
-    x = layers.GlobalAveragePooling2D(name="gap")(x)
-    x = layers.Dense(classes, activation=activation, name="logits")(x)
-    outputs = layers.Softmax(name="softmax")(x) if softmax_layer else x
-    return randomised(keras.Model(inputs, outputs, name="gap_network"))
-
-
-def captum_network() -> keras.Model:
-    """Captum's one-convolution network: 4x4 -> conv of ones, biases -50 and -75 -> ReLU -> 4 sums with signs.
-
-    Captum flattens channels first, so its weights (five ones, three minus ones) are put in channels-last order.
-    """
-    inputs = keras.Input((4, 4, 1))
-    x = layers.Conv2D(2, 3, name="conv")(inputs)
-    x = layers.ReLU(name="relu")(x)
-    outputs = layers.Dense(4, activation="relu", name="outputs")(layers.Flatten()(x))
-    model = keras.Model(inputs, outputs, name="captum")
-    signs = np.array([1, 1, 1, 1, 1, -1, -1, -1], "float32").reshape(2, 4).T.ravel()
-    model.get_layer("conv").set_weights([np.ones((3, 3, 1, 2)), np.array([-50, -75])])
-    model.get_layer("outputs").set_weights([np.repeat(signs[:, None], 4, axis=1), np.zeros(4)])
-    return model
-
-
-def linear_network(shape, classes=2, seed=0) -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    """Scores that are sums of weights (..., classes) times pixels, and biases: the model and both."""
-    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(classes)])
-    random = np.random.default_rng(seed)
-    weights, biases = random.normal(size=(*shape, classes)).astype("float32"), random.normal(size=classes)
-    model.layers[-1].set_weights([weights.reshape(-1, classes), biases])
-    return model, weights, biases
-
-
-def raw_maps(method, model, inputs, targets=None, layer=None, **settings) -> np.ndarray:
-    """The maps of a method at their own size: of the layer or the input, not resized."""
-    from keras_actmaps.core.cache import as_traced
-    from keras_actmaps.core.run_context import RunContext
-    from keras_actmaps.methods.explain import attribute_batch, make_request
-
-    request, traced = make_request(method, settings), as_traced(model, layer, inputs=inputs)
-    inputs = traced.validate_inputs(inputs)
-    request.validate(traced, inputs)
-    targets = traced.validate_targets(targets, len(inputs))
-    return attribute_batch(traced, inputs, request, targets, RunContext(32, len(inputs)))[0]
+__all__ = [
+    "BACKEND",
+    "QUICK",
+    "array",
+    "captum_network",
+    "enlarged",
+    "forbid_passes",
+    "gap_network",
+    "gradient_of",
+    "linear_network",
+    "outside_keras",
+    "randomised",
+    "raw_maps",
+    "traced",
+]

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-from helpers import BACKEND, array, enlarged
 from keras import layers, ops
 
 import keras_actmaps as kam
+from helpers import BACKEND, array, enlarged
 from keras_actmaps.callbacks.history import DIGITS
 
 SIDE, CLASSES, BATCH, STEPS = 12, 4, 8, 4

@@ -1,4 +1,4 @@
-"""Completeness on real networks with random weights: what a map sums to, to within a hundredth of the score."""
+"""Completeness on real networks with random weights: what a map sums to, to within one percent of the score."""
 
 import functools
 
@@ -24,7 +24,7 @@ def network(name: str) -> keras.Model:
 
 
 def pictures(model: keras.Model, count: int = 2) -> np.ndarray:
-    """Blots of random colours, from -1 to 1."""
+    """Smooth images of random colors, from -1 to 1."""
     coarse = np.random.default_rng(0).uniform(-1, 1, (count, 6, 6, model.input_shape[-1]))
     return array(keras.ops.image.resize(coarse.astype("float32"), model.input_shape[1:3]))
 
@@ -45,7 +45,7 @@ def test_integrated_gradients_sum_to_the_difference_in_score(name, baseline):
 
 @functools.cache
 def calibrated(name: str, biases: bool) -> keras.Model:
-    """The network with random scales and biases, batch normalisation as after training; or without any bias."""
+    """The network with random scales and biases, batch normalization as after training; or without any bias."""
     model = network.__wrapped__(name)
     random = np.random.default_rng(1)
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
@@ -63,7 +63,7 @@ def calibrated(name: str, biases: bool) -> keras.Model:
     return model
 
 
-CONSERVING = [  # z+ loses what silu lets through of a neuron for which nothing speaks
+CONSERVING = [  # z+ loses the relevance of a neuron behind silu that has no positive contribution
     *((name, {"rule": "0"}) for name in NETWORKS),
     *((name, {"composite": "epsilon_plus"}) for name in NETWORKS if name != "EfficientNetB0"),
     *((name, {"composite": "epsilon_gamma_box"}) for name in NETWORKS),
@@ -97,13 +97,13 @@ def test_deeplift_sums_to_the_difference_in_score(name):
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "ResNet50V2", "DenseNet121"])
-def test_folding_batch_normalisation_keeps_the_outputs(name):
+def test_folding_batch_normalization_keeps_the_outputs(name):
     model = randomised(network.__wrapped__(name))
     images = pictures(model)
-    probe = kam.Probe(model)
-    graph = linearize(probe.graph)
-    outputs = array(probe.finish(graph.nodes, {graph.inputs[0]: images}))
-    wanted = model.predict(images, verbose=0)
-    assert np.abs(outputs - wanted).max() <= 1e-4 * np.abs(wanted).max()
-    kinds = [type(step.operation).__name__ for step in graph.nodes]
-    assert (kinds.count("BatchNormalization") == 0) == (name not in ("ResNet50V2", "DenseNet121"))
+    traced = kam.Probe(model)
+    graph = linearize(traced.graph)
+    outputs = array(traced.run_to_outputs(graph.nodes, {graph.inputs[0]: images}))
+    expected = model.predict(images, verbose=0)
+    assert np.abs(outputs - expected).max() <= 1e-4 * np.abs(expected).max()
+    types = [type(node.operation).__name__ for node in graph.nodes]
+    assert (types.count("BatchNormalization") == 0) == (name not in ("ResNet50V2", "DenseNet121"))

@@ -1,4 +1,4 @@
-"""No method holds more than batch_size images, compiles a second time for a last batch, or hangs on the batch."""
+"""No method runs more than batch_size images at a time, compiles again for a ragged batch, or depends on the batch."""
 
 import functools
 
@@ -9,9 +9,8 @@ from helpers import randomised, traced
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.methods import explain
 
-MANY = {  # more passes than a batch holds
+MANY = {  # more passes than fit in a batch
     "samples": 11,
     "steps": 11,
     "cells": 3,
@@ -24,7 +23,7 @@ MANY = {  # more passes than a batch holds
 def recorded(monkeypatch):
     """A network, and the number of images in every batch for which a convolution of it was compiled."""
     seen = []
-    monkeypatch.setattr(layers.Conv2D, "call", noting(layers.Conv2D.call, seen))
+    monkeypatch.setattr(layers.Conv2D, "call", recording(layers.Conv2D.call, seen))
     keras.utils.set_random_seed(0)
     network = [
         keras.Input((10, 12, 3)),
@@ -36,13 +35,13 @@ def recorded(monkeypatch):
     return randomised(keras.Sequential(network)), seen
 
 
-def noting(call, seen: list):
+def recording(call, seen: list):
     @functools.wraps(call)
-    def noted(self, inputs, *args, **kwargs):
+    def recorded(self, inputs, *args, **kwargs):
         seen.append(inputs.shape[0])
         return call(self, inputs, *args, **kwargs)
 
-    return noted
+    return recorded
 
 
 @pytest.fixture
@@ -51,12 +50,12 @@ def pictures():
 
 
 def settings(method: str) -> dict:
-    """Of the settings in MANY, those that a method has."""
-    return {name: value for name, value in MANY.items() if name in explain.defaults(method)}
+    """The settings in MANY that a method has."""
+    return {name: value for name, value in MANY.items() if name in kam.METHODS[method].settings}
 
 
 @pytest.mark.parametrize("method", kam.METHODS)
-def test_batch_size_bounds_the_images_that_the_model_sees(method, recorded, pictures):
+def test_batch_size_bounds_the_images_of_a_pass(method, recorded, pictures):
     model, seen = recorded
     kam.explain(model, pictures, method, batch_size=3, **settings(method))
     sizes = {size for size in seen if size is not None}
@@ -65,7 +64,7 @@ def test_batch_size_bounds_the_images_that_the_model_sees(method, recorded, pict
 
 @traced
 @pytest.mark.parametrize("method", kam.METHODS)
-def test_a_ragged_last_batch_compiles_nothing_anew(method, recorded, pictures):
+def test_a_ragged_last_batch_compiles_nothing(method, recorded, pictures):
     probe = kam.Probe(recorded[0])
     stream = [pictures[:3], pictures[3:6], pictures[6:]]
     traces = []
@@ -75,7 +74,7 @@ def test_a_ragged_last_batch_compiles_nothing_anew(method, recorded, pictures):
 
 
 @pytest.mark.parametrize("method", kam.METHODS)
-def test_maps_do_not_hang_on_the_batch_size_or_on_neighbours(method, recorded, pictures):
+def test_maps_do_not_depend_on_the_batch_size_or_on_other_images(method, recorded, pictures):
     model, _ = recorded
     whole = kam.explain(model, pictures, method, batch_size=64, **settings(method)).maps
     scale = np.abs(whole).max(axis=(1, 2), keepdims=True)

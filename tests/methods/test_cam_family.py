@@ -1,9 +1,9 @@
-"""The CAM family against values by hand, the framework's gradients, NumPy's SVD and plain loops over the channels."""
+"""The CAM family against values by hand, the framework's gradients, NumPy's SVD and loops over the channels."""
 
 import keras
 import numpy as np
 import pytest
-from helpers import array, enlarged, gap_network, gradient_of, randomised
+from helpers import array, enlarged, forbid_passes, gap_network, gradient_of, randomised, raw_maps
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -18,11 +18,11 @@ def network():
 
 
 def maps_of(name, model, images, layer=None, targets=TARGETS):
-    return kam.METHODS[name](kam.Probe(model, layer), images, targets)
+    return raw_maps(name, model, images, targets, layer)
 
 
 def cut(model, layer):
-    """Two Keras models: images -> features of the layer, and features -> logits."""
+    """Two Keras models: from images to features of the layer, and from features to logits."""
     place = model.layers.index(model.get_layer(layer))
     features = keras.Input(model.layers[place].output.shape[1:])
     x = features
@@ -33,10 +33,10 @@ def cut(model, layer):
 
 def differentiated(model, images, layer, targets=TARGETS):
     """Features and gradients in float64."""
-    below, above = cut(model, layer)
-    features = below(images)
+    before, behind = cut(model, layer)
+    features = before(images)
     chosen = np.eye(4, dtype="float32")[targets]
-    gradients = gradient_of(lambda features: above(features) * ops.convert_to_tensor(chosen), features)
+    gradients = gradient_of(lambda features: behind(features) * ops.convert_to_tensor(chosen), features)
     return array(features).astype("float64"), gradients.astype("float64")
 
 
@@ -62,7 +62,7 @@ def test_gradcam_plus_plus_by_hand():
         np.testing.assert_allclose(maps[0] / scale, weights[0] * first + weights[1] * second, rtol=1e-5)
 
 
-def test_gradcam_plus_plus_is_the_papers_formula_and_survives_huge_scores(network, images):
+def test_gradcam_plus_plus_is_the_formula_of_the_paper_and_does_not_overflow(network, images):
     features, gradients = differentiated(network, images, "conv1")
     totals = features.sum((1, 2), keepdims=True)
     divisors = 2 * gradients**2 + totals * gradients**3
@@ -81,7 +81,7 @@ def test_xgradcam_is_gradcam_where_gradients_are_constant_over_space(network, im
     assert expected.max() > 1e-3
 
 
-def test_xgradcam_is_the_papers_formula_elsewhere(network, images):
+def test_xgradcam_is_the_formula_of_the_paper_elsewhere(network, images):
     features, gradients = differentiated(network, images, "conv1")
     totals = features.sum((1, 2))
     weights = np.divide((features * gradients).sum((1, 2)), totals, out=np.zeros_like(totals), where=totals != 0)
@@ -105,7 +105,7 @@ def test_hirescam_is_cam_without_the_bias_on_a_gap_network(network, images):
     assert maps.max() > 1e-3
 
 
-def test_hirescam_and_layercam_multiply_place_by_place(network, images):
+def test_hirescam_and_layercam_multiply_element_by_element(network, images):
     features, gradients = differentiated(network, images, "conv1")
     hirescam = np.maximum((features * gradients).sum(-1), 0)
     layercam = np.maximum((features * np.maximum(gradients, 0)).sum(-1), 0)
@@ -134,14 +134,17 @@ def test_layercam_fuses_a_map_that_is_zero_everywhere():
     np.testing.assert_array_equal(maps_of("layercam", model, black, ["features"], [0]), np.zeros((1, 2, 2)))
 
 
-@pytest.mark.parametrize("name", ["cam", "gradcam", "gradcam_plus_plus", "xgradcam", "hirescam", "eigencam", "scorecam",
-                                  "ablationcam"])  # fmt: skip
-def test_methods_that_cannot_fuse_layers_refuse_a_list_before_any_work(network, images, name):
+ONE_LAYER = ["cam", "gradcam", "gradcam_plus_plus", "xgradcam", "hirescam", "eigencam", "scorecam", "ablationcam"]
+
+
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_methods_of_one_layer_reject_a_list_before_any_pass(network, images, name, monkeypatch):
+    forbid_passes(monkeypatch)
     with pytest.raises(ValueError, match=f"^{name} takes one layer and cannot fuse conv1, features; layercam can$"):
         kam.explain(network, images, name, layer=["conv1", "features"])
 
 
-def test_eigencam_is_the_first_singular_direction_with_a_sum_that_is_not_negative(images):
+def test_eigencam_is_the_first_singular_direction_with_a_nonnegative_sum(images):
     keras.utils.set_random_seed(1)
     images, inputs = images - 0.5, keras.Input((12, 16, 3))
     features = layers.Conv2D(6, 3, padding="same", name="features")(inputs)  # of both signs
@@ -158,10 +161,10 @@ def test_eigencam_is_the_first_singular_direction_with_a_sum_that_is_not_negativ
 
 def scorecam_loop(model, images, layer, targets):
     """Score-CAM written out."""
-    below = cut(model, layer)[0]
+    before = cut(model, layer)[0]
     maps = []
     for image, target in zip(images, targets):
-        features = array(below(image[None])[0])
+        features = array(before(image[None])[0])
         masked = []
         for k in range(features.shape[-1]):
             mask = enlarged(features[None, ..., k], image.shape[:2])[0][..., None]
@@ -180,7 +183,7 @@ def test_scorecam_is_a_loop_over_channels(network, images, layer):
     channel[0][..., 2], channel[1][2] = 0, 0.7  # a constant channel
     network.get_layer(layer).set_weights(channel)
     expected = scorecam_loop(network, images[:2], layer, TARGETS)
-    maps = kam.METHODS["scorecam"](kam.Probe(network, layer).sized(4, 2), images[:2], TARGETS[:2])
+    maps = raw_maps("scorecam", network, images[:2], TARGETS[:2], layer, batch_size=4)
     np.testing.assert_allclose(maps, expected, rtol=1e-4)
     assert np.abs(maps - array(cut(network, layer)[0](images[:2])).mean(-1)).max() > 0.05 * maps.max()
 
@@ -192,15 +195,15 @@ def test_scorecam_has_no_softmax_over_classes(network, images):
 
 
 def ablationcam_loop(model, images, layer, targets):
-    below, above = cut(model, layer)
+    before, behind = cut(model, layer)
     maps = []
     for image, target in zip(images, targets):
-        features = array(below(image[None])[0])
+        features = array(before(image[None])[0])
         kept = [features]
         for k in range(features.shape[-1]):
             kept.append(features.copy())
             kept[-1][..., k] = 0
-        score, *without = above.predict(np.stack(kept), verbose=0)[:, target]
+        score, *without = behind.predict(np.stack(kept), verbose=0)[:, target]
         maps.append(np.maximum(features @ ((score - np.array(without)) / abs(score)), 0))
     return np.stack(maps)
 
@@ -219,7 +222,7 @@ def test_ablationcam_is_a_loop_over_channels_for_scores_of_both_signs(network, i
     np.testing.assert_allclose(together[0], expected, rtol=1e-3, atol=atol)
 
 
-def test_ablationcam_at_a_layer_with_a_way_around_it(images):
+def test_ablationcam_at_a_layer_with_a_skip_connection(images):
     inputs = keras.Input((12, 16, 3))
     stem = layers.Conv2D(6, 3, padding="same", activation="relu", name="stem")(inputs)
     branch = layers.Conv2D(6, 3, padding="same", activation="relu", name="branch")(stem)

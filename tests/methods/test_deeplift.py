@@ -1,12 +1,15 @@
-"""DeepLIFT against closed forms: rescale, linear maps, products, maxima, and what it sums to."""
+"""DeepLIFT against closed forms: rescale, linear maps, products and maxima, and by its completeness."""
+
+import re
 
 import keras
 import numpy as np
 import pytest
-from helpers import array, gap_network, randomised
+from helpers import array, forbid_passes, gap_network, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
+from keras_actmaps.methods._baselines import baseline_for
 
 
 def test_rescale_by_hand():
@@ -19,8 +22,8 @@ def test_rescale_by_hand():
     rows = np.array([[1, 2], [-10, 1], [3, 1.5]], "float32")
     found = kam.explain(model, rows, "deeplift", targets=0)
     np.testing.assert_allclose(found.maps, [[2, 1], [0, 0], [6, 0]], atol=1e-6)
-    np.testing.assert_allclose(kam.explain(model, rows, "deeplift", 0, baseline=[-1, 2]).maps,
-                               [[2, 0], [0, -1], [6, -1]], atol=1e-6)  # fmt: skip
+    shifted = kam.explain(model, rows, "deeplift", targets=0, baseline=[-1, 2])
+    np.testing.assert_allclose(shifted.maps, [[2, 0], [0, -1], [6, -1]], atol=1e-6)
 
 
 def test_linear_maps_and_products():
@@ -37,25 +40,27 @@ def test_linear_maps_and_products():
     pair = keras.Input((2,))
     product = keras.Model(pair, layers.Multiply()([pair[:, :1], pair[:, 1:]]))
     found = kam.explain(product, np.array([[3, 5]], "float32"), "deeplift", targets=0, baseline=[1, 2]).maps
-    np.testing.assert_allclose(found, [[(3 - 1) * (5 + 2) / 2, (5 - 2) * (3 + 1) / 2]])  # the halves of 3 5 - 1 2
+    np.testing.assert_allclose(
+        found, [[(3 - 1) * (5 + 2) / 2, (5 - 2) * (3 + 1) / 2]]
+    )  # each with half of 3 * 5 - 1 * 2
 
 
 @pytest.mark.parametrize(
-    ("image", "start", "wanted"),
+    ("image", "start", "expected"),
     [
-        ([1, 4, 2, 3], [0, 1, 0, 0], [0, 3, 0, 0]),  # the winner stays
-        ([1, 2, 6, 3], [0, 4, 0, 0], [0, 0, 2, 0]),  # it rises with its winner in the image
-        ([1, 2, 3, 0], [0, 5, 0, 0], [0, -2, 0, 0]),  # it falls with its winner in the baseline
-        ([1, 2, 4, 3], [5, 5, 5, 5], [0, 0, -1, 0]),  # of equals in the baseline the one that wins in the image
+        ([1, 4, 2, 3], [0, 1, 0, 0], [0, 3, 0, 0]),  # the winner is the same
+        ([1, 2, 6, 3], [0, 4, 0, 0], [0, 0, 2, 0]),  # the rise goes to the winner in the image
+        ([1, 2, 3, 0], [0, 5, 0, 0], [0, -2, 0, 0]),  # the fall goes to the winner in the baseline
+        ([1, 2, 4, 3], [5, 5, 5, 5], [0, 0, -1, 0]),  # a tie in the baseline goes to the winner in the image
     ],
 )
 @pytest.mark.parametrize("pool", [layers.MaxPooling1D(4), layers.GlobalMaxPooling1D()])
-def test_the_change_of_a_maximum_goes_to_its_winner(pool, image, start, wanted):
+def test_the_change_of_a_maximum_is_attributed_to_its_winner(pool, image, start, expected):
     inputs = keras.Input((4, 1))
     model = keras.Model(inputs, layers.Flatten()(pool(inputs)))
     column = np.array(image, "float32").reshape(1, 4, 1)
     found = kam.explain(model, column, "deeplift", targets=0, baseline=np.reshape(start, (4, 1)))
-    np.testing.assert_allclose(found.maps[0], wanted, atol=1e-5)
+    np.testing.assert_allclose(found.maps[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ["relu", "silu", "gelu", "sigmoid", "tanh", layers.PReLU(), layers.ELU()])
@@ -70,14 +75,16 @@ def test_it_sums_to_the_difference_through_any_activation(activation):
     images = np.random.default_rng(1).normal(size=(3, 10, 9, 2)).astype("float32")
     for baseline in ("zero", "mean", "blur", 0.3):
         found = kam.explain(model, images, "deeplift", targets=[0, 1, 2], baseline=baseline)
-        start = kam.methods.baselines.baseline_for(images, baseline)
+        start = baseline_for(images, baseline)
         difference = np.diag((array(model(images)) - array(model(start)))[:, [0, 1, 2]])
         np.testing.assert_allclose(found.maps.sum((1, 2)), difference, atol=1e-4 * np.abs(difference).max())
         np.testing.assert_allclose(found.residual, 0, atol=1e-4 * np.abs(difference).max())
 
 
-def test_errors_before_any_work(images):
-    with pytest.raises(ValueError, match="no baseline 'black'; there are: zero, mean, blur"):
+def test_bad_settings_raise_before_any_pass(images, monkeypatch):
+    forbid_passes(monkeypatch)
+    message = "baseline must be 'zero', 'mean', 'blur', a finite number or an array, got 'black'"
+    with pytest.raises(ValueError, match=re.escape(message)):
         kam.explain(gap_network(), images, "deeplift", baseline="black")
-    with pytest.raises(ValueError, match="no reduction channels='all'"):
+    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'all'$"):
         kam.explain(gap_network(), images, "deeplift", channels="all")

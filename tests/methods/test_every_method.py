@@ -1,36 +1,22 @@
-"""Every method on every kind of model: sound maps that hang on nothing but the image, or an error that helps."""
+"""Every method on models of every construction: maps that depend on the image only, or an error that says why not."""
 
 import functools
 
 import keras
 import numpy as np
 import pytest
-from helpers import array, outside_keras, randomised
+from helpers import QUICK, array, outside_keras, randomised, raw_maps
 from keras import layers
 
 import keras_actmaps as kam
 from keras_actmaps.core.resize import resize
 
-SHAPE, FEATURES = (12, 9), (6, 4)  # of the images and of the last layer with places
+SHAPE, FEATURES = (12, 9), (6, 4)  # of the images and of the last spatial layer
 CLASSES = 4
-
-CHEAP = {  # settings that make a method of many passes quick
-    "smoothgrad": {"samples": 3},
-    "squaregrad": {"samples": 3},
-    "vargrad": {"samples": 3},
-    "integrated_gradients": {"steps": 3},
-    "expected_gradients": {"samples": 3},
-    "blur_ig": {"steps": 3},
-    "occlusion": {"patch": 6},
-    "rise": {"samples": 6, "cells": 3},
-    "lime": {"samples": 8, "cells": 2},
-    "kernel_shap": {"samples": 16, "cells": 2},
-    "extremal_perturbation": {"steps": 3, "cells": 3},
-}
 
 
 class Blocks(keras.Model):
-    """A subclassed model that can be traced: it uses Keras' layers and operations only."""
+    """A subclassed model that can be traced: it uses layers and operations of Keras only."""
 
     def __init__(self, top):
         super().__init__(name="traced")
@@ -52,7 +38,7 @@ class Blocks(keras.Model):
 
 
 class Opaque(Blocks):
-    """A subclassed model that cannot be traced: it uses operations outside Keras. A softmax in it could not be seen."""
+    """A subclassed model that cannot be traced: it uses operations outside Keras. A softmax in it cannot be found."""
 
     def __init__(self, top):
         super().__init__("logits")
@@ -101,16 +87,24 @@ MODELS = {
     "silu": functools.partial(functional, channels=3, activation="silu"),
 }
 
-AT_A_LAYER = {
-    "cam", "gradcam", "gradcam_plus_plus", "xgradcam", "hirescam", "layercam", "eigencam", "scorecam", "ablationcam",
-}  # fmt: skip
-GUIDED = {"guided_backprop", "deconvnet", "guided_gradcam"}
-REWIRED = GUIDED | {"lrp", "deeplift"}
+CAMS = [
+    "cam",
+    "gradcam",
+    "gradcam_plus_plus",
+    "xgradcam",
+    "hirescam",
+    "layercam",
+    "eigencam",
+    "scorecam",
+    "ablationcam",
+]
+GUIDED = ["guided_backprop", "deconvnet", "guided_gradcam"]
+NEED_GRAPH = {*CAMS, *GUIDED, "lrp", "deeplift"}
 
 
 def refusal(method: str, kind: str) -> str | None:
-    """What the error must say where a method cannot work; None where it must."""
-    if kind == "opaque" and method in AT_A_LAYER | REWIRED:
+    """What the error must say where a method does not fit the model; None where it fits."""
+    if kind == "opaque" and method in NEED_GRAPH:
         return "'opaque'.*methods that need no layer"
     if kind == "silu" and method in GUIDED:
         return "silu"
@@ -119,20 +113,22 @@ def refusal(method: str, kind: str) -> str | None:
 
 @functools.cache
 def twins(kind: str):
-    """A model with a softmax and one without on the same weights, and three images."""
+    """A model with a softmax and one without, of the same weights, and three images."""
     images = np.random.default_rng(1).random((3, *SHAPE, 1 if kind in ("functional", "traced") else 3), "float32")
     keras.utils.set_random_seed(0)
     pair = [MODELS[kind](top) for top in ("softmax", "logits")]
     for model in pair:
         model(images)
     for weight in randomised(pair[0]).weights:
-        weight.assign(3 * weight if weight.name == "kernel" else weight)  # so that the images count, not the biases
+        weight.assign(
+            3 * weight if weight.name == "kernel" else weight
+        )  # so that the images matter more than the biases
     pair[1].set_weights(pair[0].get_weights())
     return *pair, images
 
 
 def state(model, images) -> list:
-    """All that a user can see of a model: its weights, layers and outputs."""
+    """What a user can observe of a model: its weights, layers and outputs."""
     weights = [weight.numpy().tobytes() for weight in model.weights]
     flags = [(weight.path, weight.trainable) for weight in model.weights]
     inner = [layer.get_config() for layer in model._flatten_layers() if not isinstance(layer, Blocks)]
@@ -141,9 +137,9 @@ def state(model, images) -> list:
 
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("method", kam.METHODS)
-def test_method_on_kind_of_model(method, kind):
+def test_method_on_model(method, kind):
     model, linear, images = twins(kind)
-    settings = CHEAP.get(method, {})
+    settings = QUICK.get(method, {})
     before = state(model, images)
     if error := refusal(method, kind):
         with pytest.raises(ValueError, match=error):
@@ -151,7 +147,7 @@ def test_method_on_kind_of_model(method, kind):
         assert state(model, images) == before
         return
 
-    three = kam.explain(model, images, method, batch_size=2, **settings)  # softmax, neighbours, a ragged last batch
+    three = kam.explain(model, images, method, batch_size=2, **settings)  # softmax, other images, a ragged last batch
     assert three.maps.shape == (3, *SHAPE) and three.maps.dtype == np.float32
     assert np.isfinite(three.maps).all() and np.ptp(three.maps, axis=(1, 2)).min() > 0
     logits = array(linear(images))
@@ -159,8 +155,8 @@ def test_method_on_kind_of_model(method, kind):
     np.testing.assert_array_equal(three.targets, logits.argmax(axis=1))
     assert state(model, images) == before
 
-    probe = kam.Probe(linear)  # no softmax, no neighbours, nothing padded
-    raw = np.concatenate([kam.METHODS[method](probe, images[i : i + 1], **settings) for i in (1, 2)])
+    alone = kam.Probe(linear)  # no softmax, no other images, no padding
+    raw = np.concatenate([raw_maps(method, alone, images[i : i + 1], **settings) for i in (1, 2)])
     assert raw.shape[1:] in (SHAPE, FEATURES)
     differences = np.abs(resize(raw, SHAPE) - three.maps[1:]).max(axis=(1, 2))
     assert (differences <= 1e-4 * np.abs(three.maps[1:]).max(axis=(1, 2))).all()

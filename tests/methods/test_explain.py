@@ -1,4 +1,4 @@
-"""explain() and explain_dataset(): shapes of the way, streams of every kind, one image at a time or together."""
+"""explain() and explain_dataset(): shapes, targets and scores, streams of every type, one image or many."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def test_saliency_is_the_gradient_by_finite_differences(images):
         np.testing.assert_allclose(signed[place], (up - down) / 2e-2, rtol=2e-2, atol=1e-4)
 
 
-def test_an_image_does_not_depend_on_its_neighbours(images):
+def test_a_map_does_not_depend_on_the_other_images(images):
     model = gap_network()
     together = kam.explain(model, images, "gradcam", batch_size=3)
     for place, image in enumerate(images):
@@ -31,7 +31,7 @@ def test_an_image_does_not_depend_on_its_neighbours(images):
         assert together.targets[place] == alone.targets[0]
 
 
-def test_predicted_targets_and_scores_are_the_models_own(images):
+def test_targets_and_scores_are_the_predictions_of_the_model(images):
     model = gap_network()
     logits = model.predict(images, verbose=0)
     e = kam.explain(model, images)
@@ -97,7 +97,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("kind", STREAMS)
-def test_streams_of_every_kind_give_the_same_maps(images, kind):
+def test_streams_of_every_type_give_the_same_maps(images, kind):
     model, stream = gap_network(), STREAMS[kind](images)
     found = list(kam.explain_dataset(model, stream, batch_size=2))
     np.testing.assert_allclose(
@@ -109,23 +109,22 @@ def test_streams_of_every_kind_give_the_same_maps(images, kind):
 
 
 def test_empty_streams_and_missing_labels_are_errors(images):
-    with pytest.raises(ValueError, match="the dataset holds no images"):
+    with pytest.raises(ValueError, match="the dataset has no inputs"):
         list(kam.explain_dataset(gap_network(), []))
-    with pytest.raises(ValueError, match="the dataset holds images only"):
+    with pytest.raises(ValueError, match="targets='labels', but the dataset has inputs only"):
         list(kam.explain_dataset(gap_network(), [images], targets="labels"))
 
 
-def test_integer_images_are_taken_as_they_are(images):
+def test_integer_images_are_not_rescaled(images):
     pixels = (images * 255).astype("uint8")
     model = gap_network()
-    np.testing.assert_array_equal(
-        kam.explain(model, pixels).maps, kam.explain(model, pixels.astype("float32")).maps
-    )  # fmt: skip
+    as_floats = kam.explain(model, pixels.astype("float32"))
+    np.testing.assert_array_equal(kam.explain(model, pixels).maps, as_floats.maps)
 
 
-def test_a_probe_knows_its_layer(images):
+def test_a_probe_has_a_layer(images):
     probe = kam.Probe(gap_network(), "conv1")
     assert kam.explain(probe, images).layer == "conv1"
     assert kam.explain(probe, images, "saliency").layer is None
-    with pytest.raises(ValueError, match="the Probe was made for layer 'conv1'"):
+    with pytest.raises(ValueError, match="layer='features', but the Probe was made for layer='conv1'; make another"):
         kam.explain(probe, images, layer="features")

@@ -1,9 +1,9 @@
-"""Extremal perturbation on models whose score rests on one planted patch."""
+"""Extremal perturbation on models whose score depends on one planted patch only."""
 
 import keras
 import numpy as np
 import pytest
-from helpers import array, gap_network, linear_network
+from helpers import array, forbid_passes, gap_network, linear_network
 from keras import layers
 
 import keras_actmaps as kam
@@ -14,7 +14,7 @@ SHARE = 64 / (24 * 32)
 
 
 def detector(scale=1.0):
-    """The detail, as a Laplacian finds it, inside the patch, and nothing else."""
+    """The score is the detail inside the patch, as a Laplacian filter measures it."""
     inputs = keras.Input((24, 32, 3))
     convolution = layers.Conv2D(2, 3, padding="same", activation="relu")
     x = layers.Cropping2D(((4, 12), (14, 10)))(convolution(inputs))
@@ -32,17 +32,17 @@ def pictures():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_the_mask_lies_on_what_the_score_rests_on_at_the_area_asked_for(scale, pictures):
+def test_the_mask_covers_the_evidence_with_the_requested_area(scale, pictures):
     model = detector(scale)
     e = kam.explain(model, pictures, "extremal_perturbation", targets=0, area=SHARE)
     inside = e.maps[(slice(None), *PATCH)].sum((1, 2)) / e.maps.sum((1, 2))
     area = e.maps.mean((1, 2))
     assert e.maps.min() >= 0 and e.maps.max() <= 1
-    assert inside.min() > 0.6  # 1 would be a mask with edges as sharp as the patch's; SHARE, one at random
+    assert inside.min() > 0.6  # 1 for a mask as sharp as the patch, SHARE for one at random
     assert np.abs(area / SHARE - 1).max() < 0.2
 
 
-def test_what_the_mask_keeps_keeps_most_of_the_score(pictures):
+def test_the_masked_image_keeps_most_of_the_score(pictures):
     model = detector()
     e = kam.explain(model, pictures, "extremal_perturbation", targets=0, area=0.15, fill=0.5)
     kept, moved = e.maps[..., None], np.roll(e.maps, 12, axis=1)[..., None]
@@ -51,7 +51,7 @@ def test_what_the_mask_keeps_keeps_most_of_the_score(pictures):
 
 
 @pytest.mark.parametrize("area", [0.05, 0.2, 0.5])
-def test_the_area_is_kept_on_any_network(area, pictures):
+def test_the_area_is_the_requested_one_on_any_network(area, pictures):
     keras.utils.set_random_seed(0)
     model = gap_network((24, 32, 3))
     e = kam.explain(model, pictures, "extremal_perturbation", area=area)
@@ -60,7 +60,7 @@ def test_the_area_is_kept_on_any_network(area, pictures):
     assert np.abs(np.sort(e.maps.reshape(3, -1)) - goal).mean() < 0.15
 
 
-def test_masks_are_smooth_and_reach_1_on_a_cell_and_its_neighbours():
+def test_masks_are_smooth_and_reach_1_on_adjacent_cells():
     values = np.zeros((1, 6, 8), "float32")
     values[0, 2, 3:5] = 1
     mask = array(smooth_mask(values, (24, 32)))[0]
@@ -91,15 +91,15 @@ def test_a_seed_gives_the_same_map(pictures):
 @pytest.mark.parametrize(
     "settings, error",
     [
-        ({"area": 0}, "area=0 is not between 0 and 1"),
-        ({"area": 1.5}, "area=1.5 is not between 0 and 1"),
-        ({"area": "small"}, "area='small' is not between 0 and 1"),
-        ({"steps": 0}, "steps=0"),
-        ({"cells": 0}, "cells=0 does not fit"),
-        ({"fill": "grey"}, "no baseline 'grey'"),
+        ({"area": 0}, "^area must be a finite number > 0 and < 1, got 0$"),
+        ({"area": 1.5}, "^area must be a finite number > 0 and < 1, got 1.5$"),
+        ({"area": "small"}, "^area must be a finite number > 0 and < 1, got 'small'$"),
+        ({"steps": 0}, "^steps must be an integer >= 1 and <= 1,000,000, got 0$"),
+        ({"cells": 0}, "^cells must be an integer >= 1 .*, got 0$"),
+        ({"fill": "grey"}, "^fill must be 'zero', 'mean', 'blur', a finite number or an array, got 'grey'$"),
     ],
 )
-def test_bad_settings_are_refused_before_any_work(settings, error, images, monkeypatch):
-    monkeypatch.setattr(kam.Probe, "ask", lambda *_, **__: pytest.fail("the model was asked"))
+def test_bad_settings_raise_before_any_pass(settings, error, images, monkeypatch):
+    forbid_passes(monkeypatch)
     with pytest.raises(ValueError, match=error):
         kam.explain(gap_network(), images, "extremal_perturbation", **settings)

@@ -1,9 +1,9 @@
-"""Guided backpropagation, deconvnet and guided Grad-CAM against published and hand-computed numbers."""
+"""Guided backpropagation, deconvnet and guided Grad-CAM against published numbers and numbers computed by hand."""
 
 import keras
 import numpy as np
 import pytest
-from helpers import captum_network, enlarged, randomised
+from helpers import captum_network, enlarged, randomised, raw_maps
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -21,7 +21,7 @@ def test_the_one_convolution_network_of_captum(method, published):
 
 
 class Called(keras.layers.Layer):
-    """A ReLU inside a layer of one's own, which the graph does not show."""
+    """A ReLU inside a custom layer, which the graph does not contain."""
 
     def call(self, x):
         return ops.relu(x)
@@ -43,19 +43,19 @@ RELUS = {
 }
 
 
-def slope(kind, z):
+def slope(form, z):
     """The derivative of the ReLU, by hand."""
-    if "relu6" in kind:
+    if "relu6" in form:
         return 1.0 * ((z > 0) & (z < 0.5))
-    if "leaky" in kind:
+    if "leaky" in form:
         return np.where(z > 0, 1, 0.25)
-    return 1.0 * (z > (0.2 if kind == "threshold" else 0))
+    return 1.0 * (z > (0.2 if form == "threshold" else 0))
 
 
-@pytest.mark.parametrize("kind", RELUS)
-def test_relu_in_any_form(kind):
+@pytest.mark.parametrize("form", RELUS)
+def test_relu_in_any_form(form):
     inputs = keras.Input((6,))
-    relu, attribute = RELUS[kind], "relu" if "attribute" in kind else None
+    relu, attribute = RELUS[form], "relu" if "attribute" in form else None
     x = layers.Dense(8, activation=attribute, name="a")(inputs)
     x = layers.Dense(7, activation=attribute, name="b")(x if attribute else relu(x))
     x = layers.Dense(5, activation="tanh", name="c")(x if attribute else relu(x))
@@ -63,35 +63,35 @@ def test_relu_in_any_form(kind):
     model = randomised(keras.Model(inputs, outputs))
     by_name = {name: [w.astype("float64") for w in model.get_layer(name).get_weights()] for name in "abc"}
     head = model.get_layer("logits").get_weights()[0][:, 1]
-    if kind.startswith("nested"):
+    if form.startswith("nested"):
         model = keras.Sequential([keras.Input((6,)), model])
     rows = np.random.default_rng(2).normal(size=(4, 6)).astype("float32")
 
     def value(z):
-        return np.minimum(np.maximum(z, 0), 0.5) if "relu6" in kind else z * slope(kind, z)
+        return np.minimum(np.maximum(z, 0), 0.5) if "relu6" in form else z * slope(form, z)
 
     a = rows @ by_name["a"][0] + by_name["a"][1]
     b = value(a) @ by_name["b"][0] + by_name["b"][1]
     c = value(b) @ by_name["c"][0] + by_name["c"][1]
     for method in METHODS:
         g = (head * (1 - np.tanh(c) ** 2)) @ by_name["c"][0].T  # other activations keep their gradient
-        g = np.maximum(g, 0) * (slope(kind, b) if method == "guided_backprop" else 1)
-        g = np.maximum(g @ by_name["b"][0].T, 0) * (slope(kind, a) if method == "guided_backprop" else 1)
+        g = np.maximum(g, 0) * (slope(form, b) if method == "guided_backprop" else 1)
+        g = np.maximum(g @ by_name["b"][0].T, 0) * (slope(form, a) if method == "guided_backprop" else 1)
         found = kam.explain(model, rows, method, targets=1, channels="keep").maps
         np.testing.assert_allclose(found, g @ by_name["a"][0].T, rtol=1e-4, atol=1e-5)
 
 
 def test_relu6_of_mobilenet_and_attributes_of_vgg_are_found():
-    """Guided differs from the plain gradient wherever there is a ReLU to be found, and all are replaced."""
-    from keras_actmaps.methods.rules.relu import guided, with_relu
+    """All ReLUs are replaced, by operations that differ from the layers."""
+    from keras_actmaps.methods.rules.relu import guided_relu, with_relu
 
     for build, count in ((keras.applications.MobileNetV2, 35), (keras.applications.VGG16, 13)):
         model = build(weights=None, include_top=False, input_shape=(32, 32, 3))
         graph = kam.Probe(model).graph
-        steps = with_relu(graph, guided, model.name, "guided_backprop")
-        layers_of = {step.operation for step in graph.nodes}
-        replaced = [step for step in steps if not isinstance(step.operation, keras.Operation)]
-        assert len(replaced) == count and not layers_of & {step.operation for step in replaced}
+        nodes = with_relu(graph, guided_relu, model.name, "guided_backprop")
+        operations = {node.operation for node in graph.nodes}
+        replaced = [node for node in nodes if not isinstance(node.operation, keras.Operation)]
+        assert len(replaced) == count and not operations & {node.operation for node in replaced}
 
 
 @pytest.mark.parametrize("method", [*METHODS, "guided_gradcam"])
@@ -106,16 +106,19 @@ def test_no_relu_is_an_error_that_names_the_activations(method):
         kam.explain(hidden, np.zeros((1, 4, 4, 1)), method)
 
 
-@pytest.mark.parametrize("channels", ["keep", "sum", "max"])
+@pytest.mark.parametrize("channels", ["keep", "sum", "abs_max", "max"])
 def test_guided_gradcam_is_the_product(images, channels):
     inputs = keras.Input(images.shape[1:])
     x = layers.Conv2D(4, 3, strides=2, activation="relu", name="features")(inputs)
     model = randomised(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
     edges = kam.explain(model, images, "guided_backprop", targets=2, channels="keep").maps
-    region = kam.METHODS["gradcam"](kam.Probe(model), images, [2] * len(images))
+    region = raw_maps("gradcam", model, images, [2] * len(images))
     region = enlarged(region, images.shape[1:3])[..., None]
-    wanted = {"keep": edges * region, "sum": (edges * region).sum(-1), "max": np.abs(edges * region).max(-1)}[channels]
+    product = edges * region
+    strongest = np.abs(product).max(-1)
+    reduced = {"keep": product, "sum": product.sum(-1), "abs_max": strongest, "max": strongest}
+    expected = reduced[channels]
     found = kam.explain(model, images, "guided_gradcam", targets=2, channels=channels).maps
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
-    with pytest.raises(ValueError, match="no reduction channels='mean'"):
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'mean'$"):
         kam.explain(model, images, "guided_gradcam", channels="mean")

@@ -1,4 +1,4 @@
-"""Kernel SHAP against Shapley's definition, by enumerating every coalition of a network with interactions."""
+"""Kernel SHAP against the definition of Shapley values, over every coalition of a network with interactions."""
 
 import itertools
 import math
@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from helpers import gap_network, linear_network
+from helpers import forbid_passes, gap_network, linear_network
 from keras import layers
 
 import keras_actmaps as kam
@@ -18,7 +18,7 @@ EIGHT = np.arange(12)[:, None] // 6 * 4 + np.arange(16) // 4
 
 
 def network():
-    """Strong interactions: products of what is seen in different places."""
+    """A network with strong interactions of distant pixels."""
     keras.utils.set_random_seed(4)
     inputs = keras.Input((12, 16, 3))
     x = layers.Dense(8, activation="tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=0.15))
@@ -34,13 +34,13 @@ def game(model, image, labels, target, fill=0.0) -> dict:
     return dict(zip(all_coalitions, scores))
 
 
-def shapley(worth: dict, count: int) -> np.ndarray:
-    """Shapley's definition: the mean gain of a player over all coalitions without it."""
+def shapley(scores: dict, count: int) -> np.ndarray:
+    """The definition of Shapley values: the mean gain from a player over all coalitions without it."""
     values = np.zeros(count)
-    for player, coalition in itertools.product(range(count), worth):
+    for player, coalition in itertools.product(range(count), scores):
         if player not in coalition:
             share = math.factorial(len(coalition)) * math.factorial(count - len(coalition) - 1) / math.factorial(count)
-            values[player] += share * (worth[tuple(sorted((*coalition, player)))] - worth[coalition])
+            values[player] += share * (scores[tuple(sorted((*coalition, player)))] - scores[coalition])
     return values
 
 
@@ -55,12 +55,12 @@ def test_is_exact_where_all_coalitions_fit(fill, images):
     e = kam.explain(model, images, "kernel_shap", targets=1, batch_size=4, **settings)
     exact = np.stack([shapley(game(model, image, FIVE, 1, fill), 5) for image in images])
     np.testing.assert_allclose(per_segment(e.maps, FIVE), exact, atol=2e-5 * np.abs(exact).max(), rtol=1e-4)
-    worth = game(model, images[0], FIVE, 1, fill)
-    alone = [worth[(one,)] - worth[()] for one in range(5)]
+    scores = game(model, images[0], FIVE, 1, fill)
+    alone = [scores[(one,)] - scores[()] for one in range(5)]
     assert np.abs(exact[0] - alone).max() > 0.1 * np.abs(exact[0]).max()  # the segments do interact
 
 
-def test_draws_come_close_where_not_all_fit_and_closer_the_more_there_are(images):
+def test_samples_approximate_where_not_all_fit_and_better_with_more(images):
     model = network()
     exact = np.stack([shapley(game(model, image, EIGHT, 1), 8) for image in images])
 
@@ -73,14 +73,14 @@ def test_draws_come_close_where_not_all_fit_and_closer_the_more_there_are(images
 
 
 @pytest.mark.parametrize("samples", [16, 70, 300])
-def test_the_map_sums_to_the_scores_gain_over_the_baseline(samples, images):
+def test_the_map_sums_to_the_gain_of_the_score_over_the_baseline(samples, images):
     model = gap_network(activation="softmax")
     e = kam.explain(model, images, "kernel_shap", segments="superpixels", cells=3, samples=samples, fill="blur")
     assert np.abs(e.maps.sum((1, 2))).min() > 1e-3
     assert np.abs(e.residual).max() < 1e-5 * np.abs(e.scores).max()
 
 
-def test_is_exact_on_a_linear_model_however_few_are_drawn(images):
+def test_is_exact_on_a_linear_model_with_few_samples(images):
     model, weights, _ = linear_network(images.shape[1:])
     e = kam.explain(model, images, "kernel_shap", targets=0, segments=EIGHT, samples=40)
     exact = per_segment((weights[..., 0] * images).sum(-1), EIGHT)
@@ -96,7 +96,7 @@ def test_a_table_and_a_single_segment():
     np.testing.assert_allclose(one.maps.sum(1), (weights[:, 0] * images).sum(1), atol=1e-5)
 
 
-def test_coalitions_are_drawn_by_the_kernel_and_with_their_complement():
+def test_coalitions_are_drawn_with_the_kernel_and_with_their_complement():
     kept, _ = coalitions(6, 20, seed=0)
     assert kept[:2].tolist() == [[0] * 6, [1] * 6] and len(kept) == 20
     np.testing.assert_array_equal(kept[2::2] + kept[3::2], 1)
@@ -112,13 +112,13 @@ def test_coalitions_are_drawn_by_the_kernel_and_with_their_complement():
 @pytest.mark.parametrize(
     "settings, error",
     [
-        ({"samples": 0}, "samples=0"),
-        ({"samples": 31, "segments": "grid", "cells": 6}, "samples=31 are too few for 36 segments; give 38 or more"),
+        ({"samples": 0}, "^samples must be an integer >= 1 and <= 1,000,000, got 0$"),
+        ({"samples": 31, "segments": "grid", "cells": 6}, "samples=31 are too few for 36 segments; pass 38 or more"),
         ({"segments": FIVE[:-1]}, r"segments of shape \(11, 16\)"),
-        ({"seed": "a"}, "seed='a'"),
+        ({"seed": "a"}, "^seed must be an integer >= 0 and < .*, got 'a'$"),
     ],
 )
-def test_bad_settings_are_refused_before_any_work(settings, error, images, monkeypatch):
-    monkeypatch.setattr(kam.Probe, "ask", lambda *_, **__: pytest.fail("the model was asked"))
+def test_bad_settings_raise_before_any_pass(settings, error, images, monkeypatch):
+    forbid_passes(monkeypatch)
     with pytest.raises(ValueError, match=error):
         kam.explain(gap_network(), images, "kernel_shap", **settings)

@@ -1,4 +1,4 @@
-"""LRP against Captum's published values, and what the score is shared out of."""
+"""LRP against published values of Captum, and its conservation."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ import keras_actmaps as kam
 
 
 def captum_lrp_network(first=2.0):
-    """Captum's SimpleLRPModel: 3 -> 3 -> 1 without biases, weights 2 and 3, ReLU between, dropout behind."""
+    """Captum's SimpleLRPModel: 3 -> 3 -> 1 without biases, weights 2 and 3, ReLU between, then dropout."""
     inputs = keras.Input((3,))
     x = layers.Dense(3, use_bias=False, activation="relu", name="first")(inputs)
     outputs = layers.Dropout(0.01)(layers.Dense(1, use_bias=False, name="second")(x))
@@ -41,26 +41,26 @@ def test_the_small_network_of_captum(first, settings, published):
 
 
 def test_the_one_convolution_network_of_captum():
-    """Captum's test_lrp_basic_attributions: relevance by its default, epsilon, biases and all."""
+    """Captum's test_lrp_basic_attributions: the epsilon rule, its default, with biases."""
     images = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
     explanation = kam.explain(captum_network(), images, "lrp", targets=0, rule="epsilon", epsilon=1e-9)
-    # by hand: the gradients at the five places that are on are 1, 1, 1, -1, -1, so LRP is gradient x input
-    wanted = [[0, 1, 2, 3], [0, 5, 6, 7], [0, 9, 10, 11], [0, 0, 0, 0]]
-    np.testing.assert_allclose(explanation.maps[0], wanted, atol=1e-3)
+    # computed by hand: the gradients at the five active positions are 1, 1, 1, -1, -1, so LRP is gradient x input
+    expected = [[0, 1, 2, 3], [0, 5, 6, 7], [0, 9, 10, 11], [0, 0, 0, 0]]
+    np.testing.assert_allclose(explanation.maps[0], expected, atol=1e-3)
 
 
-def test_the_residual_is_what_biases_take(images):
+def test_the_residual_is_the_share_of_the_biases(images):
     model = gap_network()
-    shared = kam.explain(model, images, "lrp", targets=1, rule="0")
-    np.testing.assert_allclose(shared.residual, shared.maps.sum((1, 2)) - shared.scores, atol=1e-5)
-    assert np.abs(shared.residual).min() > 0.01
+    with_biases = kam.explain(model, images, "lrp", targets=1, rule="0")
+    np.testing.assert_allclose(with_biases.residual, with_biases.maps.sum((1, 2)) - with_biases.scores, atol=1e-5)
+    assert np.abs(with_biases.residual).min() > 0.01
     for weight in model.weights:
         weight.assign(0 * weight if weight.name == "bias" else weight)
     without = kam.explain(model, images, "lrp", targets=1, rule="0")
     np.testing.assert_allclose(without.residual, 0, atol=1e-5)
 
 
-def test_a_score_of_ones_own_starts_from_output_times_gradient(images):
+def test_a_function_as_target_starts_from_output_times_gradient(images):
     model = gap_network()
     both = [kam.explain(model, images, "lrp", targets=target).maps for target in (0, 2)]
     found = kam.explain(model, images, "lrp", targets=lambda outputs: outputs[:, 0] - 2 * outputs[:, 2])
@@ -69,8 +69,8 @@ def test_a_score_of_ones_own_starts_from_output_times_gradient(images):
 
 def test_softmax_and_nested_models_change_nothing(images):
     plain = kam.explain(gap_network(), images, "lrp", targets=1).maps
-    for kind in ({"activation": "softmax"}, {"softmax_layer": True}):
-        np.testing.assert_allclose(kam.explain(gap_network(**kind), images, "lrp", targets=1).maps, plain, rtol=1e-6)
+    for top in ({"activation": "softmax"}, {"softmax_layer": True}):
+        np.testing.assert_allclose(kam.explain(gap_network(**top), images, "lrp", targets=1).maps, plain, rtol=1e-6)
     nested = keras.Sequential([keras.Input(images.shape[1:]), gap_network()])
     np.testing.assert_allclose(kam.explain(nested, images, "lrp", targets=1).maps, plain, rtol=1e-6)
     own = kam.explain(nested, images, "lrp", targets=1, rules={"gap_network/conv1": "flat"}).maps

@@ -1,4 +1,4 @@
-"""Methods on PyTorch modules: against hooks and autograd by hand, and against Keras models of the same weights."""
+"""Methods on PyTorch modules: against hooks and autograd, and against Keras models of the same weights."""
 
 import keras
 import numpy as np
@@ -11,23 +11,22 @@ import copy
 import functools
 
 import torch
-from helpers import enlarged
+from helpers import QUICK, enlarged
+from helpers.torch_networks import IMAGES, SHAPE, VGG, ResNet, assert_close, randomised
 from keras import layers
-from test_every_method import CHEAP
 from torch import nn
-from helpers.torch_networks import IMAGES, SHAPE, VGG, ResNet, close, randomised
 
 import keras_actmaps as kam
 
 
 def features_and_gradients(module, layer):
-    """(N,C,h,w) each, of the greatest score, by forward and backward hooks on a copy of the module."""
-    module, kept = copy.deepcopy(module).eval(), {}
+    """(N, C, h, w) each, of the greatest score, by forward and backward hooks on a copy of the module."""
+    module, recorded = copy.deepcopy(module).eval(), {}
     part = module.get_submodule(layer)
-    part.register_forward_hook(lambda _, inputs, outputs: kept.update(features=outputs.detach().numpy().copy()))
-    part.register_full_backward_hook(lambda _, inputs, outputs: kept.update(gradients=outputs[0].numpy()))
+    part.register_forward_hook(lambda _, inputs, outputs: recorded.update(features=outputs.detach().numpy().copy()))
+    part.register_full_backward_hook(lambda _, inputs, outputs: recorded.update(gradients=outputs[0].numpy()))
     module(torch.tensor(IMAGES)).amax(1).sum().backward()
-    return kept["features"], kept["gradients"]
+    return recorded["features"], recorded["gradients"]
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2", "layer2.0.conv2", "maxpool"])
@@ -36,9 +35,9 @@ def test_gradcam_and_hirescam_are_those_of_hooks(layer):
     features, gradients = features_and_gradients(module, layer)
     weights = gradients.mean(axis=(2, 3), keepdims=True)
     expected = enlarged(np.maximum((weights * features).sum(1), 0), SHAPE[1:])
-    close(kam.explain(module, IMAGES, "gradcam", layer=layer).maps, expected)
+    assert_close(kam.explain(module, IMAGES, "gradcam", layer=layer).maps, expected)
     expected = enlarged(np.maximum((gradients * features).sum(1), 0), SHAPE[1:])
-    close(kam.explain(module, IMAGES, "hirescam", layer=layer).maps, expected)
+    assert_close(kam.explain(module, IMAGES, "hirescam", layer=layer).maps, expected)
 
 
 def gradients_of(module):
@@ -51,9 +50,9 @@ def gradients_of(module):
 def test_saliency_is_the_gradient(network):
     module = randomised(network())
     expected = gradients_of(copy.deepcopy(module).eval())
-    close(kam.explain(module, IMAGES, "saliency").maps, np.abs(expected).max(axis=1))
+    assert_close(kam.explain(module, IMAGES, "saliency").maps, np.abs(expected).max(axis=1))
     kept = kam.explain(module, IMAGES, "saliency", channels="keep").maps
-    close(kept, np.moveaxis(expected, 1, -1))
+    assert_close(kept, np.moveaxis(expected, 1, -1))
 
 
 @pytest.mark.parametrize("network", [ResNet, VGG])
@@ -64,7 +63,7 @@ def test_guided_backprop_is_that_of_hooks(network):
         if isinstance(part, nn.ReLU):
             part.inplace = False
             part.register_full_backward_hook(lambda _, inputs, outputs: (inputs[0].clamp(min=0),))
-    close(kam.explain(module, IMAGES, "guided_backprop").maps, gradients_of(hooked).sum(axis=1))
+    assert_close(kam.explain(module, IMAGES, "guided_backprop").maps, gradients_of(hooked).sum(axis=1))
 
 
 def test_lrp_conserves_without_biases():
@@ -76,11 +75,11 @@ def test_lrp_conserves_without_biases():
         e = kam.explain(module, IMAGES, "lrp", targets=[0, 1, 2], **settings)
         assert np.abs(e.residual).max() < 1e-4 * np.abs(e.scores).max()
     expected = (gradients_of(copy.deepcopy(module).eval()) * IMAGES).sum(axis=1)
-    close(kam.explain(module, IMAGES, "lrp", rule="0").maps, expected, 1e-4)  # LRP-0 on ReLUs
+    assert_close(kam.explain(module, IMAGES, "lrp", rule="0").maps, expected, 1e-4)  # LRP-0 on ReLUs
 
 
 class Plain(nn.Module):
-    """A residual network; its head pools to one place, or flattens all places channels first."""
+    """A residual network; its head pools to one position, or flattens all positions channels first."""
 
     def __init__(self, flattens):
         super().__init__()
@@ -98,7 +97,7 @@ class Plain(nn.Module):
 
 @functools.cache
 def twins(flattens):
-    """The module, and a Keras model that has copies of its weights."""
+    """The module, and a Keras model with copies of its weights."""
     module = randomised(Plain(flattens))
     inputs = keras.Input((*SHAPE[1:], 3))
     norm = functools.partial(layers.BatchNormalization, epsilon=1e-5)
@@ -123,7 +122,7 @@ def twins(flattens):
 @pytest.mark.parametrize("method", kam.METHODS)
 def test_maps_are_those_of_a_keras_model_of_the_same_weights(method, flattens):
     module, model = twins(flattens)
-    settings = {"targets": [2, 0, 1], **CHEAP.get(method, {})}
+    settings = {"targets": [2, 0, 1], **QUICK.get(method, {})}
     if method == "cam" and flattens:
         with pytest.raises(ValueError, match=r"only global average pooling .* but '.*' \(.*\) follows; gradcam works"):
             kam.explain(module, IMAGES, method, **settings)
@@ -132,12 +131,14 @@ def test_maps_are_those_of_a_keras_model_of_the_same_weights(method, flattens):
     found = kam.explain(module, IMAGES, method, **layer, **settings)
     layer = {"layer": model.layers[-4].name} if flattens else {}
     expected = kam.explain(model, np.moveaxis(IMAGES, 1, -1), method, **layer, **settings)
-    close(found.scores, expected.scores)
-    close(found.maps, expected.maps, 1e-4)
+    assert_close(found.scores, expected.scores)
+    assert_close(found.maps, expected.maps, 1e-4)
 
 
 @pytest.mark.parametrize("composite", ["epsilon_alpha2_beta1", "epsilon_gamma_box", "epsilon_plus_flat"])
 def test_composites_are_those_of_a_keras_model(composite):
     module, model = twins(True)
     found = kam.explain(module, IMAGES, "lrp", targets=1, composite=composite)
-    close(found.maps, kam.explain(model, np.moveaxis(IMAGES, 1, -1), "lrp", targets=1, composite=composite).maps, 1e-4)
+    assert_close(
+        found.maps, kam.explain(model, np.moveaxis(IMAGES, 1, -1), "lrp", targets=1, composite=composite).maps, 1e-4
+    )

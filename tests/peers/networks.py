@@ -1,11 +1,11 @@
-"""Four small networks with fixed weights and images, in Keras; torch_networks.py has the same in PyTorch.
+"""Four small networks with fixed weights and images, in Keras; peer_torch_networks.py has them in PyTorch.
 
-- `pooled`: images in 0..1 (12,8,3); conv, ReLU, max pooling, conv, ReLU, global average pooling, dense, softmax. The
+- `pooled`: images in 0..1 (12, 8, 3); conv, ReLU, max pooling, conv, ReLU, global average pooling, dense, softmax. The
   ReLUs are `activation=` attributes.
-- `residual`: signed images (8,6,2); conv, batch normalisation, ReLU, conv and batch normalisation, added to what the
-  ReLU gave, ReLU, average pooling, flatten, dense. The ReLUs are layers.
-- `mixed`: signed images (9,7,3); conv with strides, leaky ReLU, then a depthwise conv with ReLU6 beside a 1x1 conv with
-  ReLU, concatenated; zero padding, max pooling, flatten, dense, ReLU, dropout, dense.
+- `residual`: signed images (8, 6, 2); conv, batch normalization, ReLU, conv and batch normalization, added to the
+  output of the first ReLU, ReLU, average pooling, flatten, dense. The ReLUs are layers.
+- `mixed`: signed images (9, 7, 3); conv with strides, leaky ReLU, then a depthwise conv with ReLU6 beside a 1x1 conv
+  with ReLU, concatenated; zero padding, max pooling, flatten, dense, ReLU, dropout, dense.
 - `table`: rows of 6 signed numbers; three dense layers with ReLU between.
 """
 
@@ -15,8 +15,9 @@ from keras import layers
 
 TARGETS = {"pooled": [1, 2], "residual": [1, 2], "mixed": [0, 2], "table": [1, 0]}
 NETWORKS = tuple(TARGETS)
+PICTURES = ("pooled", "residual")
 SHAPES = {"pooled": (12, 8, 3), "residual": (8, 6, 2), "mixed": (9, 7, 3), "table": (6,)}
-LAYER = {"pooled": "convolution_2", "residual": "relu_2"}  # the last with places, its ReLU included
+LAYER = {"pooled": "convolution_2", "residual": "relu_2"}  # the last spatial layer, with its ReLU
 
 
 def images(name: str) -> np.ndarray:
@@ -31,7 +32,7 @@ def baseline(name: str) -> np.ndarray:
 
 
 def weights(name: str) -> dict[str, list[np.ndarray]]:
-    """Layer -> its weights, float32, in Keras' order and layout; biases and statistics are not trivial."""
+    """Layer -> its weights, float32, in Keras' order and layout; biases and statistics are neither 0 nor 1."""
     random = np.random.default_rng(10 + NETWORKS.index(name))
 
     def linear(*shape, scale=1.0):
@@ -57,7 +58,7 @@ def weights(name: str) -> dict[str, list[np.ndarray]]:
             "dense": linear(4 * 3 * 5, 3, scale=8.0),
         }
     if name == "mixed":
-        kernel, _ = linear(3, 3, 6, 1, scale=8.0)  # large enough for some of ReLU6 to be full
+        kernel, _ = linear(3, 3, 6, 1, scale=8.0)  # large enough for ReLU6 to saturate at some positions
         return {
             "convolution_1": linear(3, 3, 3, 6, scale=2.0),
             "depthwise": [kernel, linear(6)[1]],
@@ -69,7 +70,7 @@ def weights(name: str) -> dict[str, list[np.ndarray]]:
 
 
 def keras_model(name: str, linear: bool = False) -> keras.Model:
-    """The network; `linear` leaves the softmax of `pooled` away."""
+    """The network; `linear` is without the softmax of `pooled`."""
     inputs = keras.Input(SHAPES[name])
     model = keras.Model(
         inputs, {"pooled": _pooled, "residual": _residual, "mixed": _mixed, "table": _table}[name](inputs)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from networks import weights
+from networks import TARGETS, images, weights
 from torch import nn
 
 
 class Join(nn.Module):
-    """A sum as a module of its own, to be replaced by what a peer wants there."""
+    """A sum as a module of its own, to be replaced by the one that a peer needs."""
 
     def forward(self, first, second):
         return first + second
@@ -28,7 +28,7 @@ class Pooled(nn.Module):
 
 
 class Residual(nn.Module):
-    shape = (4, 3, 5)  # of what is flattened, in Keras
+    shape = (4, 3, 5)  # of the features before they are flattened, in Keras
 
     def __init__(self, join):
         super().__init__()
@@ -75,7 +75,7 @@ class Table(nn.Module):
 
 
 def torch_model(name: str, join: nn.Module | None = None) -> nn.Module:
-    """The network in float64, giving logits. join: the module that adds the branches of `residual`."""
+    """The network in float64, without softmax. join: the module that adds the branches of `residual`."""
     model = (
         Residual(join or Join()) if name == "residual" else {"pooled": Pooled, "mixed": Mixed, "table": Table}[name]()
     )
@@ -91,3 +91,25 @@ def torch_model(name: str, join: nn.Module | None = None) -> nn.Module:
         for key, array in zip(names, arrays):
             getattr(getattr(model, layer), key).data = torch.tensor(array.copy())
     return model.double().eval()
+
+
+def inputs(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The images as PyTorch takes them, in float64, and the targets."""
+    array = images(name)
+    array = np.moveaxis(array, -1, 1) if array.ndim == 4 else array
+    return torch.tensor(array).double(), torch.tensor(TARGETS[name])
+
+
+@torch.no_grad()
+def fold_batch_normalization(model: nn.Module) -> None:
+    """Fold each normalization_i into convolution_i, after which it is the identity."""
+    for name, norm in model.named_children():
+        if not isinstance(norm, nn.BatchNorm2d):
+            continue
+        convolution = model.get_submodule(name.replace("normalization", "convolution"))
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        convolution.bias.copy_((convolution.bias - norm.running_mean) * scale + norm.bias)
+        convolution.weight.mul_(scale[:, None, None, None])
+        norm.reset_running_stats()
+        norm.reset_parameters()
+        norm.eps = 0.0

@@ -1,7 +1,7 @@
 """The methods against captum, zennit, pytorch-grad-cam and xplique, on the same weights and images.
 
-The peers' numbers were computed by make_peers.py and are stored in peers.npz. Every stored number is compared, and the
-bound is the same for all: 1e-4 of the map's largest magnitude.
+The peers' numbers were computed by make_peers.py and are stored in peers.npz. All stored numbers are compared, with the
+same bound: 1e-4 of the map's largest magnitude. test_regenerate.py computes them again.
 """
 
 import functools
@@ -13,13 +13,12 @@ from pathlib import Path
 import networks
 import numpy as np
 import pytest
-from helpers import array
+from helpers import array, raw_maps
 
 import keras_actmaps as kam
 
 BOUND = 1e-4
-PICTURES = ("pooled", "residual")
-RELUS = ("pooled", "residual", "table")  # networks without a ReLU6 or a leaky ReLU, which captum does not know
+RELUS = ("pooled", "residual", "table")  # networks without ReLU6 and leaky ReLU, for which captum has no rule
 STORED = dict(np.load(Path(__file__).with_name("peers.npz")))
 SCORES = {
     name: np.take_along_axis(STORED[f"logits/{name}"], np.array(networks.TARGETS[name])[:, None], axis=1)[:, 0]
@@ -29,16 +28,16 @@ SCORES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A peer's map and the method and settings that should give the same.
+    """A peer's map, and the method and settings that must give the same.
 
-    ours: what is compared, from the peer's maps and the targets' scores, where the two differ for a `reason`.
-    at_layer: the map is that of the network's last layer with places, not of the image.
+    ours: the expected maps, from the peer's maps and the targets' scores, where the two differ for a `reason`.
+    at_layer: the map is that of the network's last spatial layer, not of the image.
     """
 
     peer: str
     method: str
     settings: dict = field(default_factory=dict)
-    networks: tuple[str, ...] = PICTURES
+    networks: tuple[str, ...] = networks.PICTURES
     at_layer: bool = False
     ours: Callable = lambda maps, scores: maps
     reason: str = ""
@@ -95,7 +94,7 @@ CAMS = [
         "AblationCAM",
         "ablationcam",
         ours=lambda maps, scores: relu(maps * np.sign(scores)[:, None, None], scores),
-        reason="the paper divides the drops by the score and the map turns around for a negative one; ours by its size",
+        reason="the paper divides the drops by the score, which inverts the map of a negative one; ours by its size",
     ),
     Row("xplique.GradCAM", "gradcam", networks=("residual",), at_layer=True),  # where the map need not be resized
 ]
@@ -174,8 +173,7 @@ def maps_of(row: Row, name: str) -> np.ndarray:
     images, targets = networks.images(name), np.array(networks.TARGETS[name])
     if not row.at_layer:
         return kam.explain(model(name), images, row.method, targets, networks.LAYER.get(name), **row.settings).maps
-    probe = kam.Probe(model(name), networks.LAYER[name])
-    return np.asarray(kam.METHODS[row.method](probe, images, targets, **row.settings))
+    return raw_maps(row.method, model(name), images, targets, networks.LAYER[name], **row.settings)
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
@@ -186,11 +184,11 @@ def test_the_networks_are_the_same(name):
 
 @pytest.mark.parametrize(("row", "name"), CASES)
 def test_method_agrees_with_peer(row, name):
-    wanted = row.ours(STORED[f"{row.peer}/{name}"], SCORES[name])
+    expected = row.ours(STORED[f"{row.peer}/{name}"], SCORES[name])
     found = maps_of(row, name)
-    assert found.shape == wanted.shape
-    assert np.abs(wanted).max() > 1e-3
-    assert np.abs(found - wanted).max() <= BOUND * np.abs(wanted).max()
+    assert found.shape == expected.shape
+    assert np.abs(expected).max() > 1e-3
+    assert np.abs(found - expected).max() <= BOUND * np.abs(expected).max()
 
 
 def test_every_stored_number_is_compared():

@@ -109,7 +109,7 @@ def test_compatible_reaches_the_explainer_of_each_callback(tmp_path, monkeypatch
 
 def test_without_tensorboardx_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    monkeypatch.delitem(sys.modules, "keras_actmaps.callbacks.tensorboard", raising=False)
+    monkeypatch.delitem(sys.modules, "keras_actmaps.core.event_files", raising=False)
     with pytest.raises(ImportError, match=r"not installed: pip install keras_actmaps\[tensorboard\]"):
         callbacks.SmoothGradCallback(None, 0, output_dir=tmp_path)
     assert not list(tmp_path.iterdir())

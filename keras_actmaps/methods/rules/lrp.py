@@ -10,6 +10,7 @@ from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph, Node, run_backward
 from keras_actmaps.core.layer_types import GATES, describe_node, layer_type, operation_name
 from keras_actmaps.core.linear import Linear
+from keras_actmaps.core.settings import show
 from keras_actmaps.core.types import Slot, Tensor
 from keras_actmaps.methods.rules.lrp_rules import KERNEL_RULES, LayerState, Parameters, propagate, ratio
 
@@ -94,6 +95,7 @@ class Propagation:
                     f"rule {rule!r} needs a kernel, which {describe_node(node)} does not have; choices: "
                     f"{', '.join(ANY_LAYER)} or a function"
                 )
+            self._check_pass(rule, node)
             return rule
         if found is None:
             raise ValueError(
@@ -105,6 +107,16 @@ class Propagation:
         if found == "affine" and self.rule in ("0", "epsilon") and self.parameters.bias:
             return self.rule
         return WITHOUT_KERNEL[found]
+
+    def _check_pass(self, rule: str | Callable, node: Node) -> None:
+        """ValueError where relevance cannot stay where it is, because the layer changes shapes."""
+        shapes = [[self.graph.shapes[slot] for slot in slots] for slots in (node.reads.values(), node.writes)]
+        if rule == "pass" and shapes[0] != shapes[1]:
+            raise ValueError(
+                f"rule 'pass' keeps relevance in place, but layer {describe_node(node)} turns "
+                f"{', '.join(map(str, shapes[0]))} into {', '.join(map(str, shapes[1]))}; use 'route', 'epsilon' or a "
+                "function"
+            )
 
     def _of_composite(self, linear: Any, is_before: bool, is_first: bool) -> str:
         convolution, dense, first = COMPOSITES[self.composite]
@@ -150,9 +162,9 @@ def check_rules(graph: Graph, rules: Mapping[str, Any]) -> None:
     known = {key for node in graph.nodes for key in _keys(node)}
     for key, rule in rules.items():
         if key not in known:
-            raise ValueError(f"rules: no layer {key!r}; use the name, path or type of a layer")
+            raise ValueError(f"rules: no layer {show(key)}; use the name, path or type of a layer")
         if not callable(rule) and rule not in RULES:
-            raise ValueError(f"rules: no rule {rule!r} for {key!r}; choices: {', '.join(RULES)}, or a function")
+            raise ValueError(f"rules: no rule {show(rule)} for {show(key)}; choices: {', '.join(RULES)}, or a function")
 
 
 def _keys(node: Node) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import keras
 from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph, Node
-from keras_actmaps.core.layer_types import RELU, layer_type, operation_name
+from keras_actmaps.core.layer_types import RELU, describe_node, layer_type, operation_name
 from keras_actmaps.core.rewrite import split_activations
+from keras_actmaps.core.trace import inner_operations
 
 
 def guided_relu(relu: Callable) -> Callable:
@@ -21,6 +23,23 @@ def deconvnet_relu(relu: Callable) -> Callable:
     return backend.custom_gradient(relu, lambda x, g: ops.relu(g))
 
 
+def _check_inside(node: Node, graph: Graph, method: str) -> None:
+    """ValueError for a layer with a ReLU inside, which cannot be replaced there."""
+    if layer_type(node) is not None or not isinstance(node.operation, keras.layers.Layer):
+        return
+    inside = inner_operations(node.operation, [graph.shapes[slot] for slot in node.reads.values()])
+    parts = [node.operation, *(inside or [])]
+    is_relu = any(
+        operation_name(part) in RELU or operation_name(getattr(part, "activation", None)) in RELU for part in parts
+    )
+    if is_relu or inside is None:
+        raise ValueError(
+            f"{method} replaces the gradient of every ReLU, but layer {describe_node(node)} "
+            f"{'contains one' if is_relu else 'cannot be traced and may contain one'} that it cannot reach; saliency "
+            "and integrated_gradients take any layer"
+        )
+
+
 def with_relu(graph: Graph, rule: Callable, name: str, method: str) -> tuple[Node, ...]:
     """The nodes of the graph with `rule(relu)` in the place of each ReLU: a layer, an operation or an `activation=`.
 
@@ -28,6 +47,8 @@ def with_relu(graph: Graph, rule: Callable, name: str, method: str) -> tuple[Nod
     for a model, called `name`, without ReLU.
     """
     nodes = split_activations(graph).nodes
+    for node in nodes:
+        _check_inside(node, graph, method)
     if not any(operation_name(node.operation) in RELU for node in nodes):
         found = dict.fromkeys(
             operation_name(node.operation).lower() for node in nodes if layer_type(node) == "activation"

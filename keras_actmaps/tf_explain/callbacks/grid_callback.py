@@ -31,7 +31,7 @@ class GridCallback(keras.callbacks.Callback):
     tag: str
 
     def __init__(self, validation_data: ValidationData, output_dir: str | Path, compatible: bool | None) -> None:
-        from keras_actmaps.callbacks.tensorboard import EventWriter
+        from keras_actmaps.core.event_files import EventWriter
 
         keras.callbacks.Callback.__init__(self)  # not tf-explain's, which creates an event file of its own
         self.validation_data = validation_data

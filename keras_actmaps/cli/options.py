@@ -1,0 +1,177 @@
+"""The options of the commands train and explain: records, and the parsers that fill them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, Share, nonempty, typed
+from keras_actmaps.core.settings import Ge, Lt
+
+Threshold = Literal["otsu"] | Annotated[float, Ge(0), Lt(1)]
+PAPER_THRESHOLD = 0.15  # of Grad-CAM's boxes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What the command line of train says; None where the protocol of the data set decides."""
+
+    dataset: str | None = None
+    backbone: str | None = None
+    weights: str | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    limit: int | None = None
+    data_dir: str | None = None
+    seed: int = 0
+    runs: str = "runs"
+    resume: bool = False
+    explain: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """What the command line of explain says; None for an option that is absent."""
+
+    method: str = "gradcam"
+    list: bool = False
+    run: str | None = None
+    model: str | None = None
+    image: Sequence[str] | None = None
+    index: Sequence[int] | None = None
+    split: str = "test"
+    target: str | None = None
+    layer: str | None = None
+    output: str = "outputs"
+    colormap: str | None = None
+    alpha: float = 0.5
+    boxes: float | str | None = None
+    engine: str = "keras_actmaps"
+    compare: bool = False
+    metrics: str | None = None
+    limit: int | None = None
+    data_dir: str | None = None
+    settings: Sequence[str] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all methods are requested, of which those that do not fit the model are left out."""
+        return self.method == "all"
+
+
+def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
+    """The options of the command train; ValueError for what cannot be parsed."""
+    parser = Parser(prog=name, description="Train a model on a data set. Writes runs/<dataset>/.")
+    add = parser.add_argument
+    add(
+        "--dataset",
+        type=nonempty,
+        help="grid, drawn-grid, cifar10, pets or folder:DIR (default: grid where its data is available)",
+    )
+    add(
+        "--backbone",
+        type=nonempty,
+        help="a keras.applications network or squeezenet, settings after a colon: mobilenet:alpha=0.25",
+    )
+    add(
+        "--weights",
+        type=nonempty,
+        help="of the backbone: a file, imagenet or none; with weights only a linear head is trained",
+    )
+    add("--epochs", type=typed(Count), help="default: the protocol of the data set, as for the next two")
+    add("--batch-size", type=typed(Count))
+    add("--learning-rate", type=typed(Rate))
+    add("--limit", type=typed(Count), help="at most this many images of each split")
+    add("--data-dir", type=nonempty, help="where TFDS data is (default: $TFDS_DATA_DIR, then the folder of TFDS)")
+    add("--seed", type=typed(Seed), default=0)
+    add("--runs", type=nonempty, default="runs", help="the folder of all runs (default: runs)")
+    add("--resume", action="store_true", help="continue after the last finished epoch")
+    add(
+        "--explain",
+        type=nonempty,
+        metavar="METHOD[,METHOD]",
+        help="explain the same validation images after each epoch by these methods: pictures, a strip and the "
+        "share of the maps on the object",
+    )
+    return TrainOptions(**vars(parser.parse_args(arguments)))
+
+
+def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
+    """The options of the command explain; ValueError for what cannot be parsed and for options in conflict."""
+    parser = Parser(prog=name, description="Explain a trained model. Writes pictures and raw maps to outputs/.")
+    _add_inputs(parser)
+    _add_outputs(parser)
+    add = parser.add_argument
+    add(
+        "--method",
+        type=nonempty,
+        default="gradcam",
+        help="maps, such as gradcam, or figures of features, such as feature_maps: one or several, separated by "
+        "commas, or all (default: gradcam; --list names them)",
+    )
+    add("--list", action="store_true", help="print the methods with their papers and settings, and stop")
+    add(
+        "-s",
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the methods",
+    )
+    add(
+        "--engine",
+        choices=["keras_actmaps", "tf-explain"],
+        default="keras_actmaps",
+        help="which code computes and draws: this project, or the original tf-explain where it still works",
+    )
+    add("--compare", action="store_true", help="one figure and one table of the methods: compare.png, .csv, .md, .html")
+    add("--metrics", type=nonempty, help="of the table, separated by commas, or all (default: a few that fit the data)")
+    return ExplainOptions(**vars(parser.parse_args(arguments)))
+
+
+def _add_inputs(parser: Parser) -> None:
+    """The model, the images, the target and the layer."""
+    models = parser.add_mutually_exclusive_group().add_argument
+    models("--run", type=nonempty, help="a run folder, such as runs/grid (default: the newest run)")
+    models(
+        "--model",
+        type=nonempty,
+        help="a .keras file, or a keras.applications name with ImageNet weights, instead of a run",
+    )
+    images = parser.add_mutually_exclusive_group().add_argument
+    images("--image", nargs="+", type=nonempty, help="image files")
+    images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
+    images("--limit", type=typed(Count), help="with --compare: the number of images of the split (default: 100)")
+    add = parser.add_argument
+    add(
+        "--split",
+        choices=["test", "validation", "train"],
+        default="test",
+        help="of the data of the run (default: test)",
+    )
+    add("--data-dir", type=nonempty, help="where TFDS data is, if it is not where the run found it")
+    add("--target", type=nonempty, help="a class by name or number, or all (default: the predicted class)")
+    add(
+        "--layer",
+        type=nonempty,
+        help="a layer by name, path or number (default: the last with a spatial output); for feature_maps "
+        "several, separated by commas, or a type: conv (the default), relu, pool, a Keras class, all",
+    )
+
+
+def _add_outputs(parser: Parser) -> None:
+    """The folder, and how pictures are drawn."""
+    add = parser.add_argument
+    add("--output", type=nonempty, default="outputs", help="the folder to write to (default: outputs)")
+    add("--colormap", type=nonempty, help="of Matplotlib (default: turbo for maps, gray for features)")
+    add("--alpha", type=typed(Share), default=0.5, help="opacity of the map over the image, 0 to 1 (default: 0.5)")
+    add(
+        "--boxes",
+        nargs="?",
+        const=PAPER_THRESHOLD,
+        type=typed(Threshold),
+        metavar="THRESHOLD",
+        help="draw a box around the largest part of each map above a fraction of its maximum, or above Otsu's "
+        "level (otsu), and write boxes.csv (default of the fraction: 0.15)",
+    )

@@ -1,0 +1,88 @@
+"""Layouts: models with `data_format="channels_first"` as graphs whose inputs and explained layers are channels last."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import keras
+
+from keras_actmaps.core.graph import Graph, Node, single_input_node
+from keras_actmaps.core.layer_types import layer_type, operation_name
+from keras_actmaps.core.rewrite import is_identity
+from keras_actmaps.core.types import Slot
+
+KEEPS_LAYOUT = ("affine", "activation", "product")  # types of nodes
+MERGING = ("Add", "Subtract", "Average", "Maximum", "Minimum", "Concatenate")
+
+
+def channels_first_slots(graph: Graph) -> set[Slot]:
+    """The slots of tensors (N, C, ...): those of channels-first layers and of elementwise operations beside them."""
+    known = {slot for node in graph.nodes if _is_channels_first(node) for slot in _image_slots(node, graph)}
+    links = [set(_image_slots(node, graph)) for node in graph.nodes if _keeps_layout(node, graph)]
+    while True:
+        more = set().union(*(slots for slots in links if slots & known)) - known
+        if not more:
+            return known
+        known |= more
+
+
+def with_last_inputs(graph: Graph) -> Graph:
+    """The graph of a channels-first model that reads channels-last inputs."""
+    (first,) = graph.inputs
+    last = 1 + max(graph.shapes)
+    shapes = {**graph.shapes, last: _last(graph.shapes[first])}
+    node = single_input_node("channels_first", _to_first(len(shapes[first])), last, (first,), shapes)
+    return replace(graph, inputs=(last,), nodes=(node, *graph.nodes), shapes=shapes)
+
+
+def with_last_layers(graph: Graph, paths: Iterable[str], channels_first: set[Slot]) -> Graph:
+    """The graph in which the outputs of some layers are channels last; what follows them reads them as before."""
+    for path in paths:
+        slot = graph.slot_of[path]
+        if slot in channels_first:
+            graph = _transposed_at(graph, slot)
+    return graph
+
+
+def _transposed_at(graph: Graph, slot: Slot) -> Graph:
+    """Between the producer of a slot and its readers, a transposition and its inverse."""
+    written, last = 1 + max(graph.shapes), 2 + max(graph.shapes)
+    shapes = {**graph.shapes, written: graph.shapes[slot], last: _last(graph.shapes[slot])}
+    rank, nodes = len(shapes[slot]), []
+    for node in graph.nodes:
+        if slot not in node.writes:
+            nodes.append(node)
+            continue
+        nodes.append(replace(node, writes=tuple(written if one == slot else one for one in node.writes)))
+        nodes.append(single_input_node(node.path, _to_last(rank), written, (last,), shapes))
+        nodes.append(single_input_node(f"{node.path}.channels_first", _to_first(rank), last, (slot,), shapes))
+    slot_of = {path: last if one == slot else one for path, one in graph.slot_of.items()}
+    return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
+
+
+def _is_channels_first(node: Node) -> bool:
+    return getattr(node.operation, "data_format", None) == "channels_first"
+
+
+def _image_slots(node: Node, graph: Graph) -> list[Slot]:
+    """The slots of a node that have as many axes as most of them: those of images, not of their pooled features."""
+    slots = [*node.reads.values(), *node.writes]
+    rank = max(len(graph.shapes.get(slot, ())) for slot in slots)
+    return [slot for slot in slots if rank > 2 and len(graph.shapes.get(slot, ())) == rank]
+
+
+def _keeps_layout(node: Node, graph: Graph) -> bool:
+    """Whether inputs and outputs of a node have one layout."""
+    is_elementwise = layer_type(node) in KEEPS_LAYOUT or operation_name(node.operation) in MERGING
+    return not _is_channels_first(node) and (is_elementwise or is_identity(node.operation))
+
+
+def _last(shape: tuple) -> tuple:
+    return (shape[0], *shape[2:], shape[1])
+
+
+def _to_last(rank: int) -> keras.layers.Layer:
+    return keras.layers.Permute((*range(2, rank), 1))
+
+
+def _to_first(rank: int) -> keras.layers.Layer:
+    return keras.layers.Permute((rank - 1, *range(1, rank - 1)))

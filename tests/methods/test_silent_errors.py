@@ -1,0 +1,343 @@
+"""Models and arguments that have given wrong maps without a word: each a right map, a warning or an error."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import array, enlarged, gap_network, outside_keras, randomised
+from keras import layers, ops
+
+import keras_actmaps as kam
+
+
+def images_for(model, count=3, seed=0):
+    return np.random.default_rng(seed).random((count, *model.input_shape[1:]), "float32")
+
+
+def dense_network(top, name="model"):
+    """Dense layers and a top, which is a layer or a function of the logits."""
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(5, "tanh")(inputs)
+    return randomised(keras.Model(inputs, top(layers.Dense(4, name="logits")(hidden)), name=name))
+
+
+class OwnSoftmax(layers.Layer):
+    def call(self, inputs):
+        return ops.softmax(inputs)
+
+
+class OutsideSoftmax(layers.Layer):
+    """A softmax that Keras cannot trace, as `tf.nn.softmax`."""
+
+    def call(self, inputs):
+        return ops.softmax(outside_keras(inputs))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape)
+
+
+class OwnHead(layers.Layer):
+    """A last layer with weights and a softmax that cannot be seen."""
+
+    def __init__(self):
+        super().__init__(name="own_head")
+        self.dense = layers.Dense(4)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, inputs):
+        return ops.softmax(outside_keras(self.dense(inputs)))
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((inputs.shape[0], 4))
+
+
+SOFTMAXES = {
+    "layer": layers.Softmax(),
+    "activation layer": layers.Activation("softmax"),
+    "operation": ops.softmax,
+    "lambda": layers.Lambda(lambda x: ops.softmax(x)),
+    "lambda outside Keras": layers.Lambda(lambda x: ops.softmax(outside_keras(x)), output_shape=(4,)),
+    "activation lambda": layers.Activation(lambda x: ops.softmax(x)),
+    "own layer": OwnSoftmax(),
+    "own layer outside Keras": OutsideSoftmax(),
+}
+
+
+@pytest.mark.parametrize("spelling", SOFTMAXES)
+def test_a_softmax_is_taken_off_in_every_spelling(spelling):
+    model, plain = dense_network(SOFTMAXES[spelling]), dense_network(layers.Identity())
+    plain.set_weights(model.get_weights())
+    inputs = images_for(model)
+    e, expected = (kam.explain(one, inputs, "saliency", targets=1) for one in (model, plain))
+    np.testing.assert_allclose(e.maps, expected.maps, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(e.scores, expected.scores, rtol=1e-4, atol=1e-5)
+
+
+def test_probabilities_that_cannot_be_taken_off_are_said():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, OwnHead()(inputs))
+    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be taken off"):
+        kam.explain(model, images_for(model), "saliency", targets=1)
+
+
+def test_a_quantized_kernel_is_dequantized():
+    model = randomised(keras.Sequential([keras.Input((40,)), layers.Dense(30, "relu"), layers.Dense(3)]))
+    inputs = np.random.default_rng(1).normal(size=(4, 40)).astype("float32")
+    before = {method: kam.explain(model, inputs, method, targets=1) for method in ("lrp", "deeplift")}
+    model.quantize("int8")
+    for method, expected in before.items():
+        e = kam.explain(model, inputs, method, targets=1)
+        np.testing.assert_allclose(e.scores, model.predict(inputs, verbose=0)[:, 1], atol=0.05 * np.abs(e.scores).max())
+        assert np.abs(e.maps - expected.maps).max() < 0.1 * np.abs(expected.maps).max()
+
+
+@pytest.mark.parametrize("probe", [False, True])
+@pytest.mark.parametrize("change", ["lora", "quantize", "activation"])
+def test_a_model_that_was_changed_is_traced_again(probe, change):
+    model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(7, "relu"), layers.Dense(3)]))
+    inputs = images_for(model)
+    asked = kam.Probe(model) if probe else model
+    kam.explain(asked, inputs, "saliency", targets=0)
+    if change == "lora":
+        model.layers[0].enable_lora(2)
+        model.layers[0].lora_kernel_b.assign(np.ones(model.layers[0].lora_kernel_b.shape))
+    elif change == "quantize":
+        model.quantize("int8")
+    else:
+        model.layers[0].activation = keras.activations.tanh
+    expected = array(model(inputs))[:, 0]
+    np.testing.assert_allclose(kam.explain(asked, inputs, "saliency", targets=0).scores, expected, rtol=1e-3, atol=1e-4)
+
+
+def sigmoid_network(**top):
+    inputs = keras.Input((12, 16, 3))
+    x = layers.Conv2D(5, 3, activation="relu", name="conv")(inputs)
+    x = layers.Dense(1, **top)(layers.GlobalAveragePooling2D()(x))
+    return randomised(keras.Model(inputs, x), seed=3)
+
+
+@pytest.mark.parametrize("method", ["saliency", "gradcam", "cam", "lrp", "integrated_gradients", "occlusion"])
+def test_both_sides_of_one_sigmoid_have_opposite_signs(images, method):
+    model = sigmoid_network(activation="sigmoid")
+    logits = kam.explain(model, images, "saliency", targets=1).scores
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), model.predict(images, verbose=0)[:, 0], rtol=1e-4)
+    settings = {"channels": "keep"} if method == "saliency" else {"patch": 4} if method == "occlusion" else {}
+    sides = [kam.explain(model, images, method, targets=side, **settings) for side in (0, 1)]
+    np.testing.assert_allclose(sides[0].scores, -sides[1].scores, rtol=1e-5)
+    if method != "gradcam":  # which keeps what speaks for a side only
+        np.testing.assert_allclose(sides[0].maps, -sides[1].maps, atol=1e-5 * np.abs(sides[1].maps).max())
+    predicted = kam.explain(model, images, method, **settings)
+    np.testing.assert_array_equal(predicted.targets, (logits > 0).astype(int))
+    assert (predicted.scores >= 0).all()
+    assert kam.explain(model, images, method, targets=np.array([0, 1, 1, 0, 1]), **settings).targets.tolist()[1] == 1
+
+
+def test_a_regression_output_is_explained_as_it_is(images):
+    model = sigmoid_network()
+    e = kam.explain(model, images, "saliency")
+    np.testing.assert_allclose(e.scores, model.predict(images, verbose=0)[:, 0], rtol=1e-5)
+    with pytest.raises(ValueError, match="class 1 does not exist"):
+        kam.explain(model, images, "saliency", targets=1)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "uint8"])
+def test_one_hot_targets_are_classes(images, dtype):
+    model, classes = gap_network(), np.array([2, 0, 3, 1, 1])
+    e = kam.explain(model, images, "saliency", targets=np.eye(4, dtype=dtype)[classes])
+    np.testing.assert_array_equal(e.targets, classes)
+    stream = [(images, np.eye(4, dtype=dtype)[classes])]
+    (found,) = kam.explain_dataset(model, stream, "saliency", targets="labels")
+    np.testing.assert_array_equal(found.maps, e.maps)
+    lists = kam.explain(model, images, "saliency", targets=[[0, 1, 2, 3]] * 5)
+    assert lists.maps.shape[:2] == (5, 4)
+
+
+class OwnRelu(layers.Layer):
+    def call(self, inputs):
+        return ops.relu(inputs) * 2
+
+
+class OwnBlock(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3, activation="relu")
+
+    def build(self, shape):
+        self.conv.build(shape)
+
+    def call(self, inputs):
+        return self.conv(inputs)
+
+
+HIDDEN = {
+    "own layer": lambda x: OwnRelu(name="hidden")(x),
+    "own block": lambda x: _named(OwnBlock(), x),
+    "time distributed": lambda x: layers.TimeDistributed(layers.Dense(4, "relu"), name="hidden")(x),
+    "einsum": lambda x: layers.EinsumDense("nhwc,cd->nhwd", (10, 14, 4), activation="relu", name="hidden")(x),
+}
+
+
+def _named(layer, x):
+    layer.name = "hidden"
+    return layer(x)
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvnet", "guided_gradcam"])
+@pytest.mark.parametrize("place", HIDDEN)
+def test_a_relu_that_guided_rules_cannot_reach_is_an_error(images, place, method):
+    inputs = keras.Input((12, 16, 3))
+    x = HIDDEN[place](layers.Conv2D(4, 3, activation="relu")(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    with pytest.raises(ValueError, match=f"{method} replaces the gradient of every ReLU, but layer 'hidden'"):
+        kam.explain(model, images, method)
+    assert kam.explain(model, images, "saliency").maps.shape == (5, 12, 16)
+
+
+def test_rule_pass_needs_equal_shapes():
+    inputs = keras.Input((7, 3))
+    model = randomised(keras.Model(inputs, layers.Dense(2)(layers.LSTM(3, name="lstm")(inputs))))
+    with pytest.raises(ValueError, match="rule 'pass' keeps relevance in place, but layer 'lstm'"):
+        kam.explain(model, images_for(model), "lrp", rules={"lstm": "pass"})
+
+
+def test_every_call_of_a_shared_layer_can_be_explained():
+    encoder = keras.Sequential([keras.Input((12, 16, 3)), layers.Conv2D(3, 3, padding="same", name="conv")], name="enc")
+    inputs = keras.Input((12, 16, 3))
+    both = layers.Subtract()([encoder(inputs), encoder(ops.flip(inputs, axis=2))])
+    model = randomised(keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(both))))
+    pictures = images_for(model)
+    first, second = (
+        kam.explain(model, pictures, "hirescam", targets=1, layer=layer) for layer in ("enc@0/conv", "enc@1/conv")
+    )
+    assert (first.layer, second.layer) == ("enc@0/conv", "enc@1/conv")
+    conv, dense = encoder.get_layer("conv"), model.layers[-1]
+    weights = array(dense.kernel)[:, 1] / (12 * 16)
+    for e, sign, seen in ((first, 1, pictures), (second, -1, pictures[:, :, ::-1])):
+        expected = np.maximum((sign * weights * array(conv(seen))).sum(-1), 0)
+        np.testing.assert_allclose(e.maps, expected, atol=1e-6)
+    assert kam.explain(model, pictures, "hirescam", targets=1, layer="conv").maps.tobytes() == second.maps.tobytes()
+
+
+def test_the_default_layer_lies_in_front_of_a_spatial_output():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="features")(inputs)
+    model = randomised(keras.Model(inputs, layers.Activation("softmax")(layers.Conv2D(2, 1, name="masks")(x))))
+    e = kam.explain(model, images_for(model), targets=lambda masks: ops.mean(masks[..., 1], axis=(1, 2)))
+    assert e.layer == "features"
+
+
+def test_the_default_layer_is_one_that_the_outputs_depend_on():
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu", name="trunk")(inputs)
+    other = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="other")(x))
+    model = keras.Model(inputs, [layers.Dense(3)(layers.GlobalAveragePooling2D()(x)), other])
+    single = randomised(keras.Model(inputs, model.outputs[0]))
+    assert kam.Probe(single).layer == "trunk"
+
+
+@pytest.mark.parametrize("function", [lambda y: ops.sum(y), lambda y: y, lambda y: y[:, :2]])
+def test_a_function_that_returns_no_scores_is_an_error(images, function):
+    with pytest.raises(ValueError, match="a function as targets must return one score per input"):
+        kam.explain(gap_network(), images, "saliency", targets=function)
+
+
+def test_scores_that_are_not_finite_are_an_error(images):
+    with pytest.raises(ValueError, match="saliency: the score of input 0 is NaN or Inf"):
+        kam.explain(gap_network(), images, "saliency", targets=lambda y: y[:, 0] * np.nan)
+    with pytest.raises(ValueError, match=r"input \d (is|contains) NaN or Inf"):
+        kam.explain(gap_network(), images * np.float32(1e38), "gradient_x_input")
+    with pytest.raises(ValueError, match="inputs of type complex64 are not numeric"):
+        kam.explain(gap_network(), images.astype("complex64"))
+
+
+def test_only_known_suffixes_are_written(images, tmp_path):
+    e = kam.explain(gap_network(), images)
+    np.testing.assert_array_equal(np.load(e.save(tmp_path / "maps.npy")), e.maps)
+    for name in ("map.png", "map", "map.npz.txt"):
+        with pytest.raises(ValueError, match=r"must end in \.npz"):
+            e.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.npy"]
+
+
+def test_a_layer_called_in_training_mode_is_said(images):
+    inputs = keras.Input((12, 16, 3))
+    x = layers.Dropout(0.5, name="noise")(inputs, training=True)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    with pytest.warns(UserWarning, match="called with training=True, but explained at inference: noise"):
+        kam.explain(model, images, "saliency")
+
+
+def test_maps_of_zeros_are_said(images):
+    model = gap_network()
+    model.get_layer("logits").set_weights([-np.ones((8, 4)), np.zeros(4)])
+    with pytest.warns(UserWarning, match="gradcam: 5 of 5 maps are all zero"):
+        kam.explain(model, images, "gradcam", targets=1)
+
+
+def test_a_constant_channel_masks_everything_in_score_cam(images):
+    model = gap_network()
+    conv = model.get_layer("features")
+    kernel, bias = conv.get_weights()
+    kernel[..., 0], bias[0] = 0, 0.7
+    conv.set_weights([kernel, bias])
+    features = kam.feature_maps(model, images, "features")["features"]
+    scores = []
+    for channel in range(features.shape[-1]):
+        maps = features[..., channel]
+        resized = enlarged(maps, (12, 16))
+        low, high = resized.min((1, 2), keepdims=True), resized.max((1, 2), keepdims=True)
+        varies = np.ptp(maps, axis=(1, 2), keepdims=True) > 1e-6
+        mask = np.where(varies, (resized - low) / np.maximum(high - low, 1e-12), 0)
+        scores.append(model.predict(images * mask[..., None], verbose=0)[:, 1])
+    weights = array(ops.softmax(ops.convert_to_tensor(np.stack(scores, 1))))
+    expected = np.maximum(np.einsum("nhwk,nk->nhw", features, weights), 0)
+    e = kam.explain(model, images, "scorecam", targets=1)
+    np.testing.assert_allclose(
+        e.maps, enlarged(expected.astype("float32"), (12, 16)), atol=2e-4 * np.abs(expected).max()
+    )
+
+
+def layout_pair():
+    """The same network channels last and channels first."""
+    models = []
+    for layout in ("channels_last", "channels_first"):
+        axis, shape = (-1, (12, 10, 3)) if layout == "channels_last" else (1, (3, 12, 10))
+        inputs = keras.Input(shape)
+        x = layers.Conv2D(4, 3, padding="same", activation="relu", data_format=layout, name="conv")(inputs)
+        x = layers.BatchNormalization(axis=axis)(layers.MaxPooling2D(data_format=layout)(x))
+        x = layers.ReLU()(layers.Conv2D(6, 3, padding="same", data_format=layout)(x))
+        x = layers.Add(name="features")([x, layers.Conv2D(6, 1, data_format=layout)(x)])
+        models.append(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D(data_format=layout)(x))))
+    randomised(models[0])
+    models[1].set_weights(models[0].get_weights())
+    return models
+
+
+QUICK = {"occlusion": {"patch": 4}, "rise": {"samples": 8, "cells": 3}, "lime": {"samples": 9, "cells": 2},
+         "kernel_shap": {"samples": 16, "cells": 2}, "extremal_perturbation": {"steps": 3, "cells": 3},
+         "integrated_gradients": {"steps": 3}, "expected_gradients": {"samples": 3}, "blur_ig": {"steps": 3},
+         "smoothgrad": {"samples": 2}, "squaregrad": {"samples": 2}, "vargrad": {"samples": 2}}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", kam.METHODS)
+def test_channels_first_models_get_the_maps_of_channels_last_ones(method):
+    last, first = layout_pair()
+    pictures = images_for(last)
+    settings = QUICK.get(method, {})
+    expected = kam.explain(last, pictures, method, targets=1, **settings)
+    e = kam.explain(first, np.moveaxis(pictures, -1, 1), method, targets=1, **settings)
+    assert e.layer == expected.layer
+    np.testing.assert_allclose(e.scores, expected.scores, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(e.maps, expected.maps, atol=1e-4 * np.abs(expected.maps).max())
+
+
+@pytest.mark.parametrize("layer", ["conv", "max_pooling2d", "features"])
+def test_layers_of_channels_first_models(layer):
+    last, first = layout_pair()
+    names = [one.name for one in last.layers], [one.name for one in first.layers]
+    layer = names[0].index(next(name for name in names[0] if name.startswith(layer)))
+    pictures = images_for(last)
+    expected = kam.explain(last, pictures, "hirescam", targets=2, layer=layer)
+    e = kam.explain(first, np.moveaxis(pictures, -1, 1), "hirescam", targets=2, layer=layer)
+    np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * np.abs(expected.maps).max())
