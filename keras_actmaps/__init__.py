@@ -20,13 +20,14 @@ _MODULES = {
     "exemplars": "features.exemplars",
 }  # the module of each public function or class
 _RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
-_SUBPACKAGES = ("data", "metrics", "models", "render", "targets", "tf_explain", "training")
+_SUBPACKAGES = {name: name for name in ("data", "metrics", "models", "render", "tf_explain", "training")}
+_SUBPACKAGES["targets"] = "core.targets"
 __all__ = ["__version__", *_MODULES, *_RENAMED, *_SUBPACKAGES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBPACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_SUBPACKAGES[name]}")
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     if name in _RENAMED:

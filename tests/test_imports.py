@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_actmaps"
 LAYERS = (  # from the ground up; the folders of the package
-    *("backend", "core", "data", "models", "training", "render", "targets", "methods", "features", "metrics"),
+    *("backend", "core", "data", "models", "training", "render", "methods", "features", "metrics"),
     *("comparison", "audit", "tf_explain", "callbacks", "bulk", "ui", "cli"),
 )
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "jax", "torch", "tf_explain", "tensorboardX", "ray", "streamlit"}

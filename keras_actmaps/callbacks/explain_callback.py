@@ -19,7 +19,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.methods.registry import find_method
 
 if TYPE_CHECKING:
-    from keras_actmaps.callbacks.tensorboard import EventWriter
+    from keras_actmaps.core.event_files import EventWriter
     from keras_actmaps.data.records import Data
 
 Logs = dict[str, Any] | None
@@ -247,6 +247,6 @@ def of_run(names: str) -> Callable[["Data", Path], list[ExplainCallback]]:
 def _event_writer(folder: str | Path | None) -> "EventWriter | None":
     if folder is None:
         return None
-    from keras_actmaps.callbacks.tensorboard import EventWriter
+    from keras_actmaps.core.event_files import EventWriter
 
     return EventWriter(folder)

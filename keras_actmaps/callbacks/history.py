@@ -19,7 +19,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.metrics import energy_pointing
 
 if TYPE_CHECKING:
-    from keras_actmaps.callbacks.tensorboard import EventWriter
+    from keras_actmaps.core.event_files import EventWriter
 
 T = TypeVar("T")
 MAX_COLUMNS, MAX_FRAMES = 12, 60  # snapshots in a strip and in a film; more are thinned out evenly

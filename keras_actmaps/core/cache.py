@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.core.model_state import model_state
 from keras_actmaps.core.settings import freeze
-from keras_actmaps.core.traced_model import TracedModel, model_state
+from keras_actmaps.core.traced_model import TracedModel
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _lock = threading.Lock()

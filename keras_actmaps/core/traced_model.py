@@ -1,53 +1,24 @@
 """TracedModel: a Keras model traced into a graph, with a layer to explain at. Its public alias is `Probe`."""
 
-import threading
-import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
-from keras_actmaps.core._keras_compat import all_layers
+from keras_actmaps.core.attribution import Attribution, Target
 from keras_actmaps.core.graph import Graph, Node, run_nodes
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
+from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn_of_training_calls
+from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze
 from keras_actmaps.core.trace import input_shape, trace_model
 from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.core.validation import PREDICTED
-
-MAX_PROGRAMS = 64  # compiled programs that are kept, the most recently used
-
-
-class Target:
-    """A target that is called on the logits, as those of `keras_actmaps.targets`.
-
-    Subclasses are frozen dataclasses, so that equal targets share compiled programs.
-    """
-
-    def __call__(self, outputs: Any) -> Tensor:
-        """The scores (N,) of the outputs without a softmax or sigmoid."""
-        raise TypeError(f"{type(self).__name__} does not say what it scores")
-
-
-class Attribution(NamedTuple):
-    """What a method returns.
-
-    Attributes
-    ----------
-    values : tensor of shape (N, ..., C), (N, h, w) or (N, K, h, w)
-        Signed, not yet reduced over channels, at the size of the input or of the layer.
-    outputs : structure of tensors or None
-        The logits of the pass that made the values; None where no pass of the original inputs was made.
-    """
-
-    values: Tensor
-    outputs: Any = None
 
 
 class TracedModel:
@@ -109,17 +80,21 @@ class TracedModel:
             self.graph = with_last_inputs(self.graph)
             self.input_shape = self.graph.shapes[self.graph.inputs[0]]
         self._state = model_state(self._source)
-        self.is_binary = _is_binary(self.graph)
-        _warn_of_training_calls(self.graph)
+        self.is_binary = has_single_sigmoid(self.graph)
+        warn_of_training_calls(self.graph)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
-        self.layer = validation.resolve_layer(layer, self.layers, self.graph, model)
+        self._model = model  # keeps an opaque model alive
+        self._traced_graph = self.graph
+        self._set_layer(layer)
+
+    def _set_layer(self, layer: Any) -> None:
+        """Resolve the layer or layers, whose outputs are channels last in the graph."""
+        self.graph = self._traced_graph
+        self.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
-        self._model = model  # keeps an opaque model alive
-        self._programs: OrderedDict = OrderedDict()
-        self._lock = threading.Lock()
-        self._evicted_traces = 0
+        self._programs = Programs()
 
     def refreshed(self) -> "TracedModel":
         """This traced model, or a new one where the model's layers or variables were replaced since."""
@@ -153,15 +128,14 @@ class TracedModel:
     @property
     def traces(self) -> int:
         """How often anything was compiled."""
-        return self._evicted_traces + sum(program.traces for program in list(self._programs.values()))
+        return self._programs.traces
 
     def at(self, layer: Any) -> "TracedModel":
         """The model at another layer, on the same graph; what was compiled is not shared."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         other._arguments = (layer, *self._arguments[1:])
-        other._programs, other._lock, other._evicted_traces = OrderedDict(), threading.Lock(), 0
+        other._set_layer(layer)
         return other
 
     def release(self) -> "TracedModel":
@@ -310,10 +284,11 @@ class TracedModel:
         target_function = targets if callable(targets) else None
 
         def program(inputs: Tensor, *arguments: Tensor) -> tuple[Any, Tensor, Tensor]:
-            asked, *more = [target_function, *arguments] if target_function else arguments
-            values, outputs = function(self, inputs, asked, *more, **settings)
+            batch_targets, *more = [target_function, *arguments] if target_function else arguments
+            values, outputs = function(self, inputs, batch_targets, *more, **settings)
             outputs = self.outputs(inputs) if outputs is None else outputs
-            return tree.map_structure(_float32, values), self.resolve(outputs, asked), self.score(outputs, asked)
+            resolved, scores = self.resolve(outputs, batch_targets), self.score(outputs, batch_targets)
+            return tree.map_structure(_float32, values), resolved, scores
 
         context.count_passes(len(inputs))
         arguments = tensors if target_function else (targets, *tensors)
@@ -322,15 +297,11 @@ class TracedModel:
     def program(self, key: Any, function: Callable) -> Any:
         """`function` of tensors, which may read the model's weights, compiled once and kept under `key`.
 
-        The least recently used programs are dropped, so that new keys, as of functions as targets, fill no memory.
+        Only the most recently used programs are kept.
         """
-        with self._lock:
-            if key not in self._programs:
-                self._programs[key] = backend.CompiledFunction(function, self.variables, self.precision, self.xla)
-                if len(self._programs) > MAX_PROGRAMS:
-                    self._evicted_traces += self._programs.popitem(last=False)[1].traces
-            self._programs.move_to_end(key)
-            return self._programs[key]
+        return self._programs.get(
+            key, lambda: backend.CompiledFunction(function, self.variables, self.precision, self.xla)
+        )
 
     def _activated(self, outputs: Any) -> Any:
         """The outputs as the model returns them, with the softmax or sigmoid that was taken off."""
@@ -352,32 +323,6 @@ class TracedModel:
         return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
 
 
-def model_state(model: Any) -> tuple:
-    """What tells whether a model must be traced again: its layers, activations, dtypes and variables."""
-    if backend.is_torch_module(model):
-        return tuple(map(id, model.modules()))
-    layers = tuple(
-        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None))
-        for layer in all_layers(model)
-    )
-    return layers, tuple(map(id, model.variables))
-
-
-def _is_binary(graph: Graph) -> bool:
-    """Whether the model has a single output, made by a sigmoid, which has been taken off."""
-    is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
-    return is_single and graph.output_activations not in ((), (None,))
-
-
-def _warn_of_training_calls(graph: Graph) -> None:
-    """Warn where a layer is called with `training=True`, since maps are those of the model at inference."""
-    found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
-    if found:
-        warnings.warn(
-            f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4
-        )
-
-
 def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """A function for `TracedModel.run` whose values are the scores themselves."""
     outputs = traced.outputs(inputs)
@@ -388,17 +333,6 @@ def features_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribut
     """A function for `TracedModel.run` whose values are the features of the one layer."""
     values, (slot,), head = traced.split(inputs)
     return Attribution(values[slot], traced.run_to_outputs(head, values))
-
-
-def spatial_axes(features: Tensor) -> tuple[int, ...]:
-    """The axes of space of features (N, ..., C)."""
-    return tuple(range(1, len(features.shape) - 1))
-
-
-def map_shape(inputs: Any) -> tuple[int, ...]:
-    """The shape of a map of these inputs: (H, W) for images, (T,) for sequences, (F,) for tables."""
-    shape = tuple(inputs.shape[1:])
-    return shape[:-1] or shape
 
 
 def _float32(tensor: Tensor) -> Tensor:

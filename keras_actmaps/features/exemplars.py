@@ -8,12 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import spatial_axes
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.run_context import ignore
 from keras_actmaps.core.settings import show
-from keras_actmaps.core.traced_model import TracedModel, spatial_axes
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.validation import layer_name, matching_paths, validate_batch_size
 from keras_actmaps.features.settings import Examples, Report, SpatialReduction, validate_arguments

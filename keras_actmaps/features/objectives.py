@@ -9,11 +9,12 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import spatial_axes
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.layer_types import RELU, operation_name
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.settings import show
-from keras_actmaps.core.traced_model import TracedModel, spatial_axes
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
 Level: TypeAlias = Literal["class", "channel", "neuron"]

@@ -41,8 +41,8 @@ def run_samples(
     size = min(context.batch_size, context.padded_size * samples)
     for (input_index, sample_index), real in padded_batches([which, sample], size):
         batch = perturb(input_index, sample_index).astype("float32", copy=False)
-        asked = targets if callable(targets) else targets[input_index]
-        values, _, scores = traced.run(function, batch, asked, context=context, **settings)
+        batch_targets = targets if callable(targets) else targets[input_index]
+        values, _, scores = traced.run(function, batch, batch_targets, context=context, **settings)
         context.count_passes(real - len(batch))
         yield input_index[:real], sample_index[:real], to_numpy(values)[:real], to_numpy(scores)[:real]
         context.report(real, len(which))

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.traced_model import TracedModel, map_shape
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._masking import masked_scores, per_axis
 

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from keras_actmaps.core.attribution import spatial_axes
 from keras_actmaps.core.rewrite import is_identity
-from keras_actmaps.core.traced_model import TracedModel, spatial_axes
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.registry import Attribution, Method
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import Attribution, map_shape
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
@@ -17,7 +18,7 @@ from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import validate_settings
-from keras_actmaps.core.traced_model import Attribution, TracedModel, map_shape, outputs_only
+from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods.registry import Method, find_method, reduce_channels
@@ -70,14 +71,14 @@ def explain(
     TypeError
         For a model of another framework.
     """
-    question = make_request(method, settings, batch_size)
+    request = make_request(method, settings, batch_size)
     traced = as_traced(model, layer, precision, inputs, xla)
     inputs = traced.validate_inputs(inputs)
-    question.validate(traced, inputs)
+    request.validate(traced, inputs)
     context = RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
     if report is not None:
         context = replace(context, report=report)
-    return explain_batch(traced, inputs, question, targets, context)
+    return explain_batch(traced, inputs, request, targets, context)
 
 
 def explain_dataset(
@@ -112,17 +113,17 @@ def explain_dataset(
     ValueError
         As `explain` does, for a dataset without inputs, and for "labels" where it has none.
     """
-    question = make_request(method, settings, batch_size)
+    request = make_request(method, settings, batch_size)
     traced = None if backend.is_torch_module(model) else as_traced(model, layer, precision, xla=xla)
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, len(traced.input_shape) if traced else None, batch_size):
         traced = traced or as_traced(model, layer, precision, inputs, xla)
         inputs = traced.validate_inputs(inputs)
         if shape != inputs.shape[1:]:
-            question.validate(traced, inputs)
+            request.validate(traced, inputs)
             shape = inputs.shape[1:]
         context = context or RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
-        yield explain_batch(traced, inputs, question, select_targets(targets, labels), context)
+        yield explain_batch(traced, inputs, request, select_targets(targets, labels), context)
     if context is None:
         raise ValueError("the dataset has no inputs")
 
@@ -166,17 +167,17 @@ def make_request(method: str | Method, settings: Mapping[str, Any], batch_size: 
 
 
 def explain_batch(
-    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+    traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
     """Explain validated inputs, in batches padded to `context.padded_size`."""
-    method = question.method
+    method = request.method
     targets = traced.validate_targets(targets, len(inputs))
     _warn_of_probabilities(traced, inputs)
     one_by_one = not callable(targets) and targets.ndim == 2 and not method.multi_target
     columns = list(targets.T) if one_by_one else [targets]
     rounds, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
     context = replace(context, report=lambda done, total: report(done, None if total is None else rounds * total))
-    answers = [_in_batches(traced, inputs, question, column, context) for column in columns]
+    answers = [_in_batches(traced, inputs, request, column, context) for column in columns]
     maps, resolved, scores, residual = answers[0]
     if one_by_one:
         maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
@@ -189,44 +190,44 @@ def explain_batch(
         method=method.name,
         layer=traced.layer if method.level == "layer" else None,
         residual=residual,
-        settings=dict(question.settings),
+        settings=dict(request.settings),
         versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
     )
 
 
 def _in_batches(
-    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+    traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> list[Any]:
     """Maps at input size, resolved targets, scores and residuals (or None) of all inputs."""
     arrays = [inputs] if callable(targets) else [inputs, targets]
     parts = []
     for batch, real in padded_batches(arrays, context.padded_size):
-        asked = targets if callable(targets) else batch[1]
-        maps, sums, resolved, scores = attribute_batch(traced, batch[0], question, asked, context)
+        batch_targets = targets if callable(targets) else batch[1]
+        maps, sums, resolved, scores = attribute_batch(traced, batch[0], request, batch_targets, context)
         residual = None
-        if question.method.total is not None:
+        if request.method.total is not None:
             known = targets if callable(targets) else resolved
-            expected = question.method.total(traced, batch[0], known, scores, question.settings, context)
+            expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
-        if question.settings.get("channels") != "keep":
+        if request.settings.get("channels") != "keep":
             maps = resize(maps, map_shape(inputs))
         parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
 
 def attribute_batch(
-    traced: TracedModel, inputs: Array, question: MethodRequest, targets: Any, context: RunContext
+    traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> tuple[Array, Array, Array, Array]:
     """Maps, what is summed for the residual, resolved targets and scores of one batch."""
-    method, channels = question.method, question.settings.get("channels")
+    method, channels = request.method, request.settings.get("channels")
     if method.single_pass:
-        settings = question.own_settings | {"method": method, "channels": channels}
+        settings = request.own_settings | {"method": method, "channels": channels}
         found = traced.run(_reduced, inputs, targets, context=context, **settings)
         (maps, sums), resolved, scores = keras.tree.map_structure(backend.to_numpy, found)
         return maps, sums, resolved, scores
     _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
-    asked = targets if callable(targets) else resolved
-    values, _ = method.function(traced, inputs, asked, context, **question.own_settings)
+    known = targets if callable(targets) else resolved
+    values, _ = method.function(traced, inputs, known, context, **request.own_settings)
     maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(method, values, channels))
     return maps.astype("float32", copy=False), sums, resolved, scores
 

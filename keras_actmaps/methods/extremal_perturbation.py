@@ -6,9 +6,10 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Fraction, PerAxis, Seed
-from keras_actmaps.core.traced_model import TracedModel, map_shape
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Fill, baseline_for
 from keras_actmaps.methods._masking import per_axis

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_actmaps.core.traced_model import spatial_axes
+from keras_actmaps.core.attribution import spatial_axes
 from keras_actmaps.core.types import Tensor
 from keras_actmaps.methods.registry import Method, at_layer
 

@@ -104,8 +104,8 @@ def _refine(
             )
             return
         pieces *= 2
-        asked = targets if callable(targets) else targets[rest]
-        attributions[rest] = _integrate(traced, inputs[rest], start[rest], asked, steps, context, pieces)
+        of_rest = targets if callable(targets) else targets[rest]
+        attributions[rest] = _integrate(traced, inputs[rest], start[rest], of_rest, steps, context, pieces)
 
 
 @functools.lru_cache(maxsize=8)

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from keras import ops
 
+from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.settings import Setting, settings_of, show
-from keras_actmaps.core.traced_model import Attribution, TracedModel
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Tensor
 
 Reduction = Literal["sum", "abs_max", "max", "keep"]  # "max" is the older name of "abs_max"

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from keras_actmaps.core.attribution import Attribution, map_shape
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, maps_of_one_target
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.traced_model import Attribution, TracedModel, map_shape
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
 

@@ -46,6 +46,11 @@ def patches_after_steps(steps: int, share: float, count: int) -> Array:
     return np.arange(steps + 1) * last // steps
 
 
+def random_sets(count: int, n: int, samples: int, seed: int) -> Array:
+    """(samples, count): True for n of `count` patches, all sets of n equally likely."""
+    return np.random.default_rng(seed).random((samples, count)).argsort(axis=1) < n
+
+
 def random_patches(space: tuple[int, ...], patch: Any, samples: int, seed: int) -> Array:
     """(samples, H, W): True in a patch at a random position inside the image; ValueError for one larger than it."""
     default = tuple(1 if len(space) == 1 else max(1, side // 8) for side in space)

@@ -10,7 +10,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Baseline, Fill
 from keras_actmaps.methods._masking import masked_scores
 from keras_actmaps.metrics._inputs import MetricInputs, target_scores, validate_inputs
-from keras_actmaps.metrics._patches import patch_labels, patch_sums, random_patches
+from keras_actmaps.metrics._patches import patch_labels, patch_sums, random_patches, random_sets
 from keras_actmaps.metrics._ranks import correlation
 from keras_actmaps.metrics.registry import BatchSize, Metric, Patch, Samples, Score, validated
 
@@ -61,7 +61,7 @@ def sensitivity_n(
     n = max(1, count // 10) if n is None else n
     if n > count:
         raise ValueError(f"n must be at most {count}, the number of patches, got {n}")
-    hidden = np.random.default_rng(seed).random((samples, count)).argsort(axis=1) < n
+    hidden = random_sets(count, n, samples, seed)
     losses = _losses(inputs, hidden[:, labels], fill, score)
     return correlation(patch_sums(inputs.maps, labels) @ hidden.T, losses)
 

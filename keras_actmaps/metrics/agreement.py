@@ -105,8 +105,8 @@ def top_k_overlap(explanation: Explanation, other: Explanation, *, k: TopK = 0.1
     Raises
     ------
     ValueError
-        For a `k` that is no number of pixels of the maps, and for maps of different shapes, of several targets, or that
-        are not finite.
+        For a `k` above the number of pixels, and for maps of different shapes, of several targets, or that are not
+        finite.
     """
     one, two = (maps.reshape(len(maps), -1) for maps in _pair(explanation, other, absolute))
     pixels = one.shape[1]

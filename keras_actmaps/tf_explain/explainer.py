@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.batching import even_batch_size, padded_batches
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.trace import trace_model
-from keras_actmaps.core.traced_model import Attribution, TracedModel
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods import explain
 from keras_actmaps.tf_explain.utils.saver import save_grayscale, save_rgb

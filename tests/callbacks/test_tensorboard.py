@@ -41,7 +41,7 @@ def test_tensorboard_reads_pictures_histograms_and_scalars(data, tmp_path):
 
 
 def test_two_writers_of_one_folder_write_two_files(tmp_path):
-    from keras_actmaps.callbacks.tensorboard import EventWriter
+    from keras_actmaps.core.event_files import EventWriter
 
     first, second = EventWriter(tmp_path), EventWriter(tmp_path)
     grays = np.arange(12, dtype="uint8").reshape(3, 4)

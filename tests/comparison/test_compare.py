@@ -37,7 +37,7 @@ def stream(*sizes):
 
 
 def alone(row, column):
-    """Explained and measured by hand."""
+    """The values of one method and metric, computed separately."""
     method, settings = (row, {}) if isinstance(row, str) else row
     metric, chosen = (column, {}) if isinstance(column, str) else column
     e = kam.explain(NETWORK, IMAGES, method, **settings)
@@ -51,9 +51,9 @@ def alone(row, column):
 @pytest.mark.parametrize("way", ["array", "stream", "one by one"])
 def test_the_table_equals_explaining_and_measuring_one_by_one(way):
     singles = [(image, 0, {"masks": mask, "boxes": box}) for image, mask, box in zip(IMAGES, MASKS, BOXES)]
-    given = {"array": IMAGES, "stream": stream(3, 3, 1), "one by one": singles}
+    inputs = {"array": IMAGES, "stream": stream(3, 3, 1), "one by one": singles}
     truth = {"masks": MASKS, "boxes": BOXES} if way == "array" else {}
-    explanations, table = kam.compare(NETWORK, given[way], ROWS, OF_MODEL + OF_TRUTH, batch_size=3, **truth)
+    explanations, table = kam.compare(NETWORK, inputs[way], ROWS, OF_MODEL + OF_TRUTH, batch_size=3, **truth)
     assert table.methods == ("gradcam", "lrp rule=gamma", "gradient_x_input")
     assert table.metrics[1] == "insertion steps=5" and table.better[:2] == ("lower", "higher")
     for row, e, values in zip(ROWS, explanations, table.values):
@@ -94,13 +94,13 @@ def test_maps_are_kept_of_the_first_images_only():
 
 def test_targets_are_those_passed():
     labels = np.array([0, 3, 1, 2, 2, 0, 1])
-    for given, targets in [
+    for inputs, targets in [
         (IMAGES, labels),
         ([(IMAGES[:4], labels[:4]), (IMAGES[4:], labels[4:])], "labels"),
         (IMAGES, lambda outputs: outputs[:, 2]),
         (IMAGES, 2),
     ]:
-        explanations, table = kam.compare(NETWORK, given, ["gradcam"], ["deletion"], targets=targets)
+        explanations, table = kam.compare(NETWORK, inputs, ["gradcam"], ["deletion"], targets=targets)
         expected_targets = labels if isinstance(targets, str) else targets
         e = kam.explain(NETWORK, IMAGES, "gradcam", targets=expected_targets)
         np.testing.assert_allclose(explanations[0].maps, e.maps, atol=1e-6)
@@ -110,8 +110,8 @@ def test_targets_are_those_passed():
 
 def test_passes_are_counted_without_padding_and_time_without_compiling():
     rows = ["gradcam", ("occlusion", {"patch": 4, "stride": 4}), ("rise", {"samples": 9, "cells": 3}), "guided_gradcam"]
-    for given in (IMAGES, stream(4, 3)):
-        _, table = kam.compare(NETWORK, given, rows, ["sparseness"], batch_size=5)
+    for inputs in (IMAGES, stream(4, 3)):
+        _, table = kam.compare(NETWORK, inputs, rows, ["sparseness"], batch_size=5)
         # one pass for the predicted class; occlusion runs the whole image and 3 x 4 patches
         assert table.passes.tolist() == [1, 1 + 1 + 12, 1 + 9, 1 + 2]
         assert (table.seconds > 0).all() and (table.seconds < 10).all()
@@ -127,7 +127,7 @@ def test_batches_of_a_stream_compile_nothing_new():
 
 
 def test_bad_arguments_are_refused():
-    for given, message in [
+    for arguments, message in [
         ({"methods": ["magic"]}, "method must be one of cam, gradcam, .*, got 'magic'"),
         ({"methods": [None]}, "method must be one of cam, gradcam, .*, got None"),
         ({"methods": ["gradcam", "gradcam"]}, "methods must differ in name or settings, got 'gradcam' more than once"),
@@ -152,7 +152,7 @@ def test_bad_arguments_are_refused():
     ]:
         pattern = re.sub(r"([()\[\]])", r"\\\1", message)
         with pytest.raises(ValueError, match=pattern):
-            kam.compare(NETWORK, IMAGES, **{"methods": ["gradcam"], **given})
+            kam.compare(NETWORK, IMAGES, **{"methods": ["gradcam"], **arguments})
     with pytest.raises(ValueError, match="a stream contains its own masks and boxes"):
         kam.compare(NETWORK, stream(3), ["gradcam"], masks=MASKS)
     with pytest.raises(ValueError, match="targets of a stream must be None, a class, a function of the outputs or"):

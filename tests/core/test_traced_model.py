@@ -14,7 +14,7 @@ from keras import layers
 
 import keras_actmaps as kam
 from keras_actmaps.core.cache import as_traced
-from keras_actmaps.core.traced_model import MAX_PROGRAMS
+from keras_actmaps.core.programs import MAX_PROGRAMS
 
 
 def photograph(model, images):

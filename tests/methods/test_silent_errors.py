@@ -97,8 +97,8 @@ def test_a_quantized_kernel_is_dequantized():
 def test_a_model_that_was_changed_is_traced_again(probe, change):
     model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(7, "relu"), layers.Dense(3)]))
     inputs = images_for(model)
-    asked = kam.Probe(model) if probe else model
-    kam.explain(asked, inputs, "saliency", targets=0)
+    subject = kam.Probe(model) if probe else model
+    kam.explain(subject, inputs, "saliency", targets=0)
     if change == "lora":
         model.layers[0].enable_lora(2)
         model.layers[0].lora_kernel_b.assign(np.ones(model.layers[0].lora_kernel_b.shape))
@@ -107,7 +107,9 @@ def test_a_model_that_was_changed_is_traced_again(probe, change):
     else:
         model.layers[0].activation = keras.activations.tanh
     expected = array(model(inputs))[:, 0]
-    np.testing.assert_allclose(kam.explain(asked, inputs, "saliency", targets=0).scores, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        kam.explain(subject, inputs, "saliency", targets=0).scores, expected, rtol=1e-3, atol=1e-4
+    )
 
 
 def sigmoid_network(**top):

@@ -7,7 +7,7 @@ from helpers.metrics import explanation_of
 
 import keras_actmaps as kam
 from keras_actmaps.metrics import completeness_gap, infidelity, sensitivity_n
-from keras_actmaps.metrics._patches import random_patches
+from keras_actmaps.metrics._patches import random_patches, random_sets
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_sensitivity_n_equals_numpys_correlation(images):
 
 
 def test_sets_of_n_are_drawn_evenly():
-    draws = np.random.default_rng(0).random((4000, 20)).argsort(axis=1) < 6
+    draws = random_sets(20, 6, samples=4000, seed=0)
     assert (draws.sum(axis=1) == 6).all()
     error = np.sqrt(0.3 * 0.7 / 4000)
     assert (np.abs(draws.mean(axis=0) - 0.3) < 5 * error).all()
@@ -121,7 +121,7 @@ def test_completeness_without_a_fill_is_the_residual_of_lrp(images):
         (infidelity, {"samples": 1.5}, "samples must be an integer >= 1 .*, got 1.5"),
         (infidelity, {"patch": 13}, r"patch must be at most as large as the image, \(12, 16\), got 13"),
         (infidelity, {"seed": -1}, "seed must be an integer >= 0 .*, got -1"),
-        (infidelity, {"fill": None}, "fill must be 'zero', 'mean' or 'blur', a finite number or an array, got None"),
+        (infidelity, {"fill": None}, "fill must be 'zero', 'mean', 'blur', a finite number or an array, got None"),
         (completeness_gap, {"score": None}, "score must be 'logit', 'softmax' or 'sigmoid', got None"),
     ],
 )

@@ -50,7 +50,7 @@ def test_constant_maps(threshold):
 
 
 def otsu(levels):
-    """The highest of the levels 0..255 that go below, by the variances on both sides."""
+    """The highest level 0..255 of the lower class, by the variances of both classes."""
     cuts = range(int(levels.min()), int(levels.max()))
     return cuts[
         np.argmin(

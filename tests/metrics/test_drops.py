@@ -1,4 +1,4 @@
-"""Average drop and increase in confidence: by hand, and against the formulas written out."""
+"""Average drop and increase in confidence: by hand, and against the formulas."""
 
 import keras
 import numpy as np

@@ -13,7 +13,7 @@ imputed = backend.CompiledFunction(impute)
 
 
 def solved(image, hole):
-    """An image (H,W,C) whose pixels in the hole are the weighted mean of their neighbours: a dense system (ROAD)."""
+    """An image (H, W, C) whose pixels in the hole are the weighted mean of their neighbors: a dense system (ROAD)."""
     height, width = hole.shape
     unknown = [tuple(place) for place in np.argwhere(hole)]
     number = {place: row for row, place in enumerate(unknown)}
@@ -43,7 +43,7 @@ def test_imputation_is_the_dense_solution(images, share):
     np.testing.assert_allclose(found, [solved(*pair) for pair in zip(images, holes)], atol=1e-4)
 
 
-def test_one_pixel_is_the_weighted_mean_of_its_neighbours():
+def test_one_pixel_is_the_weighted_mean_of_its_neighbors():
     image = np.zeros((1, 3, 3, 1), "float32")
     image[0, :, :, 0] = [[12, 0, 0], [6, 99, 0], [0, 0, 0]]
     hole = np.zeros((1, 3, 3, 1), "float32")
@@ -62,7 +62,7 @@ def test_what_is_constant_stays_so_and_rows_do_not_mix(images):
 
 
 def test_a_large_hole_of_a_large_image():
-    """A function that is linear in the place is the weighted mean of its neighbours everywhere inside."""
+    """A function that is linear in the position is the weighted mean of its neighbors everywhere inside."""
     ramp = (np.arange(96)[:, None] / 96 + np.arange(80) / 40)[None, ..., None].astype("float32")
     hole = np.zeros((1, 96, 80, 1), "float32")
     hole[:, 4:-4, 4:-4] = 1
@@ -70,7 +70,7 @@ def test_a_large_hole_of_a_large_image():
 
 
 @pytest.mark.parametrize("noise", [0, 0.05])
-def test_the_curve_is_the_one_written_out(images, noise):
+def test_the_curve_equals_the_dense_solution_in_the_model(images, noise):
     logits = gap_network()
     e = explanation_of(np.random.default_rng(1).normal(size=images.shape[:3]), [0, 1, 2, 3, 0])
     shares = (0.2, 0.6)

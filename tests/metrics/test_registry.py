@@ -50,7 +50,7 @@ def measure(name, model, images, e, **settings):
 
 
 def test_the_records_describe_the_public_functions():
-    """What a metric requires is what its function takes."""
+    """The positional parameters of each function match what its metric requires."""
     takes = {
         "model": ["model", "images", "explanation"],
         "masks": ["explanation", "masks"],
@@ -262,7 +262,7 @@ def test_a_channels_first_torch_module_has_the_values_of_the_same_keras_model(na
         for parameter, values in zip(module.parameters(), (kernel.permute(3, 2, 0, 1), bias, dense.T, shift)):
             parameter.copy_(values)
     found = []
-    for one, given in ((model, images), (module, np.moveaxis(images, -1, 1))):
-        e = kam.explain(one, given, "gradient_x_input", targets=1)
-        found.append(measure(name, one, given, e))
+    for one, inputs in ((model, images), (module, np.moveaxis(images, -1, 1))):
+        e = kam.explain(one, inputs, "gradient_x_input", targets=1)
+        found.append(measure(name, one, inputs, e))
     np.testing.assert_allclose(*found, rtol=2e-3, atol=1e-5)

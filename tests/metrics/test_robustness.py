@@ -60,7 +60,7 @@ def test_maps_of_zeros_and_images_of_one_color_give_zero(images, metric):
     np.testing.assert_array_equal(metric(gap_network(), plain, e, samples=2), 0)
 
 
-def test_the_layer_settings_and_target_are_those_of_the_explanation(images):
+def test_layer_settings_and_targets_are_those_of_the_explanation(images):
     model = gap_network()
     e = kam.explain(model, images, "layercam", targets=2, layer="pool1")
     other = kam.explain(model, images, "layercam", targets=2)

@@ -1,4 +1,4 @@
-"""Parameter randomisation: the copy is the trained model until a layer is touched, and the model itself never is."""
+"""Parameter randomization: the copy is the trained model until a layer is touched, and the model itself never is."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ def weights(model):
 
 
 def norm_network():
-    """Batch normalisation in the middle: three layers with weights, and one that is called twice."""
+    """Batch normalization in the middle: three layers with weights, and one that is called twice."""
     inputs = keras.Input((12, 16, 3))
     twice = layers.Dense(3, activation="relu", name="twice")
     x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="conv")(twice(twice(inputs)))
@@ -65,9 +65,9 @@ def steps(monkeypatch, model, images, **settings):
     """The weights of the copy at each explanation: those of the trained model, then after each layer."""
     seen = []
 
-    def explain(probe, *given, **named):
+    def explain(probe, *args, **kwargs):
         seen.append({variable.path: array(variable) for variable in probe.variables})
-        return kam.explain(probe, *given, **named)
+        return kam.explain(probe, *args, **kwargs)
 
     monkeypatch.setattr(sanity, "explain", explain)
     found = parameter_randomisation(model, images, **settings)
@@ -93,7 +93,7 @@ def test_layers_are_permuted_from_the_top_each_once(monkeypatch, images, cascadi
             assert not np.array_equal(touched[found.layers.index(path.split("/")[0]) + 1][here], trained[here])
 
 
-def test_kernels_are_drawn_around_0_with_the_deviation_that_they_have(monkeypatch):
+def test_kernels_are_drawn_around_0_with_their_standard_deviation(monkeypatch):
     model = keras.Sequential(
         [
             keras.Input((16, 16, 1)),
@@ -115,7 +115,7 @@ def test_kernels_are_drawn_around_0_with_the_deviation_that_they_have(monkeypatc
         assert (np.sort(bias) == np.arange(len(bias))).all() and (bias != np.arange(len(bias))).any()
 
 
-def test_the_numbers_are_those_of_a_model_randomised_by_hand(monkeypatch, images):
+def test_values_equal_those_of_a_model_with_the_same_weights(monkeypatch, images):
     model = gap_network()
     seen, found = steps(monkeypatch, model, images, method="gradient_x_input", absolute=True, seed=3)
     other = keras.models.clone_model(model)
@@ -128,7 +128,7 @@ def test_the_numbers_are_those_of_a_model_randomised_by_hand(monkeypatch, images
 
 
 def test_a_map_that_does_not_depend_on_the_randomized_layers_stays(images):
-    """EigenCAM at a layer below the randomised ones."""
+    """EigenCAM at a layer below the randomized ones."""
     found = parameter_randomisation(gap_network(), images, "eigencam", layer="conv1")
     np.testing.assert_allclose(found.ssim[:2], 1, atol=1e-6)
     np.testing.assert_allclose(found.spearman[:2], 1, atol=1e-6)

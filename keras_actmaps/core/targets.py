@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_actmaps.core.traced_model import Target
+from keras_actmaps.core.attribution import Target
 from keras_actmaps.core.types import Tensor
 
 __all__ = ["Class", "Difference", "Mean", "Negative", "Output", "Similarity", "Target"]

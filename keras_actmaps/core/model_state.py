@@ -1,0 +1,34 @@
+"""What a traced model must know of its model: whether it was changed, and how it is called."""
+
+import warnings
+from typing import Any
+
+from keras_actmaps import backend
+from keras_actmaps.core._keras_compat import all_layers
+from keras_actmaps.core.graph import Graph
+
+
+def model_state(model: Any) -> tuple:
+    """What shows whether a model must be traced again: its layers, activations, dtypes and variables."""
+    if backend.is_torch_module(model):
+        return tuple(map(id, model.modules()))
+    layers = tuple(
+        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None))
+        for layer in all_layers(model)
+    )
+    return layers, tuple(map(id, model.variables))
+
+
+def has_single_sigmoid(graph: Graph) -> bool:
+    """Whether the model has a single output, made by a sigmoid, which has been taken off."""
+    is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
+    return is_single and graph.output_activations not in ((), (None,))
+
+
+def warn_of_training_calls(graph: Graph) -> None:
+    """Warn where a layer is called with `training=True`, since maps are those of the model at inference."""
+    found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
+    if found:
+        warnings.warn(
+            f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4
+        )
