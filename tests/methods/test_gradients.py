@@ -153,7 +153,7 @@ BAD = [
     ({"noise": -0.1}, "noise must be a finite number >= 0, got -0.1"),
     ({"noise": float("nan")}, "noise must be a finite number >= 0, got nan"),
     ({"seed": -1}, "seed must be an integer >= 0 and < 9,223,372,036,854,775,808, got -1"),
-    ({"of": "sailency"}, f"method must be one of {', '.join(kam.METHODS)}, got 'sailency'"),
+    ({"of": "sailency"}, f"of must be one of {', '.join(kam.METHODS)}, got 'sailency'"),
     ({"channels": "mean"}, f"channels must be {CHANNELS}, got 'mean'"),
     ({"of": "gradcam", "channels": "sum"}, "channels='sum', but the maps of gradcam have no channels to reduce"),
 ]
