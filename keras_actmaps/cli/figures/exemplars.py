@@ -118,7 +118,7 @@ def _caption(request: Request, found: Exemplars, drawn: Exemplars, has_projectio
     hatched = "hatched: no image excites it" if drawn.silent.any() else ""
     over = f", {found.reduce} over space" if found.places is not None or found.reduce == "mean" else ""
     where = f"layer {found.layer}{over}, {request.split} images"
-    scale = "what excites it: each at its own scale, gray is 0" if has_projections else ""
+    scale = "projections: each on its own scale, gray is 0" if has_projections else ""
     return request.caption(" · ".join(filter(None, [where, which, dead, hatched, scale])))
 
 
