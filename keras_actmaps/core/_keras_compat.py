@@ -57,7 +57,7 @@ def all_layers(layer: keras.layers.Layer) -> list:
 def shallow_copy(layer: Any, **attributes: Any) -> Any:
     """A copy of a layer on the same variables with other attributes.
 
-    Python's copy protocol is not used, because Keras turns it into saving and loading.
+    Python's copy protocol is not used, because Keras implements it as saving and loading.
     """
     copy = object.__new__(type(layer))
     copy.__dict__.update(layer.__dict__, **attributes)
