@@ -12,14 +12,14 @@ NO_GRADIENT = "the score does not depend on the input through operations that ha
 
 
 class CompiledFunction:
-    """A function of tensors as an XLA program, traced once per shape; `traces` counts.
+    """A function of tensors as an XLA program, traced once per shape; `traces` is the number of traces.
 
     Parameters
     ----------
     function : callable
-        Of tensors.
+        A function of tensors.
     variables : sequence of keras.Variable
-        Those that the function reads, with their values at the moment of each call.
+        The variables that the function reads, with their current values at each call.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
@@ -47,8 +47,8 @@ class CompiledFunction:
         try:
             with jax.default_matmul_precision(self._products):
                 return self._function(values, *tensors)
-        except ValueError as error:  # of ours, raised while tracing
-            vars(error).pop("__notes__", None)  # JAX's, on what it leaves out of the traceback
+        except ValueError as error:  # raised by this package while tracing
+            vars(error).pop("__notes__", None)  # JAX's note on frames that it omits from the traceback
             raise
 
 
@@ -95,7 +95,9 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
-    replaced = jax.custom_vjp(lambda inputs: function(inputs))  # which fills in no defaults of the function
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
+    replaced = jax.custom_vjp(
+        lambda inputs: function(inputs)
+    )  # custom_vjp would pass the defaults of the function as arguments
     replaced.defvjp(lambda inputs: (function(inputs), inputs), lambda inputs, gradients: (backward(inputs, gradients),))
     return replaced

@@ -16,18 +16,18 @@ NO_GRADIENT = "the score does not depend on the input through operations that ha
 
 
 class CompiledFunction:
-    """A function of tensors as a graph, traced once per shape; `traces` counts.
+    """A function of tensors as a graph, traced once per shape; `traces` is the number of traces.
 
     Parameters
     ----------
     function : callable
-        Of tensors.
+        A function of tensors.
     variables : sequence of keras.Variable
-        Those that the function reads, with their values at the moment of each call.
+        The variables that the function reads, with their current values at each call.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
-        None takes XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
+        None uses XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
 
     @tf.custom_gradient
     def replaced(inputs: Any) -> tuple:

@@ -15,22 +15,22 @@ _PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends
 
 
 def _write_precisions(values: Sequence[str]) -> None:
-    for place, value in zip(_PRODUCTS, values):
-        place.fp32_precision = value
+    for module, value in zip(_PRODUCTS, values):
+        module.fp32_precision = value
 
 
-_product_precision = SharedSetting(lambda: [place.fp32_precision for place in _PRODUCTS], _write_precisions)
+_product_precision = SharedSetting(lambda: [module.fp32_precision for module in _PRODUCTS], _write_precisions)
 
 
 class CompiledFunction:
-    """A function of tensors, run eagerly without a record for autograd; `traces` stays 0.
+    """A function of tensors, run eagerly without autograd recording; `traces` is always 0.
 
     Parameters
     ----------
     function : callable
-        Of tensors. It reads the values of the model's weights at each call.
+        A function of tensors. It reads the values of the model's weights at each call.
     variables : sequence of keras.Variable
-        Not needed.
+        Not used.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
@@ -91,7 +91,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
     own_backward = backward
 
     class Replaced(torch.autograd.Function):

@@ -1,7 +1,7 @@
 """Layers with a kernel as functions of their kernel, with batch normalization folded in.
 
-A propagation rule can apply such a layer with a different kernel. Kernel and bias are computed from the layers' variables
-at every use, so they follow training.
+A propagation rule can apply such a layer with a different kernel. Kernel and bias are computed from the layers'
+variables at every use, so they follow training.
 """
 
 from collections import Counter

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
-    """maps (..., h, w) -> (..., H, W), linear along each axis, at half-pixel centers, constant beyond the outer ones."""
+    """maps (..., h, w) -> (..., H, W), linear along each axis, at half-pixel centers, constant at the edges."""
     first = maps.ndim - len(space)
     for axis, side in enumerate(space, start=first):
         if maps.shape[axis] != side:

@@ -34,8 +34,8 @@ class TracedModel:
     shape : tuple of int or None
         Shape of one input of a module, such as (C, H, W).
     precision : {"float32", "tf32", "bfloat16"}
-        "tf32" rounds float32 products to TensorFloat-32 on GPUs that support it; "bfloat16" computes layers with a kernel
-        in bfloat16. Maps are float32 in any case.
+        "tf32" rounds float32 products to TensorFloat-32 on GPUs that support it; "bfloat16" computes layers with a
+        kernel in bfloat16. Maps are float32 in any case.
     xla : bool or None, default None
         Whether to compile with XLA; None is the default of the framework. Only TensorFlow supports both.
 
@@ -57,8 +57,9 @@ class TracedModel:
 
     Notes
     -----
-    The model's weights may change afterwards; its layers may not. The only state is the cache of compiled
-    programs, which is thread-safe, so several threads may share one TracedModel. It can be pickled; programs are compiled again afterwards.
+    The model's weights may change afterwards; its layers may not. The only state is the cache of compiled programs,
+    which is thread-safe, so several threads may share one TracedModel. It can be pickled; programs are compiled again
+    afterwards.
     """
 
     def __init__(
