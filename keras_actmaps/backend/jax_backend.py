@@ -96,8 +96,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
     """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
-    replaced = jax.custom_vjp(
-        lambda inputs: function(inputs)
-    )  # custom_vjp would pass the defaults of the function as arguments
+    # The lambda hides the defaults of the function, which custom_vjp would pass as arguments.
+    replaced = jax.custom_vjp(lambda inputs: function(inputs))
     replaced.defvjp(lambda inputs: (function(inputs), inputs), lambda inputs, gradients: (backward(inputs, gradients),))
     return replaced

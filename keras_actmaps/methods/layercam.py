@@ -58,5 +58,5 @@ METHOD = Method(
     summary="Where the features of a layer, or of several, support the target, at shallow layers too",
     paper="Jiang et al. 2021, section III",
     cost="one forward pass, and one backward pass from the score to the first of the layers.",
-    limitations="ignores negative gradients, and thus evidence against the target; shallow layers highlight every edge.",
+    limitations="ignores negative gradients, thus evidence against the target; shallow layers highlight every edge.",
 )
