@@ -51,7 +51,7 @@ def _validate(traced: TracedModel, inputs: Array, **_: Any) -> None:
 def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
-    """The score minus that of the strongest blurred image."""
+    """The score minus that of the most blurred image."""
     strongest = settings["sigma"] * max(inputs.shape[1:-1])
     return scores - to_numpy(traced.run(outputs_only, blurred(inputs, strongest), targets, context=context)[2])
 

@@ -48,8 +48,8 @@ def explain(
     method : str or Method
         One of `METHODS`.
     targets : None, int, array of int, "all" or callable
-        None explains the predicted class. Or a class for all inputs, classes (N,) or (N, K), "all" classes, or a
-        function of the outputs that returns scores (N,).
+        None for the predicted class; a class for all inputs; classes (N,) or (N, K); "all" classes; or a function of
+        the outputs that returns scores (N,).
     layer, precision, xla
         As for `Probe`; None is the default there.
     batch_size : int

@@ -34,8 +34,8 @@ def integrated_gradients(
     """S = (x - x0) sum_s w_s dY/dx (x0 + a_s (x - x0)) (Sundararajan et al. 2017, eq. 1).
 
     a_s and w_s are the nodes and weights of Gauss-Legendre quadrature. The map sums to Y(x) - Y(x0). With a tolerance,
-    it cuts the path into 2, 4, 8, ... equal pieces of `steps` nodes each, until the residual is within this share of
-    Y(x) - Y(x0), or warns if 4096 steps are not enough.
+    the path is cut into 2, 4, 8, ... equal pieces of `steps` nodes each until the residual is within this share of
+    Y(x) - Y(x0), with a warning if 4096 steps are not enough.
     """
     start = baseline_for(inputs, baseline)
     attributions = _integrate(traced, inputs, start, targets, steps, context)

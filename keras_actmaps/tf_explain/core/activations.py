@@ -12,7 +12,7 @@ from keras_actmaps.tf_explain.utils.display import filter_display
 
 
 class ExtractActivations(Explainer, original.ExtractActivations):
-    """The activations of layers; beyond tf-explain's, of several layers at once and of layers inside nested models."""
+    """The activations of layers; unlike in tf-explain, also of several layers and of layers inside nested models."""
 
     def __init__(self, batch_size: int | None = None, *, compatible: bool | None = None) -> None:
         super().__init__(compatible=compatible)
