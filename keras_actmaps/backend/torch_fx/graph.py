@@ -71,6 +71,7 @@ class GraphConverter:
             tuple(self.channels_last[read] for read in inputs),
             symbolic_tensor(call.keras_shape),
             to_channels_last if call.output_channels_last else unchanged,
+            tuple(name for one in [*inner, node] for name in _inner_names(self.trace.submodule(one))),
         )
         self.tensors[node] = operation(*(self.tensors[read] for read in inputs))
 
@@ -178,3 +179,14 @@ def _is_tensor(value: Any) -> bool:
 
 def _has_tensors(value: Any) -> bool:
     return any(map(_is_tensor, tree.flatten(value)))
+
+
+def _inner_names(module: torch.nn.Module | None) -> tuple[str, ...]:
+    """The names of the classes and activation functions inside a module that is called as a whole."""
+    if module is None:
+        return ()
+    inside = list(module.modules())
+    activations = (getattr(part, "activation", None) for part in inside)
+    names = [getattr(activation, "__name__", "") for activation in activations]
+    names += [part.nonlinearity for part in inside if isinstance(part, torch.nn.RNN | torch.nn.RNNCell)]
+    return (*(type(part).__name__ for part in inside[1:]), *filter(None, names))

@@ -138,6 +138,8 @@ class TorchOperation(keras.Operation):
         The outputs in Keras' layout.
     to_layout : callable
         Converts an output to Keras' layout.
+    inner_names : tuple of str
+        Classes and activation functions inside the module that is called, such as a TransformerEncoderLayer.
     """
 
     def __init__(
@@ -147,8 +149,10 @@ class TorchOperation(keras.Operation):
         inputs_channels_last: tuple[bool, ...],
         output_spec: Any,
         to_layout: Callable,
+        inner_names: tuple[str, ...] = (),
     ):
         super().__init__(name=name)
+        self.inner_names = inner_names
         self._function, self._inputs_channels_last = function, inputs_channels_last
         self._output_spec, self._to_layout = output_spec, to_layout
 

@@ -25,13 +25,16 @@ def deconvnet_relu(relu: Callable) -> Callable:
 
 def _check_inside(node: Node, graph: Graph, method: str) -> None:
     """ValueError for a layer with a ReLU inside, whose gradient cannot be replaced."""
-    if layer_type(node) is not None or not isinstance(node.operation, keras.layers.Layer):
+    if layer_type(node) is not None:
         return
-    inside = inner_operations(node.operation, [graph.shapes[slot] for slot in node.reads.values()])
-    parts = [node.operation, *(inside or [])]
-    is_relu = any(
-        operation_name(part) in RELU or operation_name(getattr(part, "activation", None)) in RELU for part in parts
-    )
+    inside: list | None = []
+    names = {name.replace("ReLU6", "Relu6") for name in getattr(node.operation, "inner_names", ())}
+    if isinstance(node.operation, keras.layers.Layer):
+        inside = inner_operations(node.operation, [graph.shapes[slot] for slot in node.reads.values()])
+        parts = [node.operation, *(inside or [])]
+        names |= {operation_name(part) for part in parts}
+        names |= {operation_name(getattr(part, "activation", None)) for part in parts}
+    is_relu = not names.isdisjoint(RELU)
     if is_relu or inside is None:
         raise ValueError(
             f"{method} replaces the gradient of every ReLU, but layer {describe_node(node)} "

@@ -158,3 +158,24 @@ class InPlace(nn.Module):
 def test_in_place_operations_are_converted_correctly():
     module = randomised(InPlace())
     assert_close(converted(module)[1], expected_outputs(module, IMAGES))
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer of PyTorch, which has its activation inside."""
+
+    def __init__(self, nonlinearity):
+        super().__init__()
+        self.rnn = nn.RNN(5, 4, nonlinearity=nonlinearity, batch_first=True)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.relu(self.rnn(x)[0][:, -1]))
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
+def test_a_relu_inside_a_module_of_pytorch_is_refused_by_guided_rules(method):
+    x = np.random.default_rng(0).random((2, 7, 5), "float32")
+    with pytest.raises(ValueError, match=f"{method} replaces the gradient of every ReLU, but layer 'rnn'"):
+        kam.explain(Recurrent("relu"), x, method)
+    assert np.isfinite(kam.explain(Recurrent("tanh"), x, method).maps).all()
