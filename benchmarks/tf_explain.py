@@ -198,7 +198,7 @@ MEASURES: dict[Callable[[ModuleType], float], str] = {
     occlusion_of_a_certain_model: "occlusion, a class with p = 1: maximum minus minimum of the map",
     smoothgrad_of_a_certain_model: "SmoothGrad, a class with p = 1: largest magnitude",
     smoothgrad_of_logits: "SmoothGrad, a class with a negative logit, of a model without softmax: largest magnitude",
-    gradcam_against: "Grad-CAM without guidance, a class that the image speaks against: minimum of the map",
+    gradcam_against: "Grad-CAM without guidance, a class with negative evidence: minimum of the map",
     silent_failure: "a file that cannot be written: exceptions",
 }
 

@@ -60,7 +60,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on the tensors through differentiable operations.
+    Raises ValueError if the scores do not depend on the tensors through differentiable operations.
     """
     reached = []
 
@@ -88,7 +88,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros.
+    The cotangent of a tensor that the outputs do not depend on is 0.
     """
     outputs, backward = jax.vjp(function, *tensors)
     return outputs, lambda cotangents: list(backward(type(outputs)(cotangents)))

@@ -63,7 +63,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    Raises ValueError if the scores do not depend on a tensor through differentiable operations.
     """
     tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -78,7 +78,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    The cotangent of a tensor that the outputs do not depend on is 0. The returned function may be called once.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)

@@ -60,7 +60,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    Raises ValueError if the scores do not depend on a tensor through differentiable operations.
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)
@@ -74,7 +74,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    The cotangent of a tensor that the outputs do not depend on is 0. The returned function may be called once.
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)

@@ -120,7 +120,7 @@ def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
 
 
 def find_target(subject: Subject, traced: TracedModel, target: str | None) -> int | str | None:
-    """A class by name or number, "all" or None, as `explain` takes it; ValueError for an unknown class."""
+    """A class by name or number, "all" or None, for `kam.explain`; ValueError for an unknown class."""
     if target is None or target == "all":
         return target
     try:

@@ -79,7 +79,7 @@ def describe_target(request: Request) -> str:
 
 
 def _boxes(request: Request, single: Explanation) -> list[Any] | None:
-    """The boxes of each image; None where no boxes are drawn."""
+    """The boxes of each image; None if no boxes are drawn."""
     return None if request.boxes is None else boxes_of(single, request.boxes)
 
 

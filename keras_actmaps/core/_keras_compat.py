@@ -91,7 +91,7 @@ def with_kernel(layer: Any, kernel: Any) -> Any:
 
 
 def causal_padding(layer: Any) -> Any:
-    """The padding of a causal convolution, as `keras.ops.pad` takes it."""
+    """The padding of a causal convolution, in the form of `keras.ops.pad`."""
     return layer._compute_causal_padding()
 
 

@@ -40,7 +40,7 @@ def iterate_batches(
         (images, labels, ...), in batches or one by one.
     rank : int or None
         Number of axes of a batch; elements of one axis less are single images and are gathered into batches. None
-        takes every element as a batch.
+        treats every element as a batch.
     batch_size : int
         Size of the batches that single images are gathered into.
 

@@ -195,7 +195,7 @@ def _fold_pairs(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]
 
 
 def _fold(first: Any, second: Any) -> Linear | None:
-    """Two consecutive operations as one `Linear`; None where they cannot be folded."""
+    """Two consecutive operations as one `Linear`; None if they cannot be folded."""
     if isinstance(first, Linear) and _normalizes(second, first.channel_axis):
         return first.then(second)
     if not isinstance(second, Linear):

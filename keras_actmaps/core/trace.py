@@ -127,12 +127,12 @@ def inner_operations(operation: Any, shapes: Sequence[tuple]) -> list | None:
 
 
 def _function(model: keras.Model) -> keras.Function | None:
-    """The symbolic graph behind a model: its own, or its `call` traced; None where it cannot be traced."""
+    """The symbolic graph behind a model: its own, or its `call` traced; None if it cannot be traced."""
     return symbolic_function(model) or _traced_call(model)
 
 
 def _traced_call(model: keras.Model) -> keras.Function | None:
-    """The `call` of a subclassed model as a Keras function; None where it cannot be traced."""
+    """The `call` of a subclassed model as a Keras function; None if it cannot be traced."""
     inputs = keras.KerasTensor(input_shape(model), dtype=keras.backend.floatx())
     training = {"training": False} if call_takes_training(model) else {}
     try:

@@ -116,7 +116,7 @@ class TracedModel:
 
     @property
     def classes(self) -> int | None:
-        """The number of classes; 2 for a single sigmoid; None where the outputs are not (N, classes)."""
+        """The number of classes; 2 for a single sigmoid; None if the outputs are not (N, classes)."""
         outputs = self.graph.outputs
         shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
         return 2 if self.is_binary else shape[-1] if len(shape) == 2 else None
@@ -167,14 +167,14 @@ class TracedModel:
         return self.graph
 
     def require_layers(self) -> list[str]:
-        """The paths of the layer or layers as a list; ValueError where there is none."""
+        """The paths of the layer or layers as a list; ValueError if there is none."""
         self.require_graph()
         if self.layer is None:
             raise ValueError(f"{self.name!r} has no layer with a spatial output")
         return self.layer if isinstance(self.layer, list) else [self.layer]
 
     def require_one_layer(self, method: str) -> str:
-        """The path of the layer; ValueError where there is none, or a list that `method` cannot fuse."""
+        """The path of the layer; ValueError if there is none, or a list that `method` cannot fuse."""
         layers = self.require_layers()
         if isinstance(self.layer, list):
             raise ValueError(f"{method} takes one layer and cannot fuse {', '.join(layers)}; layercam can")

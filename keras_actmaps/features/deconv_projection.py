@@ -115,7 +115,7 @@ def _program(traced: TracedModel, path: str) -> Any:
 def _deconvnet_nodes(traced: TracedModel, path: str) -> tuple[Node, ...]:
     """The nodes up to the layer, with the backward pass of a deconvolutional network.
 
-    Raises ValueError where there are activations and none is a ReLU.
+    Raises ValueError if there are activations and none is a ReLU.
     """
     nodes = traced.graph.ancestors([traced.graph.slot_of[path]])
     graph = split_activations(replace(traced.graph, nodes=nodes))

@@ -96,7 +96,7 @@ def pooling(
 
 
 def _validate_images(images: Any) -> Array:
-    """Images as an array; ValueError where they are not numeric images."""
+    """Images as an array; ValueError if they are not numeric images."""
     try:
         array = backend.to_numpy(images)
     except (ValueError, TypeError):

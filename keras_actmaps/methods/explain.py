@@ -44,7 +44,7 @@ def explain(
     model : keras.Model, torch.nn.Module or Probe
         Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed.
     inputs : array of shape (N, ...)
-        What `model.predict` takes, such as images (N, H, W, C); (N, C, H, W) for a module.
+        Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module.
     method : str or Method
         One of `METHODS`.
     targets : None, int, array of int, "all" or callable

@@ -38,7 +38,7 @@ class Method:
     function : callable
         `(traced, inputs, targets, *, setting=default, ...) -> Attribution`. Inputs are float32 (N, ...), channels last;
         targets are int32 (N,), or (N, K) for `multi_target`, or a function of the outputs. A method of many passes also
-        takes a `context` (RunContext), before the settings, and gets NumPy arrays and resolved targets.
+        takes a `context` (RunContext), before the settings, and receives NumPy arrays and resolved targets.
     summary : str
         One sentence: what a map shows.
     paper, cost, limitations : str

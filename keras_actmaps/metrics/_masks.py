@@ -28,7 +28,7 @@ def validate_masks(explanation: Explanation, masks: Any) -> tuple[Array, Array]:
     if array.shape != maps.shape:
         raise ValueError(f"masks of shape {array.shape} do not fit maps of shape {maps.shape}")
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        raise ValueError("masks contain other values than 0 and 1; data.masks makes masks of what a data set knows")
+        raise ValueError("masks contain other values than 0 and 1; data.masks returns the masks of a data set")
     return maps.reshape(len(maps), -1).astype("float64"), array.reshape(len(maps), -1).astype(bool)
 
 

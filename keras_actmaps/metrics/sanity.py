@@ -77,7 +77,7 @@ def parameter_randomisation(
 ) -> Randomisation:
     """Similarity of a method's maps before and after the layers are randomized (Adebayo et al. 2018, section 3).
 
-    On a copy of the trained model, layer by layer from the top, the layer's weights are drawn anew and the same targets
+    On a copy of the trained model, layer by layer from the top, the layer's weights are randomized and the same targets
     explained again.
 
     Parameters

@@ -27,7 +27,7 @@ class Explainer:
     Parameters
     ----------
     compatible : bool or None
-        True gives tf-explain's results where they are well defined, False the correct ones; None is the default that
+        True returns tf-explain's results where they are well defined, False the correct ones; None is the default that
         `activate` sets, False otherwise.
     """
 

@@ -92,7 +92,7 @@ def _validate(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _module_outputs(copy: torch.nn.Module, images: torch.Tensor, name: str) -> Any:
-    """The module's own outputs; ValueError where it fails on the images or returns anything but tensors."""
+    """The module's own outputs; ValueError if it fails on the images or returns anything but tensors."""
     try:
         outputs = _call_module(copy)(images)
     except Exception as error:  # of the user's code

@@ -142,7 +142,7 @@ def flatten(call: Call) -> Converted:
 
 
 def permute(call: Call) -> Converted:
-    """A permutation between channels first and channels last, which Keras' layout makes an identity."""
+    """A permutation between channels first and channels last, which is the identity in Keras' layout."""
     return identity(call) if call.input_channels_last != call.output_channels_last else None
 
 

@@ -68,7 +68,7 @@ def ascent(
 
 
 def _targets(request: Request, traced: TracedModel, channels: Any, neuron: Any) -> tuple[list[Any], list[str], str]:
-    """Targets as `ascent_states` takes them, their names, and the name of their score."""
+    """Targets for `ascent_states`, their names, and the name of their score."""
     if request.layer is None:
         if channels is not None or neuron is not None:
             raise ValueError("channels and neuron need a layer; pass --layer")

@@ -18,7 +18,7 @@ class GridCallback(keras.callbacks.Callback):
     validation_data : tuple
         Images (N, H, W, C), and labels, which are not used.
     output_dir : str or Path
-        A subfolder of it, named by the time, gets the event file.
+        The event file is written to a subfolder named after the time.
     compatible : bool or None
         As for the explainers.
 

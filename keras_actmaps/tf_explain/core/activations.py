@@ -27,7 +27,7 @@ class ExtractActivations(Explainer, original.ExtractActivations):
             Images (N, H, W, C), and labels, which are not used.
         model : keras.Model
         layers_name : str or list of str
-            As `kam.feature_maps` takes them. Smaller layers are enlarged to the size of the largest.
+            As for `kam.feature_maps`. Smaller layers are enlarged to the size of the largest.
 
         Returns
         -------
