@@ -40,7 +40,7 @@ def plain_passes(model: keras.Model, count: int, steps: int) -> Callable[[], np.
 
 
 def seconds(function: Callable[[], Any]) -> float:
-    """The time that a call takes."""
+    """The wall time of a call, in seconds."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

@@ -1,7 +1,7 @@
-"""Measure what a snapshot of ExplainCallback takes of a fit: python -m benchmarks.callback --run runs/grid
+"""Measure the time of a snapshot of ExplainCallback within a fit: python -m benchmarks.callback --run runs/grid
 
 Its time is compared with that of `kam.explain` for the same images, warm, alternating, several times. A snapshot
-explains, measures the energy in the mask, and hands the maps to a thread that draws and writes them while training
+explains, measures the energy in the mask, and passes the maps to a thread that draws and writes them while training
 continues; the time of that thread is printed as well. With --targets labels, a snapshot also predicts the classes of
 the images that it draws.
 """

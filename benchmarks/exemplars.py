@@ -24,7 +24,7 @@ from keras_actmaps.training import runs
 
 
 def seconds(function: Callable[[], Any]) -> float:
-    """The time that a call takes."""
+    """The wall time of a call, in seconds."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

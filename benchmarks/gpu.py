@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=tensorflow|jax|torch python -m benchmarks.gpu [--batch 64 256] [--precision float32 tf32 bfloat16]
 
-It runs on a GPU where there is one, else on the CPU, and prints which. "passes" is the time of a method relative to
+It runs on a GPU if there is one, else on the CPU, and prints which. "passes" is the time of a method relative to
 that of the forward and backward passes that it needs. The last column is the rate of multiplications and additions
 relative to that of large matrix products, measured in the same run.
 """

@@ -25,7 +25,7 @@ SIZE = 32
 
 
 def seconds(run: Callable[[], None]) -> float:
-    """The wall time of a call."""
+    """The wall time of a call, in seconds."""
     started = time.perf_counter()
     run()
     return time.perf_counter() - started

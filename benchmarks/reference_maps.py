@@ -1,7 +1,7 @@
 """Compare all maps with those stored before the package was restructured: python -m benchmarks.reference_maps.
 
-`--store` writes the file anew. The stored one was written from commit b14c067 by this script, with a function of the
-outputs for the one target that is a difference now: functions got logits then, and get the model's own outputs today.
+`--store` writes the file again. The stored one was written by this script at commit b14c067, with a function of the
+outputs for the target that is a `Difference` now: functions received logits then, and receive the model's outputs now.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def measure() -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", action="store_true", help="write the file anew")
+    parser.add_argument("--store", action="store_true", help="write the file again")
     if parser.parse_args().store:
         np.savez_compressed(STORED, **measure())
         return
@@ -107,7 +107,7 @@ def main() -> None:
     for label in stored.files:
         before, now = stored[label], found[label]
         scale = max(float(np.abs(before).max()), 1e-6)
-        if label.endswith("residual"):  # a difference of sums: known to the rounding of the score
+        if label.endswith("residual"):  # a difference of sums, accurate to the rounding of the score
             scale = max(scale, float(np.abs(stored[label.replace("residual", "scores")]).max()))
         worst = max(worst, (label, float(np.abs(now - before).max()) / scale), key=lambda pair: pair[1])
     print(f"{len(stored.files)} arrays; the largest difference is {worst[1]:.2g} of the largest value, of {worst[0]}")

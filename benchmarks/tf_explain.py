@@ -84,7 +84,7 @@ def photograph_below_a_map(package: ModuleType) -> float:
 
 
 def wrapped_gradients(package: ModuleType) -> float:
-    """A picture of gradients, 7 x 5: pixels whose values have wrapped around."""
+    """A picture of gradients, 7 x 5: pixels with integer overflow."""
     gradients = np.abs(np.random.default_rng(0).normal(size=(1, 7, 5, 3))).astype("float32")
     summed = gradients.sum(-1)
     expected = np.clip(255 * (summed - summed.mean()) / summed.std(), 0, 255)
@@ -146,7 +146,7 @@ def gradcam_of_a_certain_model(package: ModuleType) -> float:
 
 
 def gradcam_against(package: ModuleType) -> float:
-    """Grad-CAM without guidance, a class that the image speaks against: minimum of the map."""
+    """Grad-CAM without guidance, a class with negative evidence: minimum of the map."""
     model, images = network(activation=None), photographs(1, highest=1)
     least = int(model.predict(images, verbose=0)[0].argmin())
     settings = {"layer_name": "features", "use_guided_grads": False}
@@ -198,7 +198,7 @@ MEASURES: dict[Callable[[ModuleType], float], str] = {
     occlusion_of_a_certain_model: "occlusion, a class with p = 1: maximum minus minimum of the map",
     smoothgrad_of_a_certain_model: "SmoothGrad, a class with p = 1: largest magnitude",
     smoothgrad_of_logits: "SmoothGrad, a class with a negative logit, of a model without softmax: largest magnitude",
-    gradcam_against: "Grad-CAM without guidance, a class that the image speaks against: minimum of the map",
+    gradcam_against: "Grad-CAM without guidance, a class with negative evidence: minimum of the map",
     silent_failure: "a file that cannot be written: exceptions",
 }
 
@@ -242,7 +242,7 @@ def _share(
     labels: Array,
     masks: Array,
 ) -> float:
-    """The map's share inside the mask, measured from its minimum as it is drawn; the mean over the images."""
+    """The share of the drawn map, relative to its minimum, inside the mask; the mean over the images."""
     np.random.seed(0)
     pairs = zip(images[:, None], labels.tolist())
     maps = np.concatenate([raw_maps(package, name, (image, None), model, label, **settings) for image, label in pairs])

@@ -1,7 +1,7 @@
 """Measure the numbers of docs/report.md: python -m docs.make_report --runs runs/grid runs/cifar10 runs/pets.
 
-For each run all methods by faithfulness, localization where the data set knows the truth, sanity and time: tables as
-CSV in docs/report/ and in the page between its marks, and a plot. `--drawn RUN` draws the page's figure of maps.
+For each run all methods by faithfulness, localization if the data set has ground truth, sanity and time: tables as CSV
+in docs/report/ and in the page between its markers, and a plot. `--drawn RUN` draws the page's figure of maps.
 """
 
 import argparse
@@ -29,15 +29,17 @@ from keras_actmaps.data import truth_of
 from keras_actmaps.metrics import parameter_randomisation
 from keras_actmaps.training import runs
 
-Sanity: TypeAlias = dict[str, tuple[tuple[str, ...], Array, Array]]  # of each method the layers, SSIM and Spearman's
+Sanity: TypeAlias = dict[
+    str, tuple[tuple[str, ...], Array, Array]
+]  # for each method the layers, SSIM and Spearman's correlation
 ROOT = Path(__file__).parents[1]
 PAGE, FOLDER = Path(__file__).with_name("report.md"), Path(__file__).with_name("report")
 FAITHFULNESS = ["deletion", "insertion", "road", "average_drop", ("infidelity", {"samples": 32})]
 OF_MASKS = ["pointing_game", "energy_pointing", "rank_accuracy", "pixel_average_precision"]
 OF_BOXES = ["box_iou", "max_box_accuracy"]
 PLACES = {"grid": OF_MASKS + OF_BOXES, "cifar10": [], "pets": OF_MASKS}  # the test images of pets have no head boxes
-SLOW = ("rise", "lime", "kernel_shap")  # left out where they would take most of the time
-FEWER: dict[str, dict[str, Any]] = {  # passes, for the sanity check, which explains each image for every layer
+SLOW = ("rise", "lime", "kernel_shap")  # omitted where they would take most of the time
+FEWER: dict[str, dict[str, Any]] = {  # fewer passes for the sanity check, which explains each image once per layer
     "rise": {"samples": 500},
     "lime": {"samples": 250},
     "kernel_shap": {"samples": 250},
@@ -67,7 +69,7 @@ def stream(run: runs.Run, split: str, count: int) -> Iterator[tuple[Array, Array
 
 
 def randomize(run: runs.Run, count: int, methods: Sequence[str]) -> Sanity:
-    """For each method the layers, the top first, and the similarity of its maps to the trained model's."""
+    """For each method the layers, from the top down, and the similarity of its maps to the trained model's."""
     images, *_ = next(stream(run, "test", count))
     found = {}
     for method in methods:
@@ -175,7 +177,7 @@ def draw(run: str) -> None:
 
 
 def write(name: str, text: str) -> None:
-    """Replace a part of the page between its marks; ValueError where the page has no such marks."""
+    """Replace a part of the page between its markers; ValueError if the page does not have them."""
     marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.S)
     page = PAGE.read_text(encoding="utf-8")
     if not marks.search(page):

@@ -3,9 +3,9 @@
 - `CompiledFunction(function, variables, precision, xla)`: a function of tensors as a program, compiled once per shape;
 - `gradients(function, tensors)`: gradients of summed scores;
 - `vjp(function, tensors)`: outputs, and the function from cotangents of the outputs to cotangents of the tensors;
-- `custom_gradient(function, backward)`: a function with another gradient;
-- `xla_by_default()`: whether programs are compiled with XLA unless told otherwise;
-- `convert_module(module, shape)`: a model of the framework's own (PyTorch) as a Keras model on the same weights.
+- `custom_gradient(function, backward)`: a function with a replaced gradient;
+- `xla_by_default()`: whether programs are compiled with XLA by default;
+- `convert_module(module, shape)`: a model of the framework itself (PyTorch) as a Keras model on the same weights.
 """
 
 import importlib
@@ -35,7 +35,7 @@ convert_module: Any = getattr(_framework, "convert_module", None)
 
 
 def check_model(model: Any) -> None:
-    """TypeError for what is neither a Keras model nor a module that the running framework can convert."""
+    """TypeError for anything but a Keras model or a module that the running framework can convert."""
     if isinstance(model, keras.Model) or is_torch_module(model):
         return
     running = keras.backend.backend()
@@ -48,10 +48,10 @@ def check_model(model: Any) -> None:
 
 
 def is_torch_module(model: Any) -> bool:
-    """Whether this is a model of the running framework's own, which `convert_module` takes."""
+    """Whether this is a module of the running framework that `convert_module` accepts."""
     return convert_module is not None and isinstance(model, _framework.Module) and not isinstance(model, keras.Model)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """A tensor on any device, or anything that NumPy takes, as an array."""
+    """A tensor on any device, or any array-like value, as a NumPy array."""
     return ops.convert_to_numpy(tensor) if ops.is_tensor(tensor) else np.asarray(tensor)

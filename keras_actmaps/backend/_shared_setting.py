@@ -1,4 +1,4 @@
-"""A global setting of a framework that several threads want to change at once."""
+"""A global setting of a framework, changed safely by several threads."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 class SharedSetting:
     """Sets a process-wide value while it is in use and restores it after the last user.
 
-    Threads that want the same value run side by side; one that wants another value waits for them.
+    Threads with the same value run concurrently; a thread with another value waits for them.
     """
 
     def __init__(self, read: Callable[[], Any], write: Callable[[Any], None]):

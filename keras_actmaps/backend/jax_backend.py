@@ -12,14 +12,14 @@ NO_GRADIENT = "the score does not depend on the input through operations that ha
 
 
 class CompiledFunction:
-    """A function of tensors as an XLA program, traced once per shape; `traces` counts.
+    """A function of tensors as an XLA program, traced once per shape; `traces` is the number of traces.
 
     Parameters
     ----------
     function : callable
-        Of tensors.
+        A function of tensors.
     variables : sequence of keras.Variable
-        Those that the function reads, with their values at the moment of each call.
+        The variables that the function reads, with their current values at each call.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
@@ -47,8 +47,8 @@ class CompiledFunction:
         try:
             with jax.default_matmul_precision(self._products):
                 return self._function(values, *tensors)
-        except ValueError as error:  # of ours, raised while tracing
-            vars(error).pop("__notes__", None)  # JAX's, on what it leaves out of the traceback
+        except ValueError as error:  # raised by this package while tracing
+            vars(error).pop("__notes__", None)  # JAX's note on frames that it omits from the traceback
             raise
 
 
@@ -60,7 +60,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on the tensors through differentiable operations.
+    Raises ValueError if the scores do not depend on the tensors through differentiable operations.
     """
     reached = []
 
@@ -88,14 +88,15 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros.
+    The cotangent of a tensor that the outputs do not depend on is 0.
     """
     outputs, backward = jax.vjp(function, *tensors)
     return outputs, lambda cotangents: list(backward(type(outputs)(cotangents)))
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
-    replaced = jax.custom_vjp(lambda inputs: function(inputs))  # which fills in no defaults of the function
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
+    # The lambda hides the defaults of the function, which custom_vjp would pass as arguments.
+    replaced = jax.custom_vjp(lambda inputs: function(inputs))
     replaced.defvjp(lambda inputs: (function(inputs), inputs), lambda inputs, gradients: (backward(inputs, gradients),))
     return replaced

@@ -16,18 +16,18 @@ NO_GRADIENT = "the score does not depend on the input through operations that ha
 
 
 class CompiledFunction:
-    """A function of tensors as a graph, traced once per shape; `traces` counts.
+    """A function of tensors as a graph, traced once per shape; `traces` is the number of traces.
 
     Parameters
     ----------
     function : callable
-        Of tensors.
+        A function of tensors.
     variables : sequence of keras.Variable
-        Those that the function reads, with their values at the moment of each call.
+        The variables that the function reads, with their current values at each call.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
-        None takes XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
+        None uses XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    Raises ValueError if the scores do not depend on a tensor through differentiable operations.
     """
     tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -78,7 +78,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    The cotangent of a tensor that the outputs do not depend on is 0. The returned function may be called once.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
@@ -91,7 +91,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
 
     @tf.custom_gradient
     def replaced(inputs: Any) -> tuple:

@@ -15,22 +15,22 @@ _PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends
 
 
 def _write_precisions(values: Sequence[str]) -> None:
-    for place, value in zip(_PRODUCTS, values):
-        place.fp32_precision = value
+    for module, value in zip(_PRODUCTS, values):
+        module.fp32_precision = value
 
 
-_product_precision = SharedSetting(lambda: [place.fp32_precision for place in _PRODUCTS], _write_precisions)
+_product_precision = SharedSetting(lambda: [module.fp32_precision for module in _PRODUCTS], _write_precisions)
 
 
 class CompiledFunction:
-    """A function of tensors, run eagerly without a record for autograd; `traces` stays 0.
+    """A function of tensors, run eagerly without autograd recording; `traces` is always 0.
 
     Parameters
     ----------
     function : callable
-        Of tensors. It reads the values of the model's weights at each call.
+        A function of tensors. It reads the values of the model's weights at each call.
     variables : sequence of keras.Variable
-        Not needed.
+        Not used.
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
@@ -60,7 +60,7 @@ def xla_by_default() -> bool:
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
-    Raises ValueError where the scores do not depend on a tensor through differentiable operations.
+    Raises ValueError if the scores do not depend on a tensor through differentiable operations.
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)
@@ -74,7 +74,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
-    A tensor that the outputs do not depend on gets zeros. The returned function may be called once.
+    The cotangent of a tensor that the outputs do not depend on is 0. The returned function may be called once.
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)
@@ -91,7 +91,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
-    """`function` of one tensor, whose gradient is `backward(inputs, gradients of the outputs)` instead of its own."""
+    """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
     own_backward = backward
 
     class Replaced(torch.autograd.Function):

@@ -26,46 +26,46 @@ Logs = dict[str, Any] | None
 
 
 class ExplainCallback(keras.callbacks.Callback):
-    """Explain the same images repeatedly during `fit`, each time with the weights of that moment.
+    """Explain the same images repeatedly during `fit`, each time with the current weights.
 
     Parameters
     ----------
     images : array of shape (N, H, W, C), iterable or str
-        As the model takes them; a tf.data.Dataset or another stream of images or (images, labels), of which the first
-        64 are used; a TFDS split as `tfds.load` returns it; or a split of `kam.data` by name, as
-        "grid:validation[:16]".
+        Model inputs; a tf.data.Dataset or another stream of images or (images, labels), of which the first
+        64 are used; a TFDS split as returned by `tfds.load`; or a split of `kam.data` by name, such
+        as "grid:validation[:16]".
     method, layer, batch_size, **settings
         As for `kam.explain`.
     targets : None, int, array of int of shape (N,), "labels" or callable
-        None is the class predicted at that moment; a function of the outputs returns scores (N,).
+        None is the currently predicted class; a function of the outputs returns scores (N,).
     every : int or str
         3 or "3 epochs" is after the first epoch of the fit and after every third; "100 batches" is after every
         hundredth batch.
     output : str or Path
         Folder. A snapshot is a picture `epoch-003.png` and the raw maps `epoch-003.npz`; the end of the fit adds
-        `strip.png` and `strip.gif`. The strip of a resumed fit begins with the snapshots that exist already.
+        `strip.png` and `strip.gif`. The strip of a resumed fit starts with the existing snapshots.
     tensorboard : str, Path or None
-        Folder for the same pictures, and histograms of the maps, as TensorBoard reads them; needs tensorboardX.
+        Folder for the same pictures and histograms of the maps as TensorBoard events; requires tensorboardX.
     labels : array of int of shape (N,), optional
     classes : sequence of str, optional
     masks : array of bool of shape (N, H, W), optional
-        The true classes, the names of all classes and the pixels of the objects, where the images come without.
+        The true classes, the names of all classes and the pixels of the objects, unless `images` includes them.
     metrics : str, iterable of str or None
         Names of `METRICS`, whose means over the images are added to `logs` as `gradcam_energy_pointing`; NaN in epochs
-        without a snapshot. None is energy_pointing where masks are known.
+        without a snapshot. None is energy_pointing if masks are known.
     limit : int or None
-        The most images.
+        Maximum number of images.
     say : callable
-        Gets a summary, one line, at the end of the fit.
+        Called with a one-line summary at the end of the fit.
 
     Attributes
     ----------
     source : ImageSource
         The images that are explained.
     seconds : list of float
-        What each snapshot has taken of the fit's time.
+        Duration of each snapshot within the fit.
     closing, drawing : float
-        Seconds that the end took, with the strip, and that the pictures took in the background.
+        Seconds spent on the strip at the end of the fit, and on the pictures in the background.
     turns : list of int
         The epochs or batches whose snapshots are on disk.
     failures : list of str
@@ -74,7 +74,7 @@ class ExplainCallback(keras.callbacks.Callback):
     Raises
     ------
     ValueError
-        For what does not exist or does not fit the images.
+        For unknown names, and for arguments that do not fit the images.
     ImportError
         For `tensorboard` without tensorboardX.
 
@@ -83,8 +83,8 @@ class ExplainCallback(keras.callbacks.Callback):
     Callbacks later in the list see the metrics (History always does): pass this one before CSVLogger and
     EarlyStopping(monitor="gradcam_energy_pointing", mode="max").
 
-    The fit is bit for bit that without the callback. What fails during it is one warning, is tried again at the next
-    snapshot, and is part of the summary.
+    The weights after the fit are bit for bit those without the callback. An error during the fit is reported as one
+    warning and in the summary; the next snapshot is taken as usual.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class ExplainCallback(keras.callbacks.Callback):
         self.say(self._summary(written))
 
     def wait(self) -> None:
-        """Wait until all snapshots are drawn and written; returns at once before and after a fit."""
+        """Wait until all snapshots are drawn and written; returns immediately before and after a fit."""
         if self._worker is not None:
             self._worker.wait()
 
@@ -189,7 +189,7 @@ class ExplainCallback(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - started)
 
     def _add(self, snapshot: Snapshot) -> None:
-        """In the thread."""
+        """Draw and write a snapshot; called in the thread."""
         self.snapshots.add(snapshot)
         self.turns.append(snapshot.number)
 
@@ -212,7 +212,7 @@ class ExplainCallback(keras.callbacks.Callback):
             warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     def _summary(self, written: Sequence[Path]) -> str:
-        """What was done, what it took and what has failed, in one line."""
+        """A one-line summary: snapshots, durations, files and failures."""
         count, images = len(self.seconds), len(self.source.images)
         first, *others = self.seconds or [0.0]
         taken = f"{self.request.method}: {count} snapshots of {images} images took {duration(sum(self.seconds))}"
@@ -227,7 +227,7 @@ class ExplainCallback(keras.callbacks.Callback):
 
 
 def of_run(names: str) -> Callable[["Data", Path], list[ExplainCallback]]:
-    """What `train.py --explain gradcam,saliency` adds to a training run: `(data, folder) -> callbacks`, one per method.
+    """The callbacks of `train.py --explain gradcam,saliency`: `(data, folder) -> callbacks`, one per method.
 
     They explain the first 64 validation images for their labels, into `<folder>/explain/<method>/`. Raises ValueError
     for an unknown method.

@@ -38,9 +38,9 @@ class History:
     source : ImageSource
     folder : Path
     unit : {"epoch", "batch"}
-        What the snapshots are numbered by.
+        Unit of the snapshots' numbers.
     writer : EventWriter or None
-        Where the same pictures go for TensorBoard.
+        Writer of the same pictures for TensorBoard.
     """
 
     source: ImageSource
@@ -49,7 +49,7 @@ class History:
     writer: "EventWriter | None" = None
 
     def add(self, snapshot: Snapshot) -> None:
-        """Write the raw maps and the picture of a snapshot, and its event for TensorBoard; OSError where that fails."""
+        """Write the raw maps and the picture of a snapshot, and its event for TensorBoard; OSError if that fails."""
         explanation = snapshot.explanation
         self.folder.mkdir(parents=True, exist_ok=True)
         versions = dict(explanation.versions) | {"images": self._checksum}
@@ -65,7 +65,7 @@ class History:
     def earlier(self, before: int, like: Explanation) -> list[int]:
         """The numbers below `before` of the snapshots that are on disk, from a fit that this one resumes.
 
-        Empty where these are of other images, another method or another layer than `like`.
+        Empty if these are of other images, another method or another layer than `like`.
         """
         pattern = re.compile(rf"{self.unit}-(\d+)\.npz")
         matches = [pattern.fullmatch(path.name) for path in self.folder.glob("*.npz")]
@@ -100,7 +100,7 @@ class History:
         return self.folder / f"{self.unit}-{number:0{DIGITS[self.unit]}d}{suffix}"
 
     def titles(self, snapshot: Snapshot) -> list[tuple[str, str]]:
-        """Two lines per image: its true and its predicted class, and what its map explains."""
+        """Two lines per image: its true and predicted class, and the target of its map."""
         shown, predicted = snapshot.explanation[:SHOWN], snapshot.predicted
         titles = []
         for number, (name, score) in enumerate(zip(self._image_names(), shown.scores)):
@@ -114,7 +114,7 @@ class History:
 
     @cached_property
     def _checksum(self) -> str:
-        """Distinguishes these images from others."""
+        """A checksum that distinguishes these images from others."""
         return f"{zlib.crc32(np.ascontiguousarray(self.source.images).data):08x}"
 
     def _continues(self, found: Explanation, like: Explanation) -> bool:
@@ -122,7 +122,7 @@ class History:
         return is_same and found.versions.get("images") == self._checksum
 
     def _column(self, number: int) -> "Column":
-        """A snapshot on disk as a strip shows it."""
+        """The column of the strip for a snapshot on disk."""
         explanation = Explanation.load(self.path(number))
         header = [f"{self.unit} {number}"]
         if self.source.masks is not None:
@@ -133,7 +133,7 @@ class History:
         return Column(explanation.method, header, scores, render.overlay(shown, self.source.images[:SHOWN]))
 
     def _score(self, explanation: Explanation, image: int) -> str:
-        """The score of an image's map, with its class where that is not the true one."""
+        """The score of an image's map, with its class if that is not the true one."""
         score = explanation.scores[image]
         if explanation.targets is None:
             return f"{score:.3g}"
@@ -163,7 +163,7 @@ class History:
 
 @dataclass(frozen=True)
 class Column:
-    """A snapshot as a strip shows it: lines above the column, and a score and an overlay (H, W, 3) per image."""
+    """A column of a strip: lines above it, and a score and an overlay (H, W, 3) per image."""
 
     method: str
     header: list[str]
@@ -173,12 +173,12 @@ class Column:
 
 def evenly(items: Sequence[T], most: int) -> list[T]:
     """At most `most` of the items, evenly spread, with the first and the last."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[place] for place in places]
+    indices = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [items[index] for index in indices]
 
 
 def _one_decimal(score: float) -> str:
-    return f"{round(float(score), 1) + 0.0:.1f}"  # adding 0 turns -0.0 into 0.0
+    return f"{round(float(score), 1) + 0.0:.1f}"  # adding 0 converts -0.0 to 0.0
 
 
 def _join(*parts: str) -> str:

@@ -1,4 +1,4 @@
-"""ImageSource: the images that are explained repeatedly during a fit, and what is known of them."""
+"""ImageSource: the images that are explained repeatedly during a fit, with their ground truth."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keras_actmaps.data.records import Data
 
 LIMIT = 64  # images of a stream or data set by default
-_LIMIT = Setting("limit", Count | None, None, "the most images")
+_LIMIT = Setting("limit", Count | None, None, "maximum number of images")
 _SPLIT = re.compile(r"(?P<name>.+?)(?::(?P<split>train|validation|test))?(?:\[(?P<first>\d*):(?P<end>\d*)\])?")
 
 
@@ -29,15 +29,15 @@ class ImageSource:
     Attributes
     ----------
     images : array of shape (N, H, W, C)
-        As the model takes them.
+        Model inputs.
     labels : array of int of shape (N,), or None
         The true classes.
     masks : array of bool of shape (N, H, W), or None
         The pixels of the objects.
     classes : tuple of str
-        Names of the classes, as far as they are known.
+        Names of the classes, if known.
     notice : str
-        Shown wherever the images are.
+        A remark that is shown with the images; may be empty.
     """
 
     images: Array
@@ -48,7 +48,7 @@ class ImageSource:
 
     @property
     def truth(self) -> dict[str, Array]:
-        """What metrics may compare the maps with."""
+        """The ground truth for localization metrics."""
         return {} if self.masks is None else {"masks": self.masks}
 
     def class_name(self, target: int) -> str:
@@ -59,7 +59,7 @@ class ImageSource:
 def image_source(
     images: Any, labels: Any = None, masks: Any = None, classes: Sequence[str] | None = None, limit: int | None = None
 ) -> ImageSource:
-    """The images and their ground truth from what a user passes.
+    """The images and their ground truth from user-supplied arguments.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def image_source(
         An array; a stream as `core.batching.iterate_batches` takes it, or of dictionaries with "image" and "label" as
         TFDS yields them; or a split of `kam.data` by name: "grid", "pets:test" or "drawn-grid:validation[:16]".
     labels, masks, classes
-        As in ImageSource; they replace what the images come with.
+        As in ImageSource; they replace those included in `images`.
     limit : int or None
-        The most images; None is all of an array and 64 of anything else.
+        Maximum number of images; None is all of an array and 64 of any other source.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _find_images(images: Any, limit: int | None) -> ImageSource:
     if isinstance(images, str):
         return split_source(*parse_split(images, limit))
     if ops.is_tensor(images) or isinstance(images, (np.ndarray, list)):
-        return ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which nobody else can change
+        return ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which callers cannot change
     return _stream_source(images, limit or LIMIT)
 
 
@@ -141,7 +141,7 @@ def _stream_source(dataset: Iterable, limit: int) -> ImageSource:
 
 
 def _concatenate(batches: Sequence[tuple], limit: int) -> list[Any]:
-    """Images, labels and masks of batches; None for what the batches do not have."""
+    """Images, labels and masks of batches; None for parts that the batches do not have."""
     return [None if part[0] is None else np.concatenate(part)[:limit] for part in zip(*batches)]
 
 

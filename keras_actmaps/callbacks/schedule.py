@@ -23,7 +23,7 @@ class Schedule:
 
 
 def parse_schedule(every: int | str) -> Schedule:
-    """The schedule that 3, "3 epochs" or "100 batches" stands for; ValueError for anything else."""
+    """The schedule for 3, "3 epochs" or "100 batches"; ValueError for anything else."""
     text = every if isinstance(every, str) else f"{every} epochs"
     found = _PATTERN.fullmatch(text)
     if found is None or isinstance(every, bool) or int(found[1]) < 1:

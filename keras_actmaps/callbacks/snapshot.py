@@ -1,4 +1,4 @@
-"""Snapshot: the explanation of the same images at one moment of a fit, and the request that is repeated."""
+"""Snapshot: the explanation of the same images at one step of a fit, and the repeated request."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ SHOWN = 10  # images in a picture
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One explanation of the images with the weights of that moment.
+    """One explanation of the images with the weights at one step of a fit.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class SnapshotRequest:
     batch_size : int
     metrics : tuple of MetricRequest
     settings : mapping
-        Of the method.
+        Settings of the method.
     """
 
     source: ImageSource
@@ -97,7 +97,7 @@ def make_snapshot_request(
     metrics: str | Iterable[str] | None,
     settings: Mapping[str, Any],
 ) -> SnapshotRequest:
-    """The request, validated as far as is possible without the model; ValueError for what does not fit."""
+    """The request, validated as far as possible without the model; ValueError for invalid arguments."""
     request = explain.make_request(method, settings, batch_size)
     if request.settings.get("channels") == "keep":
         raise ValueError("channels='keep' gives several maps per image, of which a picture can show only one")
@@ -126,7 +126,7 @@ def _metric_requests(
 
 
 def _predicted_classes(traced: TracedModel, images: Array) -> Array | None:
-    """The classes (N,) that the model predicts, by one forward pass; None where it has no classes."""
+    """The classes (N,) that the model predicts, by one forward pass; None for a model without classes."""
     if traced.classes is None:
         return None
     targets = np.full(len(images), PREDICTED, "int32")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-MAX_PENDING = 4  # items; more would fill the memory where the work is slower than its caller
+MAX_PENDING = 4  # items; limits memory if the work is slower than its caller
 
 
 class Worker:

@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def typed(annotation: Any) -> Callable[[str], Any]:
-    """A type for `add_argument` that accepts what the annotation of a setting does."""
+    """A type for `add_argument` that accepts the values allowed by the annotation of a setting."""
     setting = Setting("", annotation, None, "")
 
     def parse(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which methods with which settings: the values of --method and -s; and Mode, what a command does with them."""
+"""Choice: a method and its settings, from --method and -s; and Mode, one way of running the command explain."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class Choice:
     record : Entry
         Its record in the table.
     settings : mapping
-        Those of its settings that are on the command line.
+        Its settings from the command line.
     error : ValueError or None
-        Why it cannot take one of these, where other methods can.
+        The reason why it does not allow one of these, if other methods do.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Mode:
     Attributes
     ----------
     table : mapping
-        The records of the methods that it knows, by name.
+        The records of its methods, by name.
     validate : callable
         `(options)` raises ValueError, before a model is loaded, for options that do not fit.
     write : callable
@@ -53,7 +53,7 @@ class Mode:
 
 
 def parse_choices(method: str, pairs: Sequence[str], table: Mapping[str, Entry]) -> list[Choice]:
-    """The methods of `--method`, each with those of the settings `KEY=VALUE` that it has.
+    """The methods of `--method`, each with its settings among the `KEY=VALUE` pairs.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def parse_choices(method: str, pairs: Sequence[str], table: Mapping[str, Entry])
 
 
 def _parse_pairs(pairs: Sequence[str]) -> dict[str, str]:
-    """`["steps=64"]` as {"steps": "64"}; of a repeated key the last."""
+    """`["steps=64"]` as {"steps": "64"}; the last one if a key is repeated."""
     texts = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -99,7 +99,7 @@ def _choose(name: str, record: Entry, texts: Mapping[str, str]) -> Choice:
 
 
 def _parse_error(record: Entry, key: str, text: str) -> ValueError | None:
-    """Why a method does not allow a value of one of its settings; None where it does."""
+    """The error of a value that a method does not allow for one of its settings; None for an allowed one."""
     try:
         record.settings[key].parse(text)
     except ValueError as error:

@@ -18,7 +18,7 @@ from keras_actmaps.methods import METHODS
 from keras_actmaps.metrics import selection
 from keras_actmaps.metrics.registry import find_metric
 
-DRAWN, LIMIT = 4, 100  # images in the figure and in the table, where none are named
+DRAWN, LIMIT = 4, 100  # images in the figure and in the table by default
 
 
 def validate(options: ExplainOptions) -> None:
@@ -26,14 +26,14 @@ def validate(options: ExplainOptions) -> None:
     for name in _metrics(options) or []:
         find_metric(name)
     if options.target == "all":
-        raise ValueError("--target all: methods are compared on one target per image; name one")
+        raise ValueError("--target all: methods are compared on one target per image; pass one class")
 
 
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
     """The figure of the first images, the tables, and the maps of the images in the figure by each method.
 
-    The images are those that are named, or else the first of the split. Where all methods are requested, those that do
-    not fit are left out.
+    The images are those of --image or --index, by default the first of the split. If all methods are requested, those
+    that do not fit are skipped.
     """
     shown = request
     stream: Iterable[Any]
@@ -62,11 +62,12 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
 
 
 def _metrics(options: ExplainOptions) -> list[str] | None:
-    """The names of the metrics; None for all that fit, and for the usual ones."""
+    """The names of the metrics; None for all that fit, and for the default ones."""
     return None if options.metrics in (None, "all") else str(options.metrics).split(",")
 
 
 def _write(request: Request, explanations: list[Explanation], table: Table) -> list[Path]:
+    """Write the figure, the tables and the maps; returns the paths."""
     folder, masks = request.folder, request.images.truth.get("masks")
     titles = [f"{source}\n{title}" for source, title in zip(request.images.sources, request.titles)]
     figure = render.comparison_figure(

@@ -24,10 +24,10 @@ def validate(options: ExplainOptions) -> None:
 
 
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
-    """The images, the maps and the figures. Where all methods are requested, those that do not fit are left out."""
+    """The images, the maps and the figures. If all methods are requested, those that do not fit are skipped."""
     has_maps = any(choice.name in METHODS for choice in choices)
     if has_maps:
-        request.traced_at_layer  # noqa: B018  # found, or an error, before any work
+        request.traced_at_layer  # noqa: B018  # resolved, or an error raised, before any computation
     if has_maps or any(FIGURES[choice.name].needs_images for choice in choices):
         request.images  # noqa: B018
     explanations: list[Explanation] = []
@@ -50,7 +50,7 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
 
 
 def write_originals(request: Request, more: str = "") -> Path:
-    """The picture of the images alone; what is true and predicted of each is printed, followed by `more`."""
+    """Write a figure of the images alone, and print their true and predicted classes, followed by `more`."""
     figure = render.originals(request.pixels, request.titles, request.subject.notice)
     written = render.save(figure, request.folder / ORIGINAL)
     for source, title in zip(request.images.sources, request.titles):

@@ -19,12 +19,12 @@ from keras_actmaps.methods import catalogue
 
 
 def run(options: ExplainOptions, say: Say = print) -> list[Path]:
-    """Explain as the options say; returns the paths written.
+    """Run the command explain; returns the paths written.
 
     Raises
     ------
     ValueError, OSError or ImportError
-        For what the user can correct.
+        For errors that the user can correct.
     """
     mode = _mode(options)
     if options.list:
@@ -32,7 +32,7 @@ def run(options: ExplainOptions, say: Say = print) -> list[Path]:
         return []
     mode.validate(options)
     choices = parse_choices(options.method, options.settings, mode.table)
-    _refuse_channels(choices)
+    _reject_channels(choices)
     render.palette(options.colormap or "turbo")
     with _say_warnings(say):
         subject = _subject(options, choices, say)
@@ -68,7 +68,7 @@ def _mode(options: ExplainOptions) -> Mode:
 
 
 def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
-    """The request, with the model traced, the target and the layer found, and the folder made."""
+    """The request, with the model traced, the target and the layer found, and the folder created."""
     traced = None if subject.model is None else TracedModel(subject.model)
     target, layer = None, options.layer
     if traced is not None:
@@ -92,7 +92,7 @@ def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
 
 
 def _layer(traced: TracedModel, layer: str | None) -> str | None:
-    """The path of a layer that is named by its number, or the text as it is."""
+    """The path of a layer given by its index; any other text unchanged."""
     try:
         number = int(layer or "")
     except ValueError:
@@ -101,7 +101,7 @@ def _layer(traced: TracedModel, layer: str | None) -> str | None:
 
 
 def _subject(options: ExplainOptions, choices: list[Choice], say: Say) -> Subject:
-    """The model; a data set alone where there is no run and no method needs a model."""
+    """The model; only a data set if there is no run and no method needs a model."""
     try:
         return find_subject(options.run, options.model, say)
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def _subject(options: ExplainOptions, choices: list[Choice], say: Say) -> Subjec
         return without_model(options.data_dir, say)
 
 
-def _refuse_channels(choices: list[Choice]) -> None:
+def _reject_channels(choices: list[Choice]) -> None:
     """ValueError for maps with channels, which cannot be drawn."""
     for choice in choices:
         if choice.settings.get("channels") == "keep":
@@ -121,7 +121,7 @@ def _refuse_channels(choices: list[Choice]) -> None:
 
 
 def _writable(output: str) -> Path:
-    """The output folder, created and tested before any work; OSError names it."""
+    """The output folder, created and tested before any computation; OSError if it is not writable."""
     folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What is explained: the model of a run or a file with its classes, and images from a split or from files."""
+"""Inputs of the command explain: a model from a run or a file, and images from a split or from files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.training import runs
 
-if TYPE_CHECKING:  # what needs TensorFlow is imported only where a data set is read
+if TYPE_CHECKING:  # imports TensorFlow, which is needed only to read a data set
     from keras_actmaps.data import Data
 
-DRAWN = 100  # images of each split that are drawn where there is no other data
+DRAWN = 100  # drawn images per split if no other data is available
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model, and what is known of its classes and images.
+    """A model, and the available information on its classes and images.
 
     Attributes
     ----------
     model : keras.Model or None
         None for a data set alone (`without_model`).
     classes : tuple of str
-        Their names, where these are known.
+        Class names, if known.
     scale : float
         The model takes images of `pixel / scale`.
     notice : str
-        What is shown wherever the data is.
+        A remark that is shown with the data; may be empty.
     run : Run or None
-        The run that the model is of.
+        The run that the model belongs to.
     """
 
     model: keras.Model | None
@@ -46,27 +46,27 @@ class Subject:
     run: runs.Run | None = None
 
     def name(self, target: int) -> str:
-        """The name of a class, or its number where it has none."""
+        """The name of a class, or `class N` if it is unknown."""
         return self.classes[target] if target < len(self.classes) else f"class {target}"
 
     def pixels(self, images: Array) -> Array:
-        """Images as the model takes them as uint8."""
+        """Model inputs as uint8 images."""
         return np.clip(np.rint(images * self.scale), 0, 255).astype("uint8")
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images as the model takes them, and what is known of them.
+    """Model inputs, and the available information on them.
 
     Attributes
     ----------
     arrays : float32 array of shape (N, H, W, C)
     sources : list of str
-        Where each is from.
+        A description of the origin of each.
     labels : list of int or None
         The true classes.
     truth : dict
-        "masks", bool (N, H, W), and "boxes", (N, 4), where the data set has them.
+        "masks", bool (N, H, W), and "boxes", (N, 4), if the data set has them.
     """
 
     arrays: Array
@@ -95,7 +95,7 @@ def _subject_of_run(run: str | None, say: Say) -> Subject:
 
 
 def without_model(data_dir: str | None, say: Say) -> Subject:
-    """A data set alone, for figures that need no trained model: CIFAR-10 where it is prepared, else drawn images."""
+    """A data set without a model, for figures that need none: CIFAR-10 if it is prepared, else drawn images."""
     load_data_package()
     from keras_actmaps import data as datasets
 
@@ -109,7 +109,7 @@ def without_model(data_dir: str | None, say: Say) -> Subject:
 
 
 def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
-    """The data set that the subject's run was trained on; ValueError where there is no run."""
+    """The data set that the subject's run was trained on; ValueError if there is no run."""
     if subject.run is None:
         raise ValueError("a --model without a run has no data; pass --image FILE")
     load_data_package()
@@ -120,7 +120,7 @@ def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
 
 
 def find_target(subject: Subject, traced: TracedModel, target: str | None) -> int | str | None:
-    """A class by name or number, "all" or None, as `explain` takes it; ValueError for an unknown class."""
+    """A class by name or number, "all" or None, for `kam.explain`; ValueError for an unknown class."""
     if target is None or target == "all":
         return target
     try:
@@ -137,7 +137,7 @@ def find_target(subject: Subject, traced: TracedModel, target: str | None) -> in
 
 
 def images_from_files(subject: Subject, traced: TracedModel | None, files: Sequence[str], say: Say) -> Images:
-    """Image files as the model takes them; what is changed about them is said."""
+    """Image files as model inputs; conversions are reported with `say`."""
     shape = traced.input_shape[1:] if traced else (None, None, None)
     if len(shape) != 3:
         name = traced.name if traced else ""
@@ -157,8 +157,8 @@ def images_of_split(
 ) -> Images:
     """Images by their positions in a split of the run's data.
 
-    Without positions it is the first image that is classified correctly. Raises ValueError for a position outside
-    the split, and where no image is classified correctly.
+    Without positions, the first correctly classified image. Raises ValueError for a position outside the split, and if
+    no image is classified correctly.
     """
     if subject.model is None:
         positions = positions or [0]
@@ -193,7 +193,7 @@ class Stream:
     split : str
     data_dir : str or None
     limit : int or None
-        The most images.
+        Maximum number of images.
 
     Notes
     -----
@@ -227,9 +227,9 @@ def _classified_correctly(model: Any, images: Array, labels: Array) -> list[int]
 
 
 def _from_file(subject: Subject, file: str, shape: tuple[int | None, ...], say: Say) -> Array:
-    """The image in a file, as the model takes it; what is changed about it is said."""
+    """The image in a file as a model input; conversions are reported with `say`."""
     image = render.read(file)
-    height, width, channels = (want or side for want, side in zip(shape, (*image.shape[:2], 3)))
+    height, width, channels = (expected or side for expected, side in zip(shape, (*image.shape[:2], 3)))
     if image.shape[:2] != (height, width):
         say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {width}x{height} pixels")
     if image.shape[-1] != channels:

@@ -17,12 +17,12 @@ def train_main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str or None
-        The arguments; None takes those of the process.
+        The arguments; None uses those of the process.
 
     Returns
     -------
     int
-        0; 2 for what the user can correct, with one line on stderr; 130 after Ctrl-C.
+        The exit status: 0; 2 for errors that the user can correct, with one line on stderr; 130 after Ctrl-C.
     """
     return run(_train, _program("train.py", arguments), arguments)
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(command: Callable[[str, Sequence[str] | None], None], name: str, arguments: Sequence[str] | None) -> int:
-    """The exit status of `command(name, arguments)`; what the user can correct is one line on stderr."""
+    """The exit status of `command(name, arguments)`; errors that the user can correct are one line on stderr."""
     try:
         command(name, arguments)
         sys.stdout.flush()
@@ -86,5 +86,5 @@ def _explain(name: str, arguments: Sequence[str] | None) -> None:
 
 
 def _program(script: str, arguments: Sequence[str] | None) -> str:
-    """The name in messages: of the running program, or of the script where the arguments are passed by a caller."""
+    """The name in messages: of the running program, or of the script if a caller passes the arguments."""
     return script if arguments is not None else Path(sys.argv[0]).name

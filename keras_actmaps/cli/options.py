@@ -13,7 +13,7 @@ PAPER_THRESHOLD = 0.15  # of Grad-CAM's boxes
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What the command line of train says; None where the protocol of the data set decides."""
+    """Options of the command train; None for the default, such as that of the data set's protocol."""
 
     dataset: str | None = None
     backbone: str | None = None
@@ -31,7 +31,7 @@ class TrainOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainOptions:
-    """What the command line of explain says; None for an option that is absent."""
+    """Options of the command explain; None for an option that is absent."""
 
     method: str = "gradcam"
     list: bool = False
@@ -55,12 +55,12 @@ class ExplainOptions:
 
     @property
     def is_everything(self) -> bool:
-        """Whether all methods are requested, of which those that do not fit the model are left out."""
+        """Whether all methods are requested, of which those that do not fit the model are skipped."""
         return self.method == "all"
 
 
 def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
-    """The options of the command train; ValueError for what cannot be parsed."""
+    """The options of the command train; ValueError for invalid arguments."""
     parser = Parser(prog=name, description="Train a model on a data set. Writes runs/<dataset>/.")
     add = parser.add_argument
     add(
@@ -76,13 +76,13 @@ def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
     add(
         "--weights",
         type=nonempty,
-        help="of the backbone: a file, imagenet or none; with weights only a linear head is trained",
+        help="weights of the backbone: a file, imagenet or none; with weights only a linear head is trained",
     )
     add("--epochs", type=typed(Count), help="default: the protocol of the data set, as for the next two")
     add("--batch-size", type=typed(Count))
     add("--learning-rate", type=typed(Rate))
     add("--limit", type=typed(Count), help="at most this many images of each split")
-    add("--data-dir", type=nonempty, help="where TFDS data is (default: $TFDS_DATA_DIR, then the folder of TFDS)")
+    add("--data-dir", type=nonempty, help="folder of TFDS data (default: $TFDS_DATA_DIR, then the folder of TFDS)")
     add("--seed", type=typed(Seed), default=0)
     add("--runs", type=nonempty, default="runs", help="the folder of all runs (default: runs)")
     add("--resume", action="store_true", help="continue after the last finished epoch")
@@ -97,7 +97,7 @@ def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
 
 
 def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
-    """The options of the command explain; ValueError for what cannot be parsed and for options in conflict."""
+    """The options of the command explain; ValueError for invalid arguments and conflicting options."""
     parser = Parser(prog=name, description="Explain a trained model. Writes pictures and raw maps to outputs/.")
     _add_inputs(parser)
     _add_outputs(parser)
@@ -123,10 +123,14 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         "--engine",
         choices=["keras_actmaps", "tf-explain"],
         default="keras_actmaps",
-        help="which code computes and draws: this project, or the original tf-explain where it still works",
+        help="implementation: this package, or the original tf-explain where it still works",
     )
     add("--compare", action="store_true", help="one figure and one table of the methods: compare.png, .csv, .md, .html")
-    add("--metrics", type=nonempty, help="of the table, separated by commas, or all (default: a few that fit the data)")
+    add(
+        "--metrics",
+        type=nonempty,
+        help="metrics of the table, separated by commas, or all (default: a few that fit the data)",
+    )
     return ExplainOptions(**vars(parser.parse_args(arguments)))
 
 
@@ -148,9 +152,9 @@ def _add_inputs(parser: Parser) -> None:
         "--split",
         choices=["test", "validation", "train"],
         default="test",
-        help="of the data of the run (default: test)",
+        help="split of the run's data set (default: test)",
     )
-    add("--data-dir", type=nonempty, help="where TFDS data is, if it is not where the run found it")
+    add("--data-dir", type=nonempty, help="folder of TFDS data, if it has moved since the run")
     add("--target", type=nonempty, help="a class by name or number, or all (default: the predicted class)")
     add(
         "--layer",
@@ -164,7 +168,7 @@ def _add_outputs(parser: Parser) -> None:
     """The folder, and how pictures are drawn."""
     add = parser.add_argument
     add("--output", type=nonempty, default="outputs", help="the folder to write to (default: outputs)")
-    add("--colormap", type=nonempty, help="of Matplotlib (default: turbo for maps, gray for features)")
+    add("--colormap", type=nonempty, help="a Matplotlib colormap (default: turbo for maps, gray for features)")
     add("--alpha", type=typed(Share), default=0.5, help="opacity of the map over the image, 0 to 1 (default: 0.5)")
     add(
         "--boxes",

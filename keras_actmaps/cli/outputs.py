@@ -17,7 +17,7 @@ from keras_actmaps.methods.explain import explain
 from keras_actmaps.metrics.boxes import boxes as boxes_of
 
 PANELS, SHEET, BOXES = "activation_map.png", "all.png", "boxes.csv"
-MAX_PANELS = 12  # of classes in one picture; of more, those with the highest scores
+MAX_PANELS = 12  # classes in one picture, those with the highest scores
 
 
 def explain_by(request: Request, choice: Choice) -> Explanation:
@@ -34,7 +34,7 @@ def explain_by(request: Request, choice: Choice) -> Explanation:
 
 
 def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -> list[Path]:
-    """Write the maps and the picture of each method, and what combines several.
+    """Write the maps and the picture of each method, and the pictures that combine several.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
     Returns
     -------
     list of Path
-        With boxes also `boxes.csv`; with maps of all classes, or by CAM, one panel per class, `activation_map.png`.
+        The paths written, with boxes also `boxes.csv`; for maps of all classes, or by CAM, also one panel per class,
+        `activation_map.png`.
     """
     written: list[Path] = []
     panels = next((e for e in explanations if e.scores.ndim == 2), None)
@@ -64,21 +65,21 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
     if panels is not None:
         written.append(render.save(_panels(request, panels), request.folder / PANELS))
     if sheet and singles:
-        caption = request.caption("raw maps, each at its own scale; red for, blue against")
+        caption = request.caption("raw maps, each on its own scale; red: positive, blue: negative")
         figure = render.contact_sheet(singles, request.pixels, request.titles, caption, request.colors)
         written.append(render.save(figure, request.folder / SHEET))
     return written
 
 
 def describe_target(request: Request) -> str:
-    """`the predicted class`, `all classes` or the name of the class."""
+    """The target as text: `the predicted class`, `all classes` or the name of the class."""
     if isinstance(request.target, int):
         return request.subject.name(request.target)
     return "the predicted class" if request.target is None else "all classes"
 
 
 def _boxes(request: Request, single: Explanation) -> list[Any] | None:
-    """The boxes of each image; None where no boxes are drawn."""
+    """The boxes of each image; None if no boxes are drawn."""
     return None if request.boxes is None else boxes_of(single, request.boxes)
 
 
@@ -123,7 +124,7 @@ def _write_boxes(request: Request, singles: list[Explanation], boxes: list[Any])
 
 
 def _targets(explanation: Explanation) -> Array:
-    """The explained classes, which the command line always knows: it takes no functions."""
+    """The explained classes, which are always known here: the command line has no target functions."""
     if explanation.targets is None:
         raise ValueError("the maps explain a function of the outputs, which has no class names")
     return explanation.targets
@@ -138,7 +139,7 @@ def _highest(explanation: Explanation, count: int) -> Explanation:
 
 
 def _best_target(explanation: Explanation) -> Explanation:
-    """One map per image: of the target with the highest score."""
+    """One map per image: that of the target with the highest score."""
     if explanation.scores.ndim == 1:
         return explanation
     best = _highest(explanation, 1)

@@ -1,4 +1,4 @@
-"""A start without messages: TensorFlow writes to stderr while it is loaded, whatever its log level."""
+"""Suppression of the messages that TensorFlow writes to stderr on import at any log level."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Discard what is written to stderr, by C++ too."""
+    """Discard everything written to stderr, also by C++ code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     try:

@@ -1,4 +1,4 @@
-"""Request: everything that maps and figures need to know of a run of the command explain."""
+"""Request: the inputs and options of one run of the command explain, for maps and figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,17 +23,17 @@ class Request:
     Attributes
     ----------
     subject : Subject
-        The model and what is known of it.
+        The model and the available information on it.
     traced : TracedModel or None
-        The model at its default layer; None, as `subject.model`, for a data set alone.
+        The model at its default layer; None, like `subject.model`, for a data set without a model.
     folder : Path
         Where files are written.
     target : int, "all" or None
-        As `explain` takes it.
+        As for `kam.explain`.
     layer : str or None
-        As on the command line, or the path of the layer whose number that is.
+        As on the command line, with the path instead of an index.
     image, index, split, data_dir
-        Where the images are from.
+        Options that select the images.
     colormap : str or None
         None is the default of each picture.
     alpha : float
@@ -67,7 +67,7 @@ class Request:
 
     @cached_property
     def images(self) -> Images:
-        """The images, read when they are first needed; ValueError or OSError where there are none."""
+        """The images, read on first use; ValueError or OSError if there are none."""
         if self.image:
             return images_from_files(self.subject, self.traced, self.image, self.say)
         return images_of_split(self.subject, self.index, self.split, self.data_dir)
@@ -89,7 +89,7 @@ class Request:
 
     @cached_property
     def titles(self) -> list[str]:
-        """The true and the predicted class of each image, as far as they are known, in one or two lines."""
+        """The true and the predicted class of each image, if known, in one or two lines."""
         lines: list[list[str]] = [[] for _ in self.images.arrays]
         for known, label in zip(lines, self.images.labels or []):
             known.append(f"true: {self.subject.name(label)}")
@@ -99,7 +99,7 @@ class Request:
         return ["\n".join(known) for known in lines]
 
     def _predictions(self) -> Array:
-        """The outputs (N, classes); none where the outputs of the model are not class scores."""
+        """The outputs (N, classes); empty if the outputs of the model are not class scores."""
         if self.subject.model is None or self.traced is None:
             return np.empty((0, 0))
         outputs = self.subject.model.predict(self.images.arrays, verbose=0)
@@ -107,9 +107,9 @@ class Request:
         return outputs if is_scores else np.empty((0, 0))
 
     def data(self) -> "Data":
-        """The data set of the subject's run; ValueError where there is no run."""
+        """The data set of the subject's run; ValueError if there is no run."""
         return find_data(self.subject, self.data_dir)
 
     def caption(self, words: str) -> str:
-        """The caption of a picture, with the notice of the data where it has one."""
+        """The caption of a picture, with the notice of the data, if any."""
         return " · ".join(filter(None, [words, self.subject.notice]))

@@ -1,7 +1,7 @@
 """The mode --engine tf-explain of the command explain: maps and pictures by the original tf-explain.
 
-Each method is a record whose function `(request, *, setting=default) -> (Explanation, grid)` returns the raw maps that
-tf-explain draws, and its drawing. ValueError says why where it fails.
+Each method is a record whose function `(request, *, setting=default) -> (Explanation, grid)` returns the raw maps and
+the picture of tf-explain, or raises ValueError with the reason why it fails.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.methods.occlusion import PARTS
 
 NAME = "tf-explain"
-DRAWING = ("heatmap_display", "transform_to_normalized_grayscale")  # a module of tf-explain calls one of them
+DRAWING = ("heatmap_display", "transform_to_normalized_grayscale")  # each module of tf-explain calls one of them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,7 +64,7 @@ def gradcam(
 
 
 def occlusion(
-    request: Request, *, patch_size: Annotated[Count | None, "pixels; none: an eighth of the height"] = None
+    request: Request, *, patch_size: Annotated[Count | None, "side in pixels; None is an eighth of the height"] = None
 ) -> tuple[Explanation, Array]:
     """OcclusionSensitivity."""
     side = patch_size or max(1, request.images.arrays.shape[1] // PARTS)
@@ -119,9 +119,9 @@ METHODS: dict[str, Original] = {
 
 
 def validate(options: ExplainOptions) -> None:
-    """ValueError for options that tf-explain does not have; ImportError where it cannot be imported."""
+    """ValueError for options that tf-explain does not have; ImportError if it cannot be imported."""
     if options.target == "all":
-        raise ValueError(f"--target all: {NAME} explains one class at a time; name one")
+        raise ValueError(f"--target all: {NAME} explains one class at a time; pass one class")
     unused = {"--compare": options.compare, "--boxes": options.boxes is not None, "--colormap": options.colormap}
     for option, value in unused.items():
         if value:
@@ -141,7 +141,7 @@ def validate(options: ExplainOptions) -> None:
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
     """The drawings of tf-explain and the raw maps behind them, such as `tf-explain-gradcam.png` and `.npz`.
 
-    Where all methods are requested, those that fail are left out.
+    If all methods are requested, those that fail are skipped.
     """
     written: list[Path] = []
     for choice in choices:
@@ -161,7 +161,7 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
 
 
 def _explain(request: Request, method: str, explainer: str, settings: Mapping[str, Any]) -> tuple[Explanation, Array]:
-    """The maps and the picture by a class of tf-explain, of all images at once where these have one target."""
+    """The maps and the picture by a class of tf-explain, in one call if all images have the same target."""
     model, images = request.subject.model, request.images.arrays
     if model is None:
         raise ValueError("there is no model; pass --run or --model")
@@ -198,7 +198,7 @@ def _explain(request: Request, method: str, explainer: str, settings: Mapping[st
 
 @contextlib.contextmanager
 def record_maps(module: ModuleType, maps: list[Array]) -> Iterator[None]:
-    """Append to `maps` what a module of `tf_explain.core` passes on to be drawn: a map (1, h, w), or all (N, H, W)."""
+    """Append to `maps` the maps that a module of `tf_explain.core` draws: one, (1, h, w), or all, (N, H, W)."""
     name = next(name for name in DRAWING if name in vars(module))
     draw = getattr(module, name)
 

@@ -6,7 +6,7 @@ from keras_actmaps.training.train import train
 
 
 def run(options: TrainOptions) -> None:
-    """Train as the options say; ValueError, OSError or ImportError for what the user can correct."""
+    """Run the command train; ValueError, OSError or ImportError for errors that the user can correct."""
     callbacks = None
     if options.explain:
         from keras_actmaps.callbacks import explain_callback  # imports methods, metrics and pictures

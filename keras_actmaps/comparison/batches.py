@@ -19,7 +19,7 @@ def array_batches(
 ) -> tuple[Iterator[Batch], int, Callable[[Any], Any]]:
     """The batches of an array, their number, and the targets of a batch from its labels.
 
-    Raises ValueError where masks, boxes or targets do not fit the images.
+    Raises ValueError if masks, boxes or targets do not fit the images.
     """
     truth = {name: part for name, part in (("masks", masks), ("boxes", boxes)) if part is not None}
     labels = None if is_shared(targets) else as_array(targets)
@@ -40,7 +40,7 @@ def array_batches(
 def stream_batches(
     images: Any, masks: Any, boxes: Any, targets: Any, batch_size: int, rank: int | None
 ) -> tuple[Iterator[Batch], int, Callable[[Any], Any]]:
-    """The same of a stream; the number is 0 where it is unknown.
+    """The same for a stream; the number is 0 if it is unknown.
 
     Raises ValueError for masks, boxes and targets that are not in the stream.
     """
@@ -66,12 +66,12 @@ def target_selector(targets: Any) -> Callable[[Any], Any]:
 
 
 def is_shared(targets: Any) -> bool:
-    """Whether all images have the same targets, or targets that are named."""
+    """Whether targets are the same for all images, or a name such as "labels"."""
     return targets is None or callable(targets) or isinstance(targets, str) or as_array(targets).ndim == 0
 
 
 def as_array(targets: Any) -> Array:
-    """Targets as an array; ValueError where they are ragged."""
+    """Targets as an array; ValueError if they are ragged."""
     try:
         return np.asarray(backend.to_numpy(targets))
     except (TypeError, ValueError):

@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What one method gives for one batch.
+    """The results of one method for one batch.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class BatchResult:
     states : list of array
         The state of each metric.
     seconds, passes : float
-        Per image; seconds are NaN where anything was compiled.
+        Per image; seconds are NaN if anything was compiled.
     """
 
     explanation: Explanation
@@ -100,14 +100,14 @@ def compare(
         Names of `METRICS`, or (name, settings). None is deletion and insertion, with masks also pointing_game and
         energy_pointing, with boxes also box_iou.
     masks, boxes : array or None
-        As the metrics of localization take them, where images are an array; a stream contains its own.
+        Ground truth for localization metrics, if images are an array; a stream contains its own.
     targets : None, int, array, callable or "labels"
         None is the predicted class; a class; classes (N,); a function of the outputs; for a stream also "labels".
     keep : int or None
-        Of how many images the maps are kept; None is all. Otherwise memory is constant, but for one number per image,
+        Number of images whose maps are kept; None is all. Otherwise memory is constant except for one number per image,
         method and metric, and 400 bytes to 8 kB for max_box_accuracy and pixel_average_precision.
     skip : callable or None
-        `skip(label, error)` is called for a method that does not fit the model, which is then left out; None raises the
+        `skip(label, error)` is called for a method that does not fit the model, which is then skipped; None raises the
         error.
 
     Returns
@@ -118,8 +118,8 @@ def compare(
     Raises
     ------
     ValueError
-        Before any work, for what `explain` and the metrics do not take, for a metric that requires masks or boxes where
-        there are none, and for two rows or columns with the same label.
+        Before any computation, for invalid arguments of `explain` and the metrics, for a metric that requires missing
+        masks or boxes, and for two rows or columns with the same label.
     """
     validate_batch_size(batch_size)
     keep = _KEEP.validate(keep)
@@ -149,7 +149,7 @@ def compare(
 
 
 def _run(plan: _Plan, batches: Iterable[Batch], count: int) -> dict[str, list[BatchResult]]:
-    """The results of each method that fits, by its label; `count` batches, or 0 where that is unknown."""
+    """The results of each method that fits, by its label; `count` batches, or 0 if that is unknown."""
     results: dict[str, list[BatchResult]] = {row.label: [] for row in plan.rows}
     done = 0
     with progress("compare", "batch") as report:
@@ -183,7 +183,7 @@ def _measure(
 
 
 def _timed(plan: _Plan, request: MethodRequest, images: Any, targets: Any) -> tuple[Explanation, float, float]:
-    """The maps of one batch; per image the seconds, NaN where anything was compiled, and the passes."""
+    """The maps of one batch; per image the seconds, NaN if anything was compiled, and the passes."""
     traced, size = plan.traced, plan.context.padded_size
     counter, traces, started = PassCounter(), traced.traces, time.perf_counter()
     inputs = traced.validate_inputs(images)
@@ -199,7 +199,7 @@ def _summarize(
 ) -> Comparison:
     """The results of each method for all batches as an Explanation and a row of the table."""
     values = [
-        [column.request.compute([batch.states[place] for batch in batches]) for place, column in enumerate(columns)]
+        [column.request.compute([batch.states[index] for batch in batches]) for index, column in enumerate(columns)]
         for batches in results
     ]
     table = Table(

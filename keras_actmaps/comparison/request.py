@@ -1,4 +1,4 @@
-"""What is compared: methods and metrics by name with settings, and their labels in the table."""
+"""Requests of a comparison: methods and metrics by name with settings, and their labels in the table."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Labeled(Generic[Request]):
 def labeled_requests(
     what: str, items: Any, make_request: Callable[[Any, Mapping[str, Any]], Request]
 ) -> list[Labeled[Request]]:
-    """Names, or (name, settings), validated; ValueError for what is neither, and for a label that occurs twice."""
+    """Names, or (name, settings), validated; ValueError for anything else, and for repeated labels."""
     is_list = isinstance(items, Iterable) and not isinstance(items, (str, Mapping))
     pairs = [_name_and_settings(what, item) for item in (items if is_list else ())]
     if not pairs:

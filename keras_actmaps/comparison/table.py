@@ -44,12 +44,12 @@ class Table:
     better : tuple of str
         "higher" or "lower", for each metric.
     values : float64 array of shape (M, K, N)
-        One per image; NaN where an image has none, as without a mask.
+        One per image; NaN if an image has none, for example without a mask.
     seconds : float64 array of shape (M,)
-        To explain one image when everything is compiled.
+        Time to explain one image, without compilation.
     passes : float64 array of shape (M,)
-        How often the model was run per image, including its score; what ablationcam runs behind its layer is part of
-        one pass.
+        Number of forward passes per image, including that of the score; runs of the layers after the explained one,
+        as in ablationcam, are part of one pass.
     """
 
     methods: tuple[str, ...]
@@ -66,7 +66,7 @@ class Table:
 
     @cached_property
     def mean(self) -> Array:
-        """The mean (M, K) over the images that have a value; NaN where none has."""
+        """The mean (M, K) over the images that have a value; NaN if none has."""
         counts = self.counts
         return np.where(counts > 0, np.nansum(self.values, -1) / np.maximum(counts, 1), np.nan)
 
@@ -83,7 +83,7 @@ class Table:
         return self.winners(self.mean)
 
     def winners(self, values: Array) -> Array:
-        """Whether each of `values` (M, K) is the best of its metric; all of them where several are equal."""
+        """Whether each of `values` (M, K) is the best of its metric; all of them in case of ties."""
         signs = np.where(np.array(self.better) == "higher", 1.0, -1.0)
         signed = np.where(np.isfinite(values), values * signs, -np.inf)
         return (signed == signed.max(axis=0, initial=-np.inf)) & np.isfinite(values)
@@ -116,7 +116,7 @@ class Table:
         )
 
     def describe(self) -> str:
-        """What the numbers are, and how many images have no value."""
+        """A description of the numbers, and of how many images have no value."""
         total = self.values.shape[-1]
         words = f"{total} image{'s' * (total != 1)}; mean ± standard error; ↑ higher is better, ↓ lower is better."
         left_out = {metric: total - int(count) for metric, count in zip(self.metrics, self.counts.min(0))}
@@ -138,12 +138,12 @@ class Table:
 
 
 def duration(seconds: float) -> str:
-    """`12 ms` or `3.4 s`."""
+    """A duration as text: `12 ms` or `3.4 s`."""
     return f"{short(seconds)} s" if seconds >= 1 else f"{short(1000 * seconds)} ms"
 
 
 def short(value: float, digits: int = 3) -> str:
-    """A number to so many digits, a large one without decimals; a dash for NaN."""
+    """A number with `digits` significant digits, a large one without decimals; a dash for NaN."""
     if not np.isfinite(value):
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"

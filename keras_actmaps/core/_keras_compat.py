@@ -57,7 +57,7 @@ def all_layers(layer: keras.layers.Layer) -> list:
 def shallow_copy(layer: Any, **attributes: Any) -> Any:
     """A copy of a layer on the same variables with other attributes.
 
-    Python's copy protocol is not used, because Keras turns it into saving and loading.
+    Python's copy protocol is not used, because Keras implements it as saving and loading.
     """
     copy = object.__new__(type(layer))
     copy.__dict__.update(layer.__dict__, **attributes)
@@ -91,7 +91,7 @@ def with_kernel(layer: Any, kernel: Any) -> Any:
 
 
 def causal_padding(layer: Any) -> Any:
-    """The padding of a causal convolution, as `keras.ops.pad` takes it."""
+    """The padding of a causal convolution, in the form of `keras.ops.pad`."""
     return layer._compute_causal_padding()
 
 

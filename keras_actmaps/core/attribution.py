@@ -13,7 +13,7 @@ class Target:
 
     def __call__(self, outputs: Any) -> Tensor:
         """The scores (N,) of the outputs without a softmax or sigmoid."""
-        raise TypeError(f"{type(self).__name__} does not say what it scores")
+        raise TypeError(f"{type(self).__name__} does not define __call__")
 
 
 class Attribution(NamedTuple):
@@ -24,7 +24,7 @@ class Attribution(NamedTuple):
     values : tensor of shape (N, ..., C), (N, h, w) or (N, K, h, w)
         Signed, not yet reduced over channels, at the size of the input or of the layer.
     outputs : structure of tensors or None
-        The logits of the pass that made the values; None where no pass of the original inputs was made.
+        The logits of the same forward pass; None if the original inputs were not run.
     """
 
     values: Tensor
@@ -32,7 +32,7 @@ class Attribution(NamedTuple):
 
 
 def spatial_axes(features: Tensor) -> tuple[int, ...]:
-    """The axes of space of features (N, ..., C)."""
+    """The spatial axes of features (N, ..., C)."""
     return tuple(range(1, len(features.shape) - 1))
 
 

@@ -24,7 +24,7 @@ def padded_batches(arrays: Sequence[Any], size: int) -> Iterator[tuple[list[Arra
 
 
 def even_batch_size(batch_size: int, count: int) -> int:
-    """The smallest batch size that needs as few batches as `batch_size` does, so that the last needs little padding."""
+    """The smallest batch size with as few batches as `batch_size`, which minimizes the padding of the last one."""
     return -(-count // -(-count // batch_size))
 
 
@@ -40,19 +40,19 @@ def iterate_batches(
         (images, labels, ...), in batches or one by one.
     rank : int or None
         Number of axes of a batch; elements of one axis less are single images and are gathered into batches. None
-        takes every element as a batch.
+        treats every element as a batch.
     batch_size : int
         Size of the batches that single images are gathered into.
 
     Yields
     ------
     tuple
-        `extras` is the third part of an element where that is a mapping, else {}.
+        `extras` is the third part of an element if that is a mapping, else {}.
     """
     elements = dataset
     if isinstance(dataset, keras.utils.PyDataset):
         elements = map(dataset.__getitem__, range(len(dataset)))
-    waiting: list[tuple] = []
+    pending: list[tuple] = []
     for element in elements:
         parts = [*element, None, None] if isinstance(element, (tuple, list)) else [element, None, None]
         images, labels = to_numpy(parts[0]), None if parts[1] is None else to_numpy(parts[1])
@@ -60,15 +60,16 @@ def iterate_batches(
         if rank is None or images.ndim != rank - 1:
             yield images, labels, extras
             continue
-        waiting.append((images, labels, extras))
-        if len(waiting) == batch_size:
-            yield _stack(waiting)
-            waiting = []
-    if waiting:
-        yield _stack(waiting)
+        pending.append((images, labels, extras))
+        if len(pending) == batch_size:
+            yield _stack(pending)
+            pending = []
+    if pending:
+        yield _stack(pending)
 
 
 def _stack(rows: list[tuple]) -> tuple[Array, Array | None, dict[str, Array]]:
+    """Single elements (image, label, extras) as one batch."""
     images, labels, extras = zip(*rows)
     stacked = {name: np.stack([one[name] for one in extras]) for name in extras[0]}
     return np.stack(images), None if labels[0] is None else np.stack(labels), stacked

@@ -21,16 +21,20 @@ def as_traced(
 ) -> TracedModel:
     """The TracedModel itself, or a cached one of the model.
 
-    A model whose layers, activations or variables were replaced since, as by `enable_lora` or `quantize`, is traced
-    again.
+    A model whose layers, activations or variables have been replaced since, for example by `enable_lora` or `quantize`,
+    is traced again.
 
     Parameters
     ----------
     model : keras.Model, torch.nn.Module or TracedModel
     layer, precision, xla
-        As for `TracedModel`; None takes that of a TracedModel.
+        As for `TracedModel`; None keeps the value of a TracedModel.
     inputs : array or None
-        Those to be explained, from which the shape that a `torch.nn.Module` takes is read.
+        The inputs to explain; a `torch.nn.Module` is traced for their shape.
+
+    Returns
+    -------
+    TracedModel
 
     Raises
     ------
@@ -48,11 +52,12 @@ def as_traced(
     backend.check_model(model)
     shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
     state = model_state(model)
-    key = freeze((layer, precision, shape, xla))  # any type of value, so that TracedModel refuses what is wrong
+    key = freeze((layer, precision, shape, xla))  # of any type, so that TracedModel itself raises for invalid values
     with _lock:
-        known = _cache.setdefault(model, {})
-        if key not in known or known[key][0] != state:
+        cached = _cache.setdefault(model, {})
+        if key not in cached or cached[key][0] != state:
             traced = TracedModel(model, layer, shape, precision or "float32", xla).release()
-            known.pop(next(iter(known)), None) if len(known) >= MAX_PER_MODEL else None
-            known[key] = state, traced
-        return known[key][1]
+            if len(cached) >= MAX_PER_MODEL:
+                cached.pop(next(iter(cached)))
+            cached[key] = state, traced
+        return cached[key][1]

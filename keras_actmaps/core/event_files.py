@@ -1,4 +1,4 @@
-"""EventWriter: pictures, histograms and numbers for TensorBoard, written with tensorboardX on any backend."""
+"""EventWriter: images, histograms and scalars for TensorBoard, written with tensorboardX on any backend."""
 
 import itertools
 import os
@@ -22,8 +22,8 @@ except ImportError as error:
     ) from error
 
 BINS = 30
-_NOTHING: Mapping = MappingProxyType({})
-_numbers = itertools.count()
+_EMPTY: Mapping = MappingProxyType({})
+_file_numbers = itertools.count()
 
 
 class EventWriter:
@@ -41,10 +41,10 @@ class EventWriter:
         self,
         step: int,
         images: Mapping[str, Array],
-        histograms: Mapping[str, Array] = _NOTHING,
-        scalars: Mapping[str, float] = _NOTHING,
+        histograms: Mapping[str, Array] = _EMPTY,
+        scalars: Mapping[str, float] = _EMPTY,
     ) -> None:
-        """Write the values of a step by their tags.
+        """Write the values of a step under their tags.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class EventWriter:
         file.flush()
 
     def close(self) -> None:
-        """Close the file; a later step begins another."""
+        """Close the file; a later step creates a new one."""
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
@@ -78,13 +78,13 @@ class EventWriter:
     def _open(self) -> Any:
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            unique = f".{os.getpid()}.{next(_numbers)}"  # tensorboardX's own names differ by the second only
+            unique = f".{os.getpid()}.{next(_file_numbers)}"  # tensorboardX's names differ only between seconds
             self._file = EventsWriter(str(self.folder / "events"), unique)
         return self._file
 
 
 def _tagged(tag: str, message: Any) -> Any:
-    """The one value of a summary under its tag, in which tensorboardX itself would replace spaces."""
+    """The single value of a summary with its tag set directly, because tensorboardX would replace spaces in it."""
     (value,) = message.value
     value.tag = tag
     return value

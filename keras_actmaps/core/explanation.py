@@ -23,7 +23,7 @@ class Explanation:
     Attributes
     ----------
     maps : float32 array of shape (N, *space) or (N, K, *space)
-        Signed and not normalized; of K targets per image where several were given.
+        Signed and not normalized; with K maps per image if K targets per image are explained.
     targets : int64 array of shape (N,) or (N, K), or None
         The classes that are explained; None for a function of the outputs.
     scores : float32 array of shape (N,) or (N, K)
@@ -31,9 +31,9 @@ class Explanation:
     method : str
         Name of the method.
     layer : str, list of str or None
-        The layer or layers whose features the maps are made of; None for methods that use the whole model.
+        The layer or layers from whose features the maps are computed; None for methods that use the whole model.
     residual : float32 array like `scores`, or None
-        Sum of the map minus what it should sum to, for methods that promise a sum.
+        Sum of the map minus its expected sum, for methods whose maps have one.
     settings : dict
         All settings of the method.
     versions : dict
@@ -59,9 +59,23 @@ class Explanation:
         return replace(self, **found)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write all of it as `.npz`, or the maps alone as `.npy`, whole or not at all.
+        """Write the explanation as `.npz`, or only the maps as `.npy`. The file is replaced atomically.
 
-        Raises ValueError for another suffix, OSError where writing fails.
+        Parameters
+        ----------
+        path : path-like
+            With the suffix `.npz` or `.npy`.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        ValueError
+            For any other suffix.
+        OSError
+            If the file cannot be written.
         """
         suffix = Path(path).suffix.lower()
         if suffix == ".npy":
@@ -70,32 +84,32 @@ class Explanation:
             raise ValueError(
                 f"{str(path)!r} must end in .npz, or in .npy for the maps alone; kam.render.save writes pictures"
             )
-        words = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
-        about = np.array(json.dumps(words, default=_to_json))
+        metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
+        about = np.array(json.dumps(metadata, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Explanation":
-        """Read what `save` wrote.
+        """Read an explanation that `save` has written as `.npz`.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such file.
+            If the file does not exist.
         ValueError
-            If the file holds no explanation.
+            If the file is not a saved explanation.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
-            words = json.loads(str(found.pop("about")))
-            return cls(**{"targets": None} | words | found)
+            metadata = json.loads(str(found.pop("about")))
+            return cls(**{"targets": None} | metadata | found)
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(path)!r} is not a saved explanation: {error}") from error
 
 
 def maps_of_one_target(explanation: Explanation) -> Array:
-    """The maps (N, ...); ValueError where an image has maps of several targets or a map is not finite."""
+    """The maps (N, ...); ValueError if an image has maps of several targets or a map is not finite."""
     if np.ndim(explanation.scores) == 2:
         raise ValueError(
             f"the explanation has maps of {explanation.scores.shape[1]} targets per image; pass maps of one target"
@@ -109,18 +123,18 @@ def maps_of_one_target(explanation: Explanation) -> Array:
 def concatenate(parts: Sequence[Explanation]) -> Explanation:
     """The explanations of consecutive batches as one."""
     arrays = [_per_image_arrays(part) for part in parts]
-    joined: dict[str, Any] = {name: np.concatenate([one[name] for one in arrays]) for name in arrays[0]}
-    return replace(parts[0], **joined)
+    concatenated: dict[str, Any] = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+    return replace(parts[0], **concatenated)
 
 
 def _per_image_arrays(explanation: Explanation) -> dict[str, Array]:
-    """The arrays that have a row per image."""
+    """The arrays with one row per image."""
     arrays = {name: getattr(explanation, name) for name in _PER_IMAGE}
     return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _to_json(value: Any) -> Any:
-    """What JSON has no type for: arrays as lists, functions and records by name."""
+    """Values without a JSON type: arrays as lists, functions and records by name."""
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     return getattr(value, "name", None) or getattr(value, "__name__", None) or repr(value)

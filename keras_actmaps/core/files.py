@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Atomic writing of files: a file is either complete or unchanged."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`, which replaces it at the end; where writing fails, nothing is left behind."""
+    """A temporary path beside `path`, which replaces it at the end; if writing fails, nothing is left behind."""
     path = Path(path)
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.name[-100:], dir=path.parent)
     os.close(descriptor)
@@ -27,35 +27,35 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def save_arrays(path: str | os.PathLike, **arrays: Any) -> Path:
-    """Write named arrays as a `.npz` file, whole or not at all; OSError where that fails."""
+    """Write arrays as a `.npz` file under their keywords, atomically; OSError if that fails."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return Path(path)
 
 
 def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
-    """Write one array as a `.npy` file, whole or not at all; OSError where that fails."""
+    """Write one array as a `.npy` file, atomically; OSError if that fails."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.save(file, array)
     return Path(path)
 
 
 def save_rows(path: str | os.PathLike, rows: Iterable[Sequence]) -> Path:
-    """Write rows as a `.csv` file, whole or not at all; OSError where that fails."""
+    """Write rows as a `.csv` file, atomically; OSError if that fails."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     return Path(path)
 
 
 def save_text(path: str | os.PathLike, text: str) -> Path:
-    """Write a text file, whole or not at all; OSError where that fails."""
+    """Write a text file, atomically; OSError if that fails."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
 
 
 def _umask() -> int:
-    """The permissions that new files do not get; the system tells them only by setting them."""
+    """The umask of the process, which can only be read by setting it."""
     current = os.umask(0o077)
     os.umask(current)
     return current

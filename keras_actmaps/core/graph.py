@@ -19,7 +19,7 @@ class Node:
     Attributes
     ----------
     path : str
-        Name of the layer, with those of the models around it: `resnet50/conv1_conv`.
+        Name of the layer, preceded by those of the enclosing models: `resnet50/conv1_conv`.
     operation : callable
         The Keras layer, operation or activation function.
     arguments : SymbolicArguments
@@ -63,9 +63,9 @@ class Graph:
     slot_of : mapping of str to int
         Slot of each layer's last output by path, nested models included.
     shapes : mapping of int to tuple
-        Shape of each slot, None for unknown sides.
+        Shape of each slot, None for unknown dimensions.
     output_activations : tuple of callable or None
-        For each output, the softmax or sigmoid that was taken off; () where none was.
+        For each output, the softmax or sigmoid that was removed; () if none was.
     is_opaque : bool
         True for a subclassed model that could not be traced: one node without inner layers.
     """
@@ -97,7 +97,7 @@ class Graph:
 
 
 def ancestors(nodes: Iterable[Node], slots: Iterable[Slot]) -> tuple[Node, ...]:
-    """Those of `nodes` on which any of `slots` depends."""
+    """The subset of `nodes` on which any of `slots` depends."""
     needed, kept = set(slots), []
     for node in reversed(list(nodes)):
         if needed.intersection(node.writes):
@@ -116,7 +116,7 @@ def run_nodes(
     nodes : iterable of Node
         In an order in which they can run.
     values : mapping of int to tensor
-        The tensors that are known already.
+        Tensors of the slots that are already known.
     shifts : mapping of int to tensor
         Tensors that are added to a slot as soon as it is known. The gradient at a zero shift is the gradient at the
         slot, whether or not the slot cuts the graph in two.
@@ -124,7 +124,7 @@ def run_nodes(
     Returns
     -------
     dict of int to tensor
-        `values` and all that the nodes have written.
+        `values` and the tensors written by the nodes.
     """
     values = {slot: value + shifts[slot] if slot in shifts else value for slot, value in values.items()}
     for node in nodes:
@@ -135,28 +135,28 @@ def run_nodes(
 
 
 def run_backward(nodes: Iterable[Node], arrived: Mapping[Slot, Any], rule: Callable) -> dict[Slot, Any]:
-    """Run nodes backward: what has arrived at a node's outputs is passed on to its inputs and summed there.
+    """Propagate values backward: those at a node's outputs are distributed to its inputs and summed there.
 
     Parameters
     ----------
     nodes : iterable of Node
         In forward order.
     arrived : mapping of int to tensor
-        What the walk starts from, such as the relevance of the outputs.
+        The values to start from, such as the relevance of the outputs.
     rule : callable
-        `(node, list) -> list`: from what has arrived at the slots that the node writes (None where nothing has) to
-        what each slot that it reads receives. Nodes at which nothing has arrived are skipped.
+        `(node, list) -> list`: from the values at the slots that the node writes (None where nothing has arrived) to
+        the value for each slot that it reads. Nodes at which nothing has arrived are skipped.
 
     Returns
     -------
     dict of int to tensor
-        What has arrived at each slot.
+        The sum of the values that have arrived at each slot.
     """
     arrived = dict(arrived)
     for node in reversed(list(nodes)):
-        here = [arrived.get(slot) for slot in node.writes]
-        if any(part is not None for part in here):
-            for slot, part in zip(node.reads.values(), rule(node, here), strict=True):
+        at_outputs = [arrived.get(slot) for slot in node.writes]
+        if any(part is not None for part in at_outputs):
+            for slot, part in zip(node.reads.values(), rule(node, at_outputs), strict=True):
                 arrived[slot] = arrived[slot] + part if slot in arrived else part
     return arrived
 

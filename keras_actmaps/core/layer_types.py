@@ -1,6 +1,6 @@
 """The type of a node: linear, affine, activation, rearrange, sum, max or product.
 
-Rules of propagation are chosen by it.
+Propagation rules are chosen by type.
 """
 
 import re
@@ -12,7 +12,7 @@ from keras_actmaps.core.graph import Node
 from keras_actmaps.core.linear import Linear
 from keras_actmaps.core.rewrite import KERNEL_LAYERS, OWN_MODULES, is_plain
 
-TYPES = {  # names without Global, Adaptive, Random, 1D, 2D, 3D
+TYPES = {  # class names without Global, Adaptive, Random, 1D, 2D and 3D
     "rearrange": {
         *("Flatten", "Reshape", "Permute", "Transpose", "ExpandDims", "Squeeze", "Swapaxes", "Moveaxis", "Concatenate"),
         *("GetItem", "Split", "Stack", "Pad", "ZeroPadding", "Cropping", "RepeatVector", "BroadcastTo"),
@@ -35,10 +35,10 @@ GATES = ("Sigmoid", "HardSigmoid", "SparseSigmoid", "sigmoid", "hard_sigmoid", "
 
 
 def layer_type(node: Node) -> str | None:
-    """The type of a node; None for one that is not known.
+    """The type of a node; None if it is unknown.
 
-    linear: a kernel and a bias (`core.linear.Linear`); affine: scale and shift of each element; activation: a function
-    of each element; rearrange: elements move to other positions; sum: linear without a kernel; max; product.
+    linear: a kernel and a bias (`core.linear.Linear`); affine: elementwise scale and shift; activation: an elementwise
+    function; rearrange: elements move to other positions; sum: linear without a kernel; max; product.
     """
     name = operation_name(node.operation)
     reads, arguments = len(node.reads), len(node.arguments.keras_tensors)
@@ -61,7 +61,7 @@ def layer_type(node: Node) -> str | None:
 
 
 def operation_name(operation: Any) -> str:
-    """The name of Keras' class behind a layer or operation, or of an activation function; "" for others."""
+    """The name of the Keras class of a layer or operation, or of an activation function; "" for others."""
     if isinstance(operation, keras.layers.Activation):
         return operation_name(operation.activation)
     if not isinstance(operation, keras.Operation):
@@ -74,6 +74,6 @@ def operation_name(operation: Any) -> str:
 
 
 def describe_node(node: Node) -> str:
-    """A node for an error message: its path and its class."""
+    """The path and the class of a node, for error messages."""
     name = operation_name(node.operation)
     return f"{node.path!r} ({name or type(node.operation).__name__})"

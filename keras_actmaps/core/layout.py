@@ -15,14 +15,14 @@ MERGING = ("Add", "Subtract", "Average", "Maximum", "Minimum", "Concatenate")
 
 
 def channels_first_slots(graph: Graph) -> set[Slot]:
-    """The slots of tensors (N, C, ...): those of channels-first layers and of elementwise operations beside them."""
+    """The slots of tensors (N, C, ...): those of channels-first layers and of adjacent elementwise operations."""
     known = {slot for node in graph.nodes if _is_channels_first(node) for slot in _image_slots(node, graph)}
     links = [set(_image_slots(node, graph)) for node in graph.nodes if _keeps_layout(node, graph)]
     while True:
-        more = set().union(*(slots for slots in links if slots & known)) - known
-        if not more:
+        added = set().union(*(slots for slots in links if slots & known)) - known
+        if not added:
             return known
-        known |= more
+        known |= added
 
 
 def with_last_inputs(graph: Graph) -> Graph:
@@ -35,7 +35,7 @@ def with_last_inputs(graph: Graph) -> Graph:
 
 
 def with_last_layers(graph: Graph, paths: Iterable[str], channels_first: set[Slot]) -> Graph:
-    """The graph in which the outputs of some layers are channels last; what follows them reads them as before."""
+    """The graph in which the outputs of some layers are channels last; their readers are unchanged."""
     for path in paths:
         slot = graph.slot_of[path]
         if slot in channels_first:
@@ -44,7 +44,7 @@ def with_last_layers(graph: Graph, paths: Iterable[str], channels_first: set[Slo
 
 
 def _transposed_at(graph: Graph, slot: Slot) -> Graph:
-    """Between the producer of a slot and its readers, a transposition and its inverse."""
+    """Insert a transposition and its inverse between the producer of a slot and its readers."""
     written, last = 1 + max(graph.shapes), 2 + max(graph.shapes)
     shapes = {**graph.shapes, written: graph.shapes[slot], last: _last(graph.shapes[slot])}
     rank, nodes = len(shapes[slot]), []
@@ -52,10 +52,10 @@ def _transposed_at(graph: Graph, slot: Slot) -> Graph:
         if slot not in node.writes:
             nodes.append(node)
             continue
-        nodes.append(replace(node, writes=tuple(written if one == slot else one for one in node.writes)))
+        nodes.append(replace(node, writes=tuple(written if other == slot else other for other in node.writes)))
         nodes.append(single_input_node(node.path, _to_last(rank), written, (last,), shapes))
         nodes.append(single_input_node(f"{node.path}.channels_first", _to_first(rank), last, (slot,), shapes))
-    slot_of = {path: last if one == slot else one for path, one in graph.slot_of.items()}
+    slot_of = {path: last if other == slot else other for path, other in graph.slot_of.items()}
     return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
 
 
@@ -64,14 +64,14 @@ def _is_channels_first(node: Node) -> bool:
 
 
 def _image_slots(node: Node, graph: Graph) -> list[Slot]:
-    """The slots of a node that have as many axes as most of them: those of images, not of their pooled features."""
+    """The slots of a node with the most axes, more than 2: those of images, not of pooled features."""
     slots = [*node.reads.values(), *node.writes]
     rank = max(len(graph.shapes.get(slot, ())) for slot in slots)
     return [slot for slot in slots if rank > 2 and len(graph.shapes.get(slot, ())) == rank]
 
 
 def _keeps_layout(node: Node, graph: Graph) -> bool:
-    """Whether inputs and outputs of a node have one layout."""
+    """Whether the inputs and outputs of a node have the same layout."""
     is_elementwise = layer_type(node) in KEEPS_LAYOUT or operation_name(node.operation) in MERGING
     return not _is_channels_first(node) and (is_elementwise or is_identity(node.operation))
 

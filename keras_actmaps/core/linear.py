@@ -1,7 +1,7 @@
 """Layers with a kernel as functions of their kernel, with batch normalization folded in.
 
-A propagation rule can apply such a layer with another kernel. Kernel and bias are computed from the layers' variables
-at every use, so they follow training.
+A propagation rule can apply such a layer with a different kernel. Kernel and bias are computed from the layers'
+variables at every use, so they follow training.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class Linear:
     weights : callable
         `inputs -> (kernel, bias)`.
     layout : {"last", "depthwise", "transposed"}
-        Which axis of the kernel is that of the outputs: the last, the last two, or the last but one.
+        Axis of the output channels in the kernel: the last, the last two together, or the second last.
     """
 
     layer: keras.layers.Layer
@@ -70,7 +70,7 @@ class Linear:
         return replace(self, weights=weights)
 
     def after(self, norm: layers.BatchNormalization) -> "Linear":
-        """A batch normalization of the inputs and this layer; padding sees no shift, so the bias has places."""
+        """A batch normalization of the inputs and this layer; padding is not shifted, so the bias varies in space."""
 
         def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
             kernel, bias = self.weights(inputs)
@@ -101,27 +101,27 @@ def scale_and_shift(norm: layers.BatchNormalization) -> tuple[Tensor, Tensor]:
 
 
 def linearize(graph: Graph) -> Graph:
-    """The same function: activations are nodes of their own, layers with a kernel are `Linear`.
+    """The same function with activations as separate nodes and layers with a kernel as `Linear`.
 
-    Batch normalization and zero padding are taken into these wherever nothing else reads what lies between.
+    Batch normalization and zero padding are folded into these unless another node reads the tensor in between.
     """
     graph = split_activations(graph)
     shapes = dict(graph.shapes)
-    nodes = [part for node in graph.nodes for part in _with_kernels(node, shapes)]
-    nodes = _merged(nodes, set(keras.tree.flatten(graph.outputs)), shapes)
+    nodes = [part for node in graph.nodes for part in _linear_nodes(node, shapes)]
+    nodes = _fold_pairs(nodes, set(keras.tree.flatten(graph.outputs)), shapes)
     known = {*graph.inputs, *(slot for node in nodes for slot in node.writes)}
     slot_of = {path: slot for path, slot in graph.slot_of.items() if slot in known}
     return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
 
 
-def _with_kernels(node: Node, shapes: dict) -> list[Node]:
-    """A layer with a kernel as a `Linear`, a separable convolution as two of them; other nodes as they are."""
+def _linear_nodes(node: Node, shapes: dict) -> list[Node]:
+    """A layer with a kernel as a `Linear`, a separable convolution as two; other nodes unchanged."""
     layer = node.operation
     if not is_plain(layer, KERNEL_LAYERS):
         return [node]
     if not isinstance(layer, SEPARABLE):
         return [replace(node, operation=_linear(layer))]
-    depthwise, pointwise = _separated(layer)
+    depthwise, pointwise = _split_separable(layer)
     between = 1 + max(shapes)
     shape = list(shapes[node.writes[0]])
     shape[depthwise.channel_axis] = layer.pointwise_kernel.shape[-2]
@@ -133,6 +133,8 @@ def _with_kernels(node: Node, shapes: dict) -> list[Node]:
 
 
 def _linear(layer: Any) -> Linear:
+    """A Keras layer with a kernel as a `Linear`."""
+
     def apply(inputs: Tensor, kernel: Tensor) -> Tensor:
         kernel = ops.cast(kernel, layer.compute_dtype)
         return ops.cast(with_kernel(layer, kernel).call(ops.cast(inputs, layer.compute_dtype)), "float32")
@@ -145,8 +147,8 @@ def _linear(layer: Any) -> Linear:
     return Linear(layer, apply, weights, "transposed" if isinstance(layer, TRANSPOSED) else "last")
 
 
-def _separated(layer: Any) -> tuple[Linear, Linear]:
-    """The depthwise and the pointwise half of a separable convolution."""
+def _split_separable(layer: Any) -> tuple[Linear, Linear]:
+    """The depthwise and the pointwise convolution of a separable one."""
 
     def depthwise(inputs: Tensor, kernel: Tensor) -> Tensor:
         padding = layer.padding
@@ -164,15 +166,17 @@ def _separated(layer: Any) -> tuple[Linear, Linear]:
 
 
 def _bias(layer: Any) -> Tensor:
+    """The bias of a layer, broadcastable to its outputs; 0 without one."""
     return per_channel(layer, _value(layer.bias)) if layer.use_bias else ops.zeros(())
 
 
 def _value(variable: Any) -> Tensor:
+    """The value of a variable as a float32 tensor."""
     return ops.cast(ops.convert_to_tensor(variable), "float32")
 
 
-def _merged(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) -> list[Node]:
-    """Neighbors of which nothing but the second reads the first, made one where `_merge` can."""
+def _fold_pairs(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) -> list[Node]:
+    """Fold pairs of nodes where `_fold` can and only the second reads the first."""
     readers = Counter(slot for node in nodes for slot in node.reads.values())
     merged: list[Node] = []
     for node in nodes:
@@ -180,7 +184,7 @@ def _merged(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) ->
             read = next(iter(node.reads.values()))
             first = next((other for other in merged if other.writes == (read,)), None)
             alone = len(node.reads) == 1 and readers[read] == 1 and read not in outputs
-            operation = _merge(first.operation, node.operation) if first and alone else None
+            operation = _fold(first.operation, node.operation) if first and alone else None
             if first is None or operation is None:
                 break
             merged = [other for other in merged if other is not first]
@@ -190,7 +194,8 @@ def _merged(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) ->
     return merged
 
 
-def _merge(first: Any, second: Any) -> Linear | None:
+def _fold(first: Any, second: Any) -> Linear | None:
+    """Two consecutive operations as one `Linear`; None if they cannot be folded."""
     if isinstance(first, Linear) and _normalizes(second, first.channel_axis):
         return first.then(second)
     if not isinstance(second, Linear):
@@ -201,7 +206,7 @@ def _merge(first: Any, second: Any) -> Linear | None:
 
 
 def _normalizes(operation: Any, axis: int) -> bool:
-    """Batch normalization of this axis, be it counted from the front or from the back."""
+    """Whether this is a batch normalization of the axis, which may be negative."""
     if not is_plain(operation, (layers.BatchNormalization,)):
         return False
     return operation.axis % operation.input_spec.ndim == axis % operation.input_spec.ndim

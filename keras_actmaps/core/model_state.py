@@ -1,4 +1,4 @@
-"""What a traced model must know of its model: whether it was changed, and how it is called."""
+"""The state of a model: whether it has changed since it was traced, and how it is called."""
 
 import warnings
 from typing import Any
@@ -9,7 +9,7 @@ from keras_actmaps.core.graph import Graph
 
 
 def model_state(model: Any) -> tuple:
-    """What shows whether a model must be traced again: its layers, activations, dtypes and variables."""
+    """A key that changes when a model must be traced again: its layers, activations, dtypes and variables."""
     if backend.is_torch_module(model):
         return tuple(map(id, model.modules()))
     layers = tuple(
@@ -20,13 +20,13 @@ def model_state(model: Any) -> tuple:
 
 
 def has_single_sigmoid(graph: Graph) -> bool:
-    """Whether the model has a single output, made by a sigmoid, which has been taken off."""
+    """Whether the model has a single output unit, whose sigmoid has been removed."""
     is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
     return is_single and graph.output_activations not in ((), (None,))
 
 
 def warn_of_training_calls(graph: Graph) -> None:
-    """Warn where a layer is called with `training=True`, since maps are those of the model at inference."""
+    """Warn if a layer is called with `training=True`, because maps explain the model at inference."""
     found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
     if found:
         warnings.warn(

@@ -1,4 +1,4 @@
-"""Programs: compiled functions under a key, the most recently used of them."""
+"""Programs: a bounded cache of compiled functions."""
 
 import threading
 from collections import OrderedDict
@@ -9,10 +9,10 @@ MAX_PROGRAMS = 64
 
 
 class Programs:
-    """A bounded cache of compiled functions, which several threads may use at once.
+    """A thread-safe cache of at most MAX_PROGRAMS compiled functions.
 
-    The least recently used program is dropped where there are more than MAX_PROGRAMS, so that new keys, as of functions
-    as targets, do not fill the memory.
+    The least recently used program is dropped first. The limit matters where every call has a new key, as with a new
+    function as target.
     """
 
     def __init__(self) -> None:
@@ -25,11 +25,11 @@ class Programs:
 
     @property
     def traces(self) -> int:
-        """How often anything was compiled."""
+        """The number of compilations, dropped programs included."""
         return self._dropped_traces + sum(program.traces for program in list(self._programs.values()))
 
     def get(self, key: Any, compile_program: Callable[[], Any]) -> Any:
-        """The program under `key`, compiled where there is none."""
+        """The program for `key`, compiled if it is not in the cache."""
         with self._lock:
             if key not in self._programs:
                 self._programs[key] = compile_program()

@@ -1,4 +1,4 @@
-"""Progress bars for what takes longer than a few seconds."""
+"""Progress bars for computations of more than a few seconds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ DELAY = 3  # seconds without a progress bar
 
 @contextmanager
 def progress(name: str, unit: str = "image") -> Iterator[Callable[[int, int | None], None]]:
-    """`report(done now, total)` for a bar on the terminal, shown where the work takes longer than a few seconds.
+    """A progress bar on the terminal, updated by `report(newly done, total)`.
 
-    The bar is removed at the end, and there is none without a terminal.
+    It appears after DELAY seconds, is removed at the end, and is not shown where the output is no terminal.
     """
     with tqdm(desc=name, delay=DELAY, leave=False, disable=None, unit=unit) as bar:
 

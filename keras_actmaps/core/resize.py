@@ -4,7 +4,7 @@ import numpy as np
 
 
 def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
-    """maps (..., h, w) -> (..., H, W), linear along each axis, pixel centers aligned, edges held."""
+    """maps (..., h, w) -> (..., H, W), linear along each axis, at half-pixel centers, constant at the edges."""
     first = maps.ndim - len(space)
     for axis, side in enumerate(space, start=first):
         if maps.shape[axis] != side:
@@ -14,10 +14,10 @@ def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
 
 def interpolation(small: int, large: int) -> np.ndarray:
     """The matrix (large, small) of linear interpolation at half-pixel centers."""
-    places = np.clip((np.arange(large) + 0.5) * small / large - 0.5, 0, small - 1)
-    below = np.minimum(places.astype(int), max(small - 2, 0))
+    positions = np.clip((np.arange(large) + 0.5) * small / large - 0.5, 0, small - 1)
+    below = np.minimum(positions.astype(int), max(small - 2, 0))
     weights = np.zeros((large, small), "float32")
     rows = np.arange(large)
-    weights[rows, below] = 1 - (places - below)
-    weights[rows, np.minimum(below + 1, small - 1)] += places - below
+    weights[rows, below] = 1 - (positions - below)
+    weights[rows, np.minimum(below + 1, small - 1)] += positions - below
     return weights

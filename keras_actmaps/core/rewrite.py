@@ -17,7 +17,7 @@ from keras_actmaps.core._keras_compat import shallow_copy, with_dtype_policy
 from keras_actmaps.core.graph import Graph, Node, ancestors, single_input_node
 from keras_actmaps.core.types import Slot
 
-OWN_MODULES = ("keras.", "keras_actmaps.backend.")  # where `call` does what the layer's class is known for
+OWN_MODULES = ("keras.", "keras_actmaps.backend.")  # whose layers compute what their class name promises
 KERNEL_LAYERS = (
     *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
     *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
@@ -28,23 +28,23 @@ IDENTITIES = (
     *(keras.layers.Identity, keras.layers.Dropout, keras.layers.GaussianNoise, keras.layers.GaussianDropout),
     *(keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D),
 )  # at inference
-SQUASHING = ("softmax", "sigmoid", "log_softmax")
+OUTPUT_ACTIVATIONS = ("softmax", "sigmoid", "log_softmax")
 
 
 def strip_output_activation(graph: Graph) -> Graph:
-    """The graph without a softmax or sigmoid at its outputs, be it a layer, an operation or an `activation=`."""
+    """The graph without the softmax or sigmoid of its outputs, whether a layer, an operation or an `activation=`."""
     nodes = {node.writes: node for node in graph.nodes}
 
     def strip(slot: Slot) -> tuple[Slot, Callable | None]:
-        """The slot in front of the activation, and the activation."""
+        """The slot before the activation, and the activation."""
         node = graph.producer(slot)
         if node is None:
             return slot, None
-        if _is_squashing(node, graph) or is_identity(node.operation):
+        if _is_output_activation(node, graph) or is_identity(node.operation):
             (read,) = set(node.reads.values())
-            return (read, node.operation) if _is_squashing(node, graph) else strip(read)
+            return (read, node.operation) if _is_output_activation(node, graph) else strip(read)
         activation = getattr(node.operation, "activation", None)
-        if not _squashes(activation, graph.shapes.get(slot, ())):
+        if not _is_softmax_or_sigmoid(activation, graph.shapes.get(slot, ())):
             return slot, None
         nodes[node.writes] = replace(node, operation=with_activation(node.operation, keras.activations.linear))
         return slot, activation
@@ -56,7 +56,7 @@ def strip_output_activation(graph: Graph) -> Graph:
 
 
 def split_activations(graph: Graph) -> Graph:
-    """The graph with each `activation=` of a layer with a kernel as a node of its own."""
+    """The graph with each `activation=` of a layer with a kernel as a separate node."""
     slots = itertools.count(1 + max(graph.shapes))
     nodes, shapes = [], dict(graph.shapes)
     for node in graph.nodes:
@@ -74,9 +74,9 @@ def split_activations(graph: Graph) -> Graph:
 
 
 def with_precision(graph: Graph, precision: str, name: str) -> Graph:
-    """The graph with its layers with a kernel in bfloat16 if `precision` says so.
+    """The graph, with layers with a kernel in bfloat16 if `precision` is "bfloat16".
 
-    Raises ValueError for an unknown precision, and for bfloat16 where the layers of the model `name` are not known.
+    Raises ValueError for an unknown precision, and for bfloat16 if the model, called `name`, could not be traced.
     """
     if precision not in backend.PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(backend.PRECISIONS)}, got {precision!r}")
@@ -119,42 +119,44 @@ def is_identity(operation: Any) -> bool:
     return isinstance(operation, IDENTITIES)
 
 
-def _squashes(activation: Any, shape: tuple) -> bool:
-    """Whether an activation function is a softmax or sigmoid, by its name or by what it computes."""
+def _is_softmax_or_sigmoid(activation: Any, shape: tuple) -> bool:
+    """Whether an activation function is a softmax or sigmoid, by its name or by its values."""
     if activation is None or activation is keras.activations.linear:
         return False
     is_known = getattr(activation, "__module__", "").startswith("keras.")
-    return getattr(activation, "__name__", "") in SQUASHING or (not is_known and _computes_softmax(activation, shape))
+    return getattr(activation, "__name__", "") in OUTPUT_ACTIVATIONS or (
+        not is_known and _computes_softmax(activation, shape)
+    )
 
 
-def _is_squashing(node: Node, graph: Graph) -> bool:
-    """A Softmax or Sigmoid layer or operation, or a layer without weights that computes one of them."""
+def _is_output_activation(node: Node, graph: Graph) -> bool:
+    """Whether this is a softmax or sigmoid layer or operation, or a layer without weights that computes one."""
     operation = node.operation
     if type(operation).__name__ in ("Softmax", "Sigmoid", "LogSoftmax"):
         return True
     shape = graph.shapes.get(node.writes[0], ())
     if isinstance(operation, keras.layers.Activation):
-        return _squashes(operation.activation, shape)
+        return _is_softmax_or_sigmoid(operation.activation, shape)
     if len(node.reads) != 1 or len(node.writes) != 1 or getattr(operation, "weights", None):
         return False
-    is_own = isinstance(operation, keras.layers.Lambda) or not type(operation).__module__.startswith(OWN_MODULES)
+    is_custom = isinstance(operation, keras.layers.Lambda) or not type(operation).__module__.startswith(OWN_MODULES)
     is_layer = isinstance(operation, keras.layers.Layer) and not isinstance(operation, keras.Model)
     return (
-        is_own
+        is_custom
         and is_layer
         and graph.shapes.get(next(iter(node.reads.values()))) == shape
-        and (_computes_softmax(operation, shape))
+        and _computes_softmax(operation, shape)
     )
 
 
 def _computes_softmax(function: Callable, shape: tuple) -> bool:
-    """Whether a function returns the softmax over the last axis, or the sigmoid, of values that are tried."""
+    """Whether a function returns the softmax over the last axis, or the sigmoid, of random test values."""
     if len(shape) < 2 or shape[-1] is None:
         return False
     values = np.random.default_rng(0).normal(0, 2, [3 if side is None else side for side in shape]).astype("float32")
     try:
         found = backend.to_numpy(function(keras.ops.convert_to_tensor(values)))
-    except Exception:  # whatever the user's function raises on these values: it is no plain softmax
+    except Exception:  # any error of the user's function means that it is not a plain softmax
         return False
     if found.shape != values.shape:
         return False

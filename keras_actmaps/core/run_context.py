@@ -1,4 +1,4 @@
-"""RunContext: how one computation is run, passed along instead of kept on the model."""
+"""RunContext: how one computation is run. It is passed as an argument, not stored on the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class RunContext:
     Attributes
     ----------
     batch_size : int
-        The most inputs in memory at a time.
+        Maximum number of inputs in memory at a time.
     padded_size : int
-        The number of inputs in a compiled batch of originals; at most `batch_size`.
+        Number of original inputs in a compiled batch; at most `batch_size`.
     report : callable
-        `report(done, total)` is called as inputs are processed; a total of None is unknown.
+        `report(done, total)` is called as inputs are processed; a total of None means unknown.
     count_passes : callable
         `count_passes(inputs)` is called with the number of inputs that the model, or the part behind its layer, was
         run on, padding excluded.
@@ -38,5 +38,5 @@ class PassCounter:
         self.total = 0
 
     def add(self, inputs: int) -> None:
-        """Count inputs; negative for padding that was counted before."""
+        """Count inputs; a negative number takes back padding."""
         self.total += inputs

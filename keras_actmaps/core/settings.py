@@ -2,7 +2,7 @@
 
     samples: Annotated[int, Ge(1), "noisy copies of each image"] = 50
 
-From the annotation come the check of a value, the parsing of a text from a command line, and the documentation.
+The annotation defines validation, command line parsing and documentation of the setting.
 Supported types: bool, int, float, str, None, literals, unions, tuples, lists, dicts, callables, arrays and classes.
 """
 
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import numpy as np
 
-LARGEST = 10**6  # of a count, so that a typing error does not fill the memory
+LARGEST = 10**6  # largest count, so that a typing error does not exhaust the memory
 FLOAT32_MAX = float(np.finfo("float32").max)
 
 
@@ -83,7 +83,7 @@ class Setting:
             raise ValueError(f"{self.name} must be {self.choices()}, got {show(value)}") from None
 
     def parse(self, text: str) -> Any:
-        """A text from a command line as a validated value."""
+        """The validated value of a text from a command line; ValueError for one that is not allowed."""
         candidates = [text, *_literal(text)]
         for candidate in candidates:
             try:
@@ -93,11 +93,11 @@ class Setting:
         raise ValueError(f"{self.name} must be {self.choices()}, got {show(candidates[-1])}")
 
     def choices(self) -> str:
-        """What is allowed, in words."""
+        """A description of the allowed values."""
         return _describe(self.annotation)
 
     def show_default(self) -> str:
-        """`steps=32`"""
+        """The default as text, such as `steps=32`."""
         return f"{self.name}={show(self.default)}"
 
 
@@ -128,7 +128,7 @@ def validate_settings(owner: str, known: Mapping[str, Setting], settings: Mappin
 
 
 def freeze(value: Any) -> Any:
-    """A hashable key that differs wherever the settings do: arrays by their bytes, containers by their items."""
+    """A hashable key for the value of a setting: arrays by their bytes, containers by their items."""
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, Mapping):
@@ -146,13 +146,13 @@ def show(value: Any, most: int = 80) -> str:
         return getattr(value, "name", None) or getattr(value, "__name__", None) or type(value).__name__
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # an integer too long to be printed, or a class of the user's own
+    except Exception:  # an integer too long to be printed, or a user-defined class
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _conform(value: Any, annotation: Any) -> Any:
-    """The value as the annotation wants it; _Mismatch where it does not fit."""
+    """The value converted to the annotated type; _Mismatch if it does not fit."""
     origin = get_origin(annotation)
     if annotation is Any:
         return value
@@ -180,24 +180,24 @@ def _conform(value: Any, annotation: Any) -> Any:
 
 
 def _scalar(value: Any, annotation: Any) -> Any:
-    """The value as a type that holds no others wants it."""
+    """The value converted to a type that is not a container; _Mismatch if it does not fit."""
     is_bool = isinstance(value, (bool, np.bool_))
     if annotation is bool:
-        return bool(value) if is_bool else _refuse()
+        return bool(value) if is_bool else _raise_mismatch()
     if annotation is int:
-        return int(value) if isinstance(value, Integral) and not is_bool else _refuse()
+        return int(value) if isinstance(value, Integral) and not is_bool else _raise_mismatch()
     if annotation is float:
-        return _finite(value) if isinstance(value, Real) and not is_bool else _refuse()
+        return _finite(value) if isinstance(value, Real) and not is_bool else _raise_mismatch()
     if annotation is np.ndarray:
         return _array(value)
     if annotation is None or annotation is type(None):
-        return None if value is None else _refuse()
+        return None if value is None else _raise_mismatch()
     if _is_callable_type(annotation):
-        return value if callable(value) else _refuse()
-    return value if isinstance(value, annotation) else _refuse()
+        return value if callable(value) else _raise_mismatch()
+    return value if isinstance(value, annotation) else _raise_mismatch()
 
 
-def _refuse() -> Any:
+def _raise_mismatch() -> Any:
     raise _Mismatch
 
 
@@ -219,23 +219,25 @@ def _array(value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
         fits = array.dtype.kind in "iufb" and bool((np.abs(array.astype("float64")) <= FLOAT32_MAX).all())
-    except Exception:  # whatever a foreign container raises
+    except Exception:  # containers of other libraries may raise any error
         raise _Mismatch from None
-    return array if fits else _refuse()
+    return array if fits else _raise_mismatch()
 
 
 def _sequence(value: Any, origin: type, items: tuple) -> tuple | list:
+    """The value converted to a tuple or list of the annotated items."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, (list, tuple)):
         raise _Mismatch
     if origin is tuple and items[-1] is not Ellipsis and len(items) != len(value):
         raise _Mismatch
-    wanted = items if origin is tuple and items[-1] is not Ellipsis else [items[0]] * len(value)
-    return origin(_conform(one, item) for one, item in zip(value, wanted))
+    annotations = items if origin is tuple and items[-1] is not Ellipsis else [items[0]] * len(value)
+    return origin(_conform(one, item) for one, item in zip(value, annotations))
 
 
 def _first_that_fits(value: Any, annotations: tuple) -> Any:
+    """The value converted to the first annotation that allows it."""
     for annotation in annotations:
         try:
             return _conform(value, annotation)
@@ -245,7 +247,7 @@ def _first_that_fits(value: Any, annotations: tuple) -> Any:
 
 
 def _literal(text: str) -> list:
-    """The value that a text spells in Python, if it does; `true`, `false` and `none` in any case."""
+    """[value] of a text that is a Python literal, or `true`, `false` or `none` in any case; [] for any other."""
     words = {"true": True, "false": False, "none": None}
     if text.strip().lower() in words:
         return [words[text.strip().lower()]]
@@ -263,7 +265,7 @@ def _meaning(annotation: Any) -> str:
 
 
 def _describe(annotation: Any) -> str:
-    """What an annotation allows, in words."""
+    """A description of the values that an annotation allows."""
     origin, items = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         bounds = [f"{_SIGNS[type(bound)][0]} {bound.value:,}" for bound in items[1:] if type(bound) in _SIGNS]
@@ -290,7 +292,7 @@ _NAMES: dict[Any, str] = {
 
 
 def _alternatives(annotation: Any) -> list[str]:
-    """The choices of a literal, or what else an annotation allows, in words."""
+    """The choices of a literal, or a description of any other annotation."""
     is_literal = get_origin(annotation) is Literal
     return [repr(item) for item in get_args(annotation)] if is_literal else [_describe(annotation)]
 
@@ -300,5 +302,6 @@ def _is_callable_type(annotation: Any) -> bool:
 
 
 def _either(words: list[str]) -> str:
+    """`a, b or c`, without repetitions."""
     words = list(dict.fromkeys(words))
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,9 +1,9 @@
-"""Targets: what is explained, beyond a class.
+"""Targets: scores to explain other than the logit of a class.
 
     kam.explain(model, images, targets=kam.targets.Difference(3, 5))   # why 3 and not 5
 
-A target is called on the logits and returns one score per input. Targets are frozen, so that an equal one compiles
-nothing anew. A plain function of the outputs as the model returns them is a target as well.
+A target is called on the logits and returns one score per input. Targets are frozen, so that equal
+targets share compiled programs. A plain function of the model's outputs, softmax included, is a target as well.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ __all__ = ["Class", "Difference", "Mean", "Negative", "Output", "Similarity", "T
 
 @dataclass(frozen=True)
 class Class(Target):
-    """The logit of a class; of a single sigmoid, both sides: 1 is the logit, 0 its negative."""
+    """The logit of a class; for a single sigmoid, class 1 is the logit and class 0 its negative."""
 
     number: int
 
@@ -30,7 +30,7 @@ class Class(Target):
 
 @dataclass(frozen=True)
 class Difference(Target):
-    """The logit of `first` minus that of `second`: why this class and not that."""
+    """The logit of `first` minus that of `second`: why the first class rather than the second."""
 
     first: int
     second: int
@@ -41,7 +41,7 @@ class Difference(Target):
 
 @dataclass(frozen=True)
 class Negative(Target):
-    """The negative of another target, or of a class: what speaks against it."""
+    """The negative of another target, or of a class: the evidence against it."""
 
     target: Target | int
 
@@ -52,14 +52,14 @@ class Negative(Target):
 
 @dataclass(frozen=True)
 class Output(Target):
-    """One number of one of several outputs.
+    """One element of an output.
 
     Attributes
     ----------
     name : str, int or None
-        Key or position of the output in the model's outputs; None where there is one.
+        Key or position of the output in the model's outputs; None for a model with a single output.
     index : int or tuple of int
-        Position in the output of an input, such as a class, or (y, x, channel).
+        Index in the output for one input, such as a class, or (y, x, channel).
     """
 
     name: str | int | None = None
@@ -76,7 +76,7 @@ class Output(Target):
 
 @dataclass(frozen=True)
 class Mean(Target):
-    """The mean of all numbers of an output."""
+    """The mean of all elements of an output."""
 
     name: str | int | None = None
 

@@ -1,7 +1,7 @@
-"""Tracing: the graph of a Keras model, nested models laid out in line.
+"""Tracing: the graph of a Keras model, with nested models flattened.
 
-Functional and Sequential models have a graph already; a subclassed model is traced by calling its `call` on a symbol,
-where that uses Keras operations only.
+Functional and Sequential models have a graph already; a subclassed model is traced by calling its `call` on a symbolic
+tensor, if it uses Keras operations only.
 """
 
 import itertools
@@ -97,7 +97,7 @@ class _Tracer:
 
 
 def input_shape(model: keras.Model) -> tuple:
-    """The shape of a model's one input, with None for the batch."""
+    """The shape of a model's single input, with None for the batch; ValueError if it is unknown or not single."""
     if not model.built:
         raise ValueError(f"{model.name!r} has no weights yet; build it or call it on an image first")
     shapes = [tuple(tensor.shape) for tensor in tree.flatten(getattr(model, "inputs", None) or [])]
@@ -112,36 +112,37 @@ def input_shape(model: keras.Model) -> tuple:
 def inner_operations(operation: Any, shapes: Sequence[tuple]) -> list | None:
     """The operations that a layer runs on tensors of these shapes; None where its `call` cannot be traced.
 
-    Layers in layers are included, with the layers that Keras' wrappers hold.
+    Nested layers are included, as are the layers inside Keras' wrappers.
     """
     if type(operation).__module__.startswith("keras."):
         return all_layers(operation)[1:] if isinstance(operation, keras.layers.Layer) else []
     symbols = [keras.KerasTensor(shape, dtype=keras.backend.floatx()) for shape in shapes]
     try:
         function = keras.Function(symbols, operation.call(*symbols))
-    except Exception:  # whatever the user's code raises on a symbol means: it cannot be traced
+    except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
         return None
     nodes = [node for node in ordered_nodes(function) if not node.is_input]
     inside = (inner_operations(node.operation, [tensor.shape for tensor in node.input_tensors]) for node in nodes)
-    return [*(node.operation for node in nodes), *(one for some in inside for one in some or [])]
+    return [*(node.operation for node in nodes), *(inner for group in inside for inner in group or [])]
 
 
 def _function(model: keras.Model) -> keras.Function | None:
-    """The symbolic graph behind a model: its own, or its `call` traced; None where it cannot be traced."""
+    """The symbolic graph behind a model: its own, or its `call` traced; None if it cannot be traced."""
     return symbolic_function(model) or _traced_call(model)
 
 
 def _traced_call(model: keras.Model) -> keras.Function | None:
+    """The `call` of a subclassed model as a Keras function; None if it cannot be traced."""
     inputs = keras.KerasTensor(input_shape(model), dtype=keras.backend.floatx())
     training = {"training": False} if call_takes_training(model) else {}
     try:
         return keras.Function(inputs, model.call(inputs, **training))
-    except Exception:  # whatever the user's code raises on a symbol means: it cannot be traced
+    except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
         return None
 
 
 def _opaque_graph(model: keras.Model) -> Graph:
-    """A model as a single node; the node holds it weakly, so that a cached graph does not keep it alive."""
+    """A model as a single node with a weak reference to it, so that a cached graph does not keep the model alive."""
     symbol = keras.KerasTensor(input_shape(model))
     reference: Callable[[], Any] = weakref.ref(model)
     training = {"training": False} if call_takes_training(model) else {}

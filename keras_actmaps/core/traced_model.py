@@ -29,15 +29,15 @@ class TracedModel:
     model : keras.Model or torch.nn.Module
         Modules need Keras on PyTorch, take channels-first images (N, C, H, W), and need `shape`.
     layer : str, int, list or None, default None
-        None is the last layer with a spatial output. A name, a path into a nested model
-        (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of these for methods that fuse layers.
+        A name, a path into a nested model (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of
+        these for methods that fuse layers. None is the last layer with a spatial output.
     shape : tuple of int or None
-        Shape of one input of a module.
+        Shape of one input of a module, such as (C, H, W).
     precision : {"float32", "tf32", "bfloat16"}
-        "tf32" rounds float32 products to TensorFloat-32 where the GPU has it; "bfloat16" computes layers with a kernel
-        in bfloat16. Maps are float32 in any case.
+        "tf32" rounds float32 products to TensorFloat-32 on GPUs that support it; "bfloat16" computes layers with a
+        kernel in bfloat16. Maps are float32 in any case.
     xla : bool or None, default None
-        Whether to compile with XLA; None lets the framework decide. TensorFlow takes True and False.
+        Whether to compile with XLA; None is the default of the framework. Only TensorFlow supports both.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class TracedModel:
     layer : str, list of str or None
         Path of the layer, or paths of the layers.
     name, input_shape, precision, xla, is_channels_first
-        Of the model, and as passed.
+        Those of the model, and arguments as passed.
 
     Raises
     ------
@@ -57,8 +57,9 @@ class TracedModel:
 
     Notes
     -----
-    The model's weights may change afterwards; its layers may not. Nothing but compiled programs is kept, so several
-    threads may use one TracedModel at once. It can be pickled; programs are compiled again afterwards.
+    The model's weights may change afterwards; its layers may not. The only state is the cache of compiled programs,
+    which is thread-safe, so several threads may share one TracedModel. It can be pickled; programs are compiled again
+    afterwards.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class TracedModel:
         self._programs = Programs()
 
     def refreshed(self) -> "TracedModel":
-        """This traced model, or a new one where the model's layers or variables were replaced since."""
+        """This traced model, or a new one if the model's layers or variables have been replaced since."""
         if self._source is None or model_state(self._source) == self._state:
             return self
         return type(self)(self._source, *self._arguments)
@@ -109,13 +110,13 @@ class TracedModel:
 
     @property
     def layers(self) -> list[str]:
-        """The paths of the layers with a spatial output, in the order in which they run."""
-        named = (node for node in self.graph.nodes if node.path in self.graph.slot_of)
-        return list(dict.fromkeys(node.path for node in named if self._is_spatial(node.writes[-1])))
+        """The paths of the layers with a spatial output, in the order of execution."""
+        nodes = (node for node in self.graph.nodes if node.path in self.graph.slot_of)
+        return list(dict.fromkeys(node.path for node in nodes if self._is_spatial(node.writes[-1])))
 
     @property
     def classes(self) -> int | None:
-        """The number of classes; 2 for a single sigmoid; None where the outputs are not (N, classes)."""
+        """The number of classes; 2 for a single sigmoid; None if the outputs are not (N, classes)."""
         outputs = self.graph.outputs
         shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
         return 2 if self.is_binary else shape[-1] if len(shape) == 2 else None
@@ -127,11 +128,11 @@ class TracedModel:
 
     @property
     def traces(self) -> int:
-        """How often anything was compiled."""
+        """The number of compilations."""
         return self._programs.traces
 
     def at(self, layer: Any) -> "TracedModel":
-        """The model at another layer, on the same graph; what was compiled is not shared."""
+        """The model at another layer, on the same graph; compiled programs are not shared."""
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._arguments = (layer, *self._arguments[1:])
@@ -139,16 +140,16 @@ class TracedModel:
         return other
 
     def release(self) -> "TracedModel":
-        """Forget the model itself, so that a cache of traced models does not keep it alive."""
+        """Drop the reference to the model, so that a cache of traced models does not keep it alive."""
         self._model = self._source = None
         return self
 
     def validate_inputs(self, inputs: Any) -> Array:
-        """Inputs as a user passes them as float32 (N, ...), channels last; ValueError where they do not fit."""
+        """User-supplied inputs as float32 (N, ...), channels last; ValueError if they do not fit the model."""
         return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
 
     def validate_targets(self, targets: Any, count: int) -> Any:
-        """Targets as a user passes them as int32 (N,) or (N, K), or the function itself.
+        """User-supplied targets as int32 (N,) or (N, K), or the function itself.
 
         Raises ValueError for a class that does not exist and for targets that do not fit the inputs or the outputs.
         """
@@ -160,20 +161,20 @@ class TracedModel:
         return validation.validate_targets(targets, count, self.classes, self.name)
 
     def require_graph(self) -> Graph:
-        """The graph; ValueError where it is a single node."""
+        """The graph; ValueError if it is a single node."""
         if self.graph.is_opaque:
             raise ValueError(validation.opaque_message(self.name))
         return self.graph
 
     def require_layers(self) -> list[str]:
-        """The paths of the layer or layers as a list; ValueError where there is none."""
+        """The paths of the layer or layers as a list; ValueError if there is none."""
         self.require_graph()
         if self.layer is None:
             raise ValueError(f"{self.name!r} has no layer with a spatial output")
         return self.layer if isinstance(self.layer, list) else [self.layer]
 
     def require_one_layer(self, method: str) -> str:
-        """The path of the layer; ValueError where there is none, or a list that `method` cannot fuse."""
+        """The path of the layer; ValueError if there is none, or a list that `method` cannot fuse."""
         layers = self.require_layers()
         if isinstance(self.layer, list):
             raise ValueError(f"{method} takes one layer and cannot fuse {', '.join(layers)}; layercam can")
@@ -194,17 +195,17 @@ class TracedModel:
         return tree.map_structure(lambda slot: _float32(values[slot]), self.graph.outputs)
 
     def split(self, inputs: Tensor) -> tuple[dict[Slot, Tensor], list[Slot], tuple[Node, ...]]:
-        """The model cut at its layers: (values before the cut, slots of the layers, nodes behind the cut)."""
+        """The model cut at its layers: (values before the cut, slots of the layers, nodes after the cut)."""
         slots = [self.graph.slot_of[path] for path in self.require_layers()]
-        behind = self.graph.descendants(slots)
-        later = set(map(id, behind))
-        before = [node for node in self.graph.nodes if id(node) not in later]
-        return run_nodes(before, {self.graph.inputs[0]: inputs}), slots, behind
+        after = self.graph.descendants(slots)
+        ids_after = set(map(id, after))
+        before = [node for node in self.graph.nodes if id(node) not in ids_after]
+        return run_nodes(before, {self.graph.inputs[0]: inputs}), slots, after
 
     def gradients(self, inputs: Tensor, targets: Any, nodes: Iterable[Node] | None = None) -> tuple[Tensor, Any]:
-        """Gradients of the targets' scores at the inputs, (N, H, W, C) like these, and the outputs.
+        """Gradients of the targets' scores with respect to the inputs, in their shape (N, ..., C), and the outputs.
 
-        nodes: what to run instead of the graph's nodes, with another backward pass.
+        nodes: replacements of the graph's nodes, such as those with another backward pass.
         """
         nodes = tuple(nodes or self.graph.nodes)
 
@@ -218,17 +219,17 @@ class TracedModel:
     def map_at_layer(self, inputs: Tensor, targets: Any, equation: Callable) -> Attribution:
         """`equation(features, gradients) -> maps` at the layer: (N, h, w), or (N, K, h, w) for targets (N, K).
 
-        The backbone runs once and, for each of K targets, only what follows the layer. With a list of layers the
-        equation gets lists.
+        The part before the layer runs once, the part after it once for each of K targets. With a list of layers the
+        equation receives lists.
         """
-        values, slots, behind = self.split(inputs)
-        known = values if all(slot in values for slot in slots) else run_nodes(behind, values)
+        values, slots, after = self.split(inputs)
+        known = values if all(slot in values for slot in slots) else run_nodes(after, values)
         features = [known[slot] for slot in slots]
         zeros = [ops.zeros_like(feature) for feature in features]
 
         def map_of(targets: Any) -> tuple[Tensor, Any]:
             def head(*shifts: Tensor) -> tuple[Tensor, Any]:
-                outputs = self.run_to_outputs(behind, values, dict(zip(slots, shifts)))
+                outputs = self.run_to_outputs(after, values, dict(zip(slots, shifts)))
                 return self.score(outputs, targets), outputs
 
             gradients, outputs = backend.gradients(head, zeros)
@@ -237,7 +238,7 @@ class TracedModel:
 
         if callable(targets) or len(targets.shape) == 1:
             return Attribution(*map_of(targets))
-        outputs = self.run_to_outputs(behind, values)
+        outputs = self.run_to_outputs(after, values)
         maps = ops.map(lambda column: map_of(column)[0], ops.transpose(targets))
         return Attribution(ops.moveaxis(maps, 0, 1), outputs)
 
@@ -264,14 +265,14 @@ class TracedModel:
         return ops.take_along_axis(outputs, targets, axis=1)
 
     def resolve(self, outputs: Any, targets: Any) -> Tensor:
-        """The targets with the predicted class in the place of PREDICTED; PREDICTED for a function."""
+        """The targets with PREDICTED replaced by the predicted class; PREDICTED for a function."""
         if callable(targets):
             return ops.full((tree.flatten(outputs)[0].shape[0],), PREDICTED, "int32")
         predicted = ops.cast(ops.argmax(self.class_scores(outputs), axis=-1), targets.dtype)
         return ops.where(targets == PREDICTED, ops.reshape(predicted, (-1,) + (1,) * (len(targets.shape) - 1)), targets)
 
     def class_scores(self, outputs: Tensor) -> Tensor:
-        """The scores of all classes: the outputs, and of a single sigmoid's logit z both sides, (-z, z)."""
+        """The scores of all classes: the outputs, or (-z, z) for the logit z of a single sigmoid."""
         return ops.concatenate([-outputs, outputs], axis=-1) if self.is_binary else outputs
 
     def run(
@@ -295,16 +296,16 @@ class TracedModel:
         return self.program((function, target_function, freeze(settings)), program)(inputs, *arguments)
 
     def program(self, key: Any, function: Callable) -> Any:
-        """`function` of tensors, which may read the model's weights, compiled once and kept under `key`.
+        """`function` of tensors, which may read the model's weights, compiled and cached under `key`.
 
-        Only the most recently used programs are kept.
+        Only the most recently used programs are cached.
         """
         return self._programs.get(
             key, lambda: backend.CompiledFunction(function, self.variables, self.precision, self.xla)
         )
 
     def _activated(self, outputs: Any) -> Any:
-        """The outputs as the model returns them, with the softmax or sigmoid that was taken off."""
+        """The outputs as the model returns them, with the softmax or sigmoid that was removed."""
         parts = tree.flatten(outputs)
         activations = self.graph.output_activations or (None,) * len(parts)
         activated = [part if function is None else function(part) for part, function in zip(parts, activations)]
@@ -316,6 +317,7 @@ class TracedModel:
         return ops.moveaxis(output, -1, 1) if self._returns_channels_last and has_channels else output
 
     def _is_spatial(self, slot: Slot) -> bool:
+        """Whether a slot has the axes of the input, with more than one position."""
         shape = self.graph.shapes.get(slot, ())
         space = shape[2:] if slot in self._first_slots else shape[1:-1]
         if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
@@ -330,7 +332,7 @@ def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attributi
 
 
 def features_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
-    """A function for `TracedModel.run` whose values are the features of the one layer."""
+    """A function for `TracedModel.run` whose values are the features of the single layer."""
     values, (slot,), head = traced.split(inputs)
     return Attribution(values[slot], traced.run_to_outputs(head, values))
 

@@ -6,6 +6,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Array: TypeAlias = np.ndarray
-Tensor: TypeAlias = Any  # of whichever framework Keras runs on
+Tensor: TypeAlias = Any  # of the framework that Keras runs on
 Slot: TypeAlias = int  # the number of a tensor in a graph
 TargetFunction: TypeAlias = Callable[[Any], Tensor]

@@ -1,4 +1,4 @@
-"""Validation of inputs, targets and layers as a user passes them. Every mistake is one line with the choices."""
+"""Validation of user-supplied inputs, targets and layers. Error messages are one line and list the choices."""
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
 from keras_actmaps.core.types import Array, Slot
 
-PREDICTED = -1  # the target that stands for the predicted class
+PREDICTED = -1  # the target that denotes the predicted class
 _BATCH_SIZE = Setting("batch_size", Count, 32, "inputs in memory at a time")
 
 
@@ -25,7 +25,7 @@ def validate_batch_size(batch_size: Any) -> int:
 def validate_inputs(inputs: Any, input_shape: tuple, is_channels_first: bool, name: str) -> Array:
     """Inputs (N, ...) as float32, channels last.
 
-    Raises ValueError where they are not numeric, not finite, empty or do not fit the model called `name`.
+    Raises ValueError if they are not numeric, not finite, empty or do not fit the model called `name`.
     """
     array = _to_array(inputs)
     if array.dtype.kind not in "iufb":
@@ -50,7 +50,7 @@ def validate_inputs(inputs: Any, input_shape: tuple, is_channels_first: bool, na
 def validate_targets(targets: Any, count: int, classes: int | None, name: str) -> Array | Callable:
     """Targets as int32 (N,) or (N, K), or the function itself.
 
-    Raises ValueError where they do not fit `count` inputs or the classes of the model called `name`.
+    Raises ValueError if they do not fit `count` inputs or the classes of the model called `name`.
     """
     if callable(targets):
         return targets
@@ -80,9 +80,9 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
 
 
 def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model) -> str | list[str] | None:
-    """A layer as `TracedModel` takes it as its path, or a list of paths; None where there are no layers.
+    """The path of a layer as passed to `TracedModel`, or a list of paths; None for a model without such layers.
 
-    paths: those of the layers with a spatial output.
+    paths: the paths of the layers with a spatial output.
     """
     if layer is None:
         return _default_layer(paths, graph)
@@ -92,7 +92,7 @@ def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model
 
 
 def _default_layer(paths: list[str], graph: Graph) -> str | None:
-    """The deepest layer with a spatial output on which the outputs depend, in front of a spatial output's own block."""
+    """The deepest layer with a spatial output on which the outputs depend, before the block of a spatial output."""
     outputs = keras.tree.flatten(graph.outputs)
     slots = {slot for node in graph.ancestors(outputs) for slot in node.writes} - _output_block(graph, outputs)
     found = [path for path in paths if graph.slot_of[path] in slots]
@@ -100,7 +100,7 @@ def _default_layer(paths: list[str], graph: Graph) -> str | None:
 
 
 def _output_block(graph: Graph, outputs: list[Slot]) -> set[Slot]:
-    """The slots from the last layer with a kernel to spatial outputs, as of a segmentation network."""
+    """The slots from the last layer with a kernel to spatial outputs, as in a segmentation network."""
     block: set[Slot] = set()
     for slot in outputs:
         if len(graph.shapes.get(slot, ())) < 3:
@@ -140,7 +140,7 @@ def layer_name(number: Any, model: keras.Model) -> str:
 
 
 def innermost_layer(name: str, paths: Sequence[str], graph: Graph) -> str:
-    """The last layer of a nested model, where `name` is one; any other name unchanged."""
+    """The last layer of a nested model, if `name` is one; any other name unchanged."""
     if name in paths or name not in graph.slot_of:
         return name
     return getattr(graph.producer(graph.slot_of[name]), "path", name)
@@ -153,7 +153,7 @@ def matching_paths(name: str, paths: Iterable[str]) -> list[str]:
 
 
 def opaque_message(name: str) -> str:
-    """Why there are no layers in a model that is a single node."""
+    """The error message for a model that is a single node."""
     return (
         f"the layers of {name!r} are not known, because its call cannot be traced (operations outside Keras, or "
         "branches on values); methods that need no layer work"
@@ -161,7 +161,7 @@ def opaque_message(name: str) -> str:
 
 
 def _to_array(values: Any) -> Array:
-    """Values of any framework as an array; of type object where they are ragged or no numbers."""
+    """Values of any framework as an array; of type object if they are ragged or not numeric."""
     try:
         return backend.to_numpy(values)
     except (ValueError, TypeError):
@@ -169,18 +169,18 @@ def _to_array(values: Any) -> Array:
 
 
 def _is_one_hot(array: Array, classes: int | None) -> bool:
-    """Whether these are rows (N, classes) of zeros with a single one."""
+    """Whether these are one-hot rows (N, classes)."""
     if array.ndim != 2 or array.shape[1] != classes or array.dtype.kind not in "iufb" or not len(array):
         return False
     return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _fits(shape: tuple, expected: tuple) -> bool:
-    return len(shape) == len(expected) and all(want in (None, side) for side, want in zip(shape, expected))
+    return len(shape) == len(expected) and all(allowed in (None, side) for side, allowed in zip(shape, expected))
 
 
 def _hint(shape: tuple, expected: tuple) -> str:
-    """How inputs of this shape could be made to fit."""
+    """Advice on how to make inputs of this shape fit."""
     if len(shape) == len(expected) - 1:
         return "; for a single image pass image[None]"
     if len(shape) > 2 and _fits((shape[0], *shape[2:], shape[1]), expected):

@@ -53,9 +53,9 @@ def load(name: str, data_dir: str | os.PathLike | None = None, **settings: Any) 
     name : str
         "grid", "drawn-grid", "cifar10", "pets" or "folder:DIR".
     data_dir : path, optional
-        Where TFDS data is looked for first; then `$TFDS_DATA_DIR` and the default folder of TFDS.
+        Folder of TFDS data, searched before `$TFDS_DATA_DIR` and the default folder of TFDS.
     **settings
-        `batch_size`, `seed`, `limit` (the most images of each split) and, for pets and folders, `size` (height and
+        `batch_size`, `seed`, `limit` (maximum number of images per split) and, for pets and folders, `size` (height and
         width of the images in pixels).
 
     Returns
@@ -67,7 +67,7 @@ def load(name: str, data_dir: str | os.PathLike | None = None, **settings: Any) 
     ValueError
         For an unknown name or setting, or a setting that is out of range.
     DataUnavailable
-        An OSError, where the data is neither prepared nor can be downloaded.
+        An OSError, if the data is neither prepared nor can be downloaded.
     FileNotFoundError
         For a folder that does not exist or contains no images.
     """

@@ -1,8 +1,8 @@
 """A folder with one subfolder of images per class, with or without train/ and test/ above them.
 
-`keras.utils.image_dataset_from_directory` is not used: it resizes without antialiasing, which changes what a model
-sees of large photographs, divides into two parts and not three, counts empty folders as classes, and reports a broken
-file in the middle of the training, without its name.
+`keras.utils.image_dataset_from_directory` is not used: it resizes without antialiasing, which changes large
+photographs, splits into two parts rather than three, counts empty folders as classes, and reports a broken file only
+during training, without its name.
 """
 
 import os

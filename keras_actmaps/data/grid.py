@@ -24,7 +24,7 @@ def grid(
     """Fashion-MNIST among MNIST: images (N, 56, 56, 1) in 0..1, labeled by the garment.
 
     The truth is the garment's `position`, 0..3 by rows. The grids of the validation and test splits are the same in
-    every run; those of the training split are composed anew in every epoch, with digits drawn with replacement.
+    every run; those of the training split are composed again in every epoch, with digits drawn with replacement.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from keras_actmaps.core.types import Array
 SPLITS = ("train", "validation", "test")
 
 BatchSize = Annotated[Count, "images per batch"]
-Limit = Annotated[Annotated[int, Ge(1)] | None, "the most images of each split; None for all"]
+Limit = Annotated[Annotated[int, Ge(1)] | None, "maximum number of images per split; None for all"]
 ImageSize = Annotated[int, Ge(1), Le(4096), "height and width of the images in pixels"]
 
 
@@ -37,7 +37,7 @@ class Info:
     scale : float
         The pipelines yield float32 images of `pixel / scale`.
     notice : str
-        A remark that should be shown wherever the data is shown; may be empty.
+        A remark that is shown with the data; may be empty.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Info:
         """Pixels 0..255 of any type as float32 images for the model."""
         return np.asarray(pixels, "float32") / np.float32(self.scale)
 
-    normalise = normalize  # the name in earlier versions
+    normalise = normalize  # name of earlier versions
 
     def display(self, images: ArrayLike) -> Array:
         """Images for the model as uint8 pixels: the inverse of `normalize`."""
@@ -75,7 +75,7 @@ class Data:
 
     @cached_property
     def train(self) -> tf.data.Dataset:
-        """The training split, augmented and shuffled anew in every epoch."""
+        """The training split, with augmentation and a new order in every epoch."""
         return _without_truth(self._build("train", True))
 
     @cached_property

@@ -30,7 +30,7 @@ class DataUnavailable(OSError):
 
 
 def search_paths(data_dir: DataDir = None) -> list[Path]:
-    """The folders in which TFDS data is looked for, in order."""
+    """The folders that are searched for TFDS data, in order."""
     candidates = [data_dir, os.environ.get("TFDS_DATA_DIR"), tfds.core.constants.DATA_DIR]
     return [Path(path).expanduser() for path in dict.fromkeys(candidates) if path]
 
@@ -46,12 +46,12 @@ def is_prepared(name: str, data_dir: DataDir = None) -> bool:
 
 
 def builder(name: str, data_dir: DataDir = None) -> tfds.core.DatasetBuilder:
-    """The prepared TFDS builder of a data set, which is downloaded where necessary.
+    """The prepared TFDS builder of a data set, which is downloaded if necessary.
 
     Raises
     ------
     DataUnavailable
-        Where it is not prepared and cannot be downloaded; the message names the folders searched.
+        If it is not prepared and cannot be downloaded; the message lists the folders searched.
     """
     found = _find_prepared(name, data_dir)
     if found is not None:

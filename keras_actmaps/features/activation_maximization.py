@@ -61,7 +61,7 @@ def ascent(
     start : array of shape (1, H, W, C) or (K, H, W, C), optional
         Initial images; without them, noise.
     report : callable, optional
-        `report(done, total)` is called with the number of images that were moved by a step.
+        `report(done, total)` is called with the number of image updates.
     **settings
         Fields of `features.settings.AscentSettings`: bounds, ground, noise, parametrisation, rate, certainty, l2,
         variation, jitter, zoom and turn.
@@ -74,12 +74,12 @@ def ascent(
     Raises
     ------
     ValueError
-        Before any work, for targets, layers and settings that do not exist or are not allowed.
+        Before any computation, for unknown targets, layers and settings, and for invalid values.
 
     Notes
     -----
-    Cost: `steps` forward and backward passes of K images. The images show what raises a score most, which need not be
-    what raises it in real images.
+    Cost: `steps` forward and backward passes of K images. The images show what raises a score most, which may differ
+    from what raises it in real images.
     """
     *_, last = ascent_states(model, targets, layer, steps, seed, start, report=report, **settings)
     return last.images
@@ -97,7 +97,7 @@ def ascent_states(
     report: Report | None = None,
     **settings: Any,
 ) -> Iterator[AscentState]:
-    """The states of `ascent` after every so many steps and after the last; arguments are validated at once."""
+    """The states of `ascent` after every `every` steps and after the last; arguments are validated immediately."""
     record = make_ascent_settings(settings)
     steps, every, seed = validate_arguments(ascent_states, steps=steps, every=every, seed=seed)
     traced = as_traced(model, layer, inputs=start)
@@ -122,6 +122,7 @@ def _states(
     settings: AscentSettings,
     report: Report,
 ) -> Iterator[AscentState]:
+    """The generator behind `ascent_states`, for validated arguments."""
     random = np.random.default_rng(seed)
     count, height, width, channels = base.shape
     values = random.normal(0, noise, (1, channels, height, width)).astype("float32").repeat(count, axis=0)
@@ -147,7 +148,7 @@ def _schedule(random: np.random.Generator, steps: int, side: int, settings: Asce
 
 
 def _initial_base(traced: TracedModel, start: Any, settings: AscentSettings) -> Array:
-    """Logits (1, H, W, C) or (K, H, W, C) of the initial images, or of an image of one value."""
+    """Logits (1, H, W, C) or (K, H, W, C) of the initial images, by default of a constant image."""
     if start is None:
         shape = traced.input_shape[1:]
         if None in shape:

@@ -18,15 +18,15 @@ from keras_actmaps.features.receptive_field import Box, receptive_field
 from keras_actmaps.features.topk import Exemplars
 from keras_actmaps.methods.rules.relu import deconvnet_relu, with_relu
 
-TOLERANCE = 1e-3  # of the highest score, within which an image must have its score again
+TOLERANCE = 1e-3  # largest difference of a recomputed score, relative to the highest score
 
 
 def deconv_projections(model: Any, found: Exemplars, images: Array, batch_size: int = 64) -> Array:
-    """What in each exemplar excited the unit (Zeiler and Fergus 2014, section 2.1).
+    """Projections of the unit's activation in each exemplar to the image (Zeiler and Fergus 2014, section 2.1).
 
-    All activations of the layer but that of the unit are set to 0. The remaining one is passed back through the
+    All activations of the layer except that of the unit are set to 0. The remaining one is projected through the
     transposed layers, the switches of max pooling and, at each ReLU, another ReLU. For a mean over space, all units of
-    the channel are passed back.
+    the channel are projected.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def deconv_projections(model: Any, found: Exemplars, images: Array, batch_size: 
     images : array of shape (channels, k, H, W, C)
         As `fetch_images` returns them.
     batch_size : int
-        The most images in memory at a time.
+        Maximum number of images in memory at a time.
 
     Returns
     -------
@@ -60,15 +60,15 @@ def deconv_projections(model: Any, found: Exemplars, images: Array, batch_size: 
     flat = [images.reshape(-1, *images.shape[2:]), places.reshape(count, -1).astype("int32"), channels.astype("int32")]
     parts, scores = [], []
     for batch, real in padded_batches(flat, even_batch_size(batch_size, count)):
-        projections, again = program(*batch)
+        projections, recomputed = program(*batch)
         parts.append(backend.to_numpy(projections)[:real])
-        scores.append(backend.to_numpy(again)[:real])
+        scores.append(backend.to_numpy(recomputed)[:real])
     _require_same_scores(found, np.concatenate(scores), channels)
     return np.concatenate(parts).reshape(images.shape)
 
 
 def receptive_fields(model: Any, found: Exemplars, space: tuple[int, ...]) -> list[list[Box]]:
-    """The receptive field of the unit of each exemplar in images of this space; all of it for a mean over space."""
+    """The receptive field of each exemplar's unit in images of this space; the whole image for a mean over space."""
     traced = as_traced(model)
     slot = traced.graph.slot_of[found.layer]
     if found.places is None:
@@ -78,22 +78,22 @@ def receptive_fields(model: Any, found: Exemplars, space: tuple[int, ...]) -> li
     return [[known[tuple(place)] for place in row] for row in found.places.tolist()]
 
 
-def _require_same_scores(found: Exemplars, again: Array, channels: Array) -> None:
-    """ValueError where the images' scores differ from those of the exemplars."""
+def _require_same_scores(found: Exemplars, recomputed: Array, channels: Array) -> None:
+    """ValueError if the images' scores differ from those of the exemplars."""
     scores = found.scores.ravel()
-    wrong = np.abs(again - scores) > TOLERANCE * np.abs(scores).max()
+    wrong = np.abs(recomputed - scores) > TOLERANCE * np.abs(scores).max()
     if wrong.any():
-        one = int(wrong.argmax())
+        row = int(wrong.argmax())
         raise ValueError(
-            f"image {found.indices.ravel()[one]} has score {again[one]:.4g} for channel {channels[one]}, not "
-            f"{scores[one]:.4g}; is the dataset shuffled when it is read again?"
+            f"image {found.indices.ravel()[row]} has score {recomputed[row]:.4g} for channel {channels[row]}, not "
+            f"{scores[row]:.4g}; is the dataset shuffled when it is read again?"
         )
 
 
 def _program(traced: TracedModel, path: str) -> Any:
     """(images, places (N, axes), channels (N,)) -> projections of the units at these places, and their activations.
 
-    With places of no axes, the units of the channel at all places, and their mean.
+    With places of no axes, all units of the channel, and their mean.
     """
     slot = traced.graph.slot_of[path]
     nodes = _deconvnet_nodes(traced, path)
@@ -115,7 +115,7 @@ def _program(traced: TracedModel, path: str) -> Any:
 def _deconvnet_nodes(traced: TracedModel, path: str) -> tuple[Node, ...]:
     """The nodes up to the layer, with the backward pass of a deconvolutional network.
 
-    Raises ValueError where there are activations and none is a ReLU.
+    Raises ValueError if there are activations and none is a ReLU.
     """
     nodes = traced.graph.ancestors([traced.graph.slot_of[path]])
     graph = split_activations(replace(traced.graph, nodes=nodes))

@@ -1,4 +1,4 @@
-"""Exemplars: the images of a data set with the highest activation of a channel, in one pass and with flat memory."""
+"""Exemplars: the images of a data set with the highest activation of a channel, in one pass and constant memory."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -42,34 +42,34 @@ def exemplars(
     dataset : iterable
         See `core.batching.iterate_batches`.
     layer : str, int or None
-        Name, path or index of a layer; None is that of the Probe, by default the last with a spatial output. A layer
-        without space, such as Dense, has its units as channels; a softmax or sigmoid at the top of the model is left
-        out.
+        Name, path or index of a layer; None is that of the Probe, by default the last with a spatial output. The
+        channels of a layer without spatial axes, such as Dense, are its units; the outputs of the model are taken
+        before a softmax or sigmoid.
     channels : int, sequence of int or None
         None is all channels.
     k : int
-        Images per channel; fewer, with a warning, where the data set has fewer.
+        Images per channel; fewer, with a warning, if the data set has fewer.
     reduce : {"max", "mean"}
         How activations are reduced over space.
     batch_size : int
-        The most images in memory at a time.
+        Maximum number of images in memory at a time.
     report : callable, optional
         `report(done, None)` is called as images are processed.
 
     Returns
     -------
     Exemplars
-        Of equal scores those of the earlier images.
+        Ties are broken in favor of earlier images.
 
     Raises
     ------
     ValueError
-        Before any work, for a layer, channel or setting that does not exist or is not allowed; for images that do not
-        fit, a data set without images, and activations that are not finite.
+        Before any computation, for an unknown layer or channel and invalid settings; for images that do not fit, a data
+        set without images, and activations that are not finite.
 
     Notes
     -----
-    Cost: one forward pass, up to the layer, of each image. In memory are k scores, indices and places per channel.
+    Cost: one forward pass, up to the layer, of each image. Memory: k scores, indices and positions per channel.
     """
     k, reduce = validate_arguments(exemplars, k=k, reduce=reduce)
     validate_batch_size(batch_size)
@@ -93,24 +93,24 @@ def exemplars(
 
 
 def fetch_images(model: Any, dataset: Iterable, indices: Array, batch_size: int = 64) -> tuple[Array, Array | None]:
-    """Images (..., H, W, C) at positions (...) of a data set, and their labels (...), or None where it has none.
+    """Images (..., H, W, C) at positions (...) of a data set, and their labels (...), or None if it has none.
 
-    The data set is read again, up to the last of these positions; ValueError if it ends before.
+    The data set is read again, up to the last of these positions; ValueError if it has fewer images.
     """
-    traced, wanted, first = as_traced(model), np.unique(indices), 0
+    traced, positions, first = as_traced(model), np.unique(indices), 0
     images: list[Array] = []
     labels: list[Array] = []
     for batch, batch_labels, _ in iterate_batches(dataset, len(traced.input_shape), batch_size):
-        inside = wanted[(wanted >= first) & (wanted < first + len(batch))] - first
+        inside = positions[(positions >= first) & (positions < first + len(batch))] - first
         if len(inside):
             images.extend(traced.validate_inputs(batch[inside]))
             labels.extend([] if batch_labels is None else batch_labels[inside])
         first += len(batch)
-        if first > wanted[-1]:
-            rows = np.searchsorted(wanted, indices)
+        if first > positions[-1]:
+            rows = np.searchsorted(positions, indices)
             return np.stack(images)[rows], np.stack(labels)[rows] if labels else None
     raise ValueError(
-        f"the dataset has {first} images when it is read again, and image {wanted[-1]} is needed; "
+        f"the dataset has {first} images when it is read again, and image {positions[-1]} is needed; "
         "pass one that can be read twice"
     )
 
@@ -179,7 +179,7 @@ def _program(traced: TracedModel, path: str, reduce: str) -> Any:
         if reduce == "mean" or not space:
             return [ops.mean(features, axis=spatial_axes(features)) if space else features]
         features = ops.reshape(features, (count, -1, channels))
-        # Over the last axis the maximum is found three times as fast as over the one before.
+        # argmax over the last axis is three times as fast as over the one before.
         strongest = ops.argmax(ops.transpose(features, (0, 2, 1)), axis=-1)
         return [ops.max(features, axis=1), _unravel(strongest, space)]
 
@@ -187,7 +187,7 @@ def _program(traced: TracedModel, path: str, reduce: str) -> Any:
 
 
 def _unravel(indices: Tensor, shape: list[int]) -> Tensor:
-    """Flat indices (...) -> coordinates (..., axes), as `keras.ops.unravel_index` should; that errs on several axes."""
+    """Flat indices (...) -> coordinates (..., axes), because `keras.ops.unravel_index` is wrong for several axes."""
     coordinates: list[Tensor] = []
     for side in reversed(shape):
         coordinates.insert(0, indices % side)

@@ -31,25 +31,25 @@ def feature_maps(model: Any, images: Any, layers: Layers = None, batch_size: int
     ----------
     model : keras.Model, torch.nn.Module or Probe
     images : array of shape (N, H, W, C)
-        Or sequences and volumes, with other axes of space.
+        Or sequences and volumes, with other spatial axes.
     layers : str, list of str or None
         Names or paths, such as "inner/conv1" in a nested model; "conv", all convolutions (as None); "relu" or "pool",
         layers that end in a ReLU or that pool; a Keras class, such as "MaxPooling2D"; or "all", those with a spatial
         output. A name takes precedence over a type.
     batch_size : int
-        The most images in memory at a time.
+        Maximum number of images in memory at a time.
 
     Returns
     -------
     dict of str to array of shape (N, h, w, K)
-        float32, by the layers' paths, in the order in which they run. For a layer with a softmax or sigmoid at the top
-        of the model, the logits.
+        float32, by the layers' paths, in the order of execution. The outputs of the model are taken before a softmax
+        or sigmoid.
 
     Raises
     ------
     ValueError
-        Before any work, for an unknown layer or type, for a layer without channels over space and for images that do
-        not fit.
+        Before any computation, for an unknown layer or type, a layer without spatial outputs, and images that do not
+        fit.
     """
     validate_batch_size(batch_size)
     traced = as_traced(model, inputs=images)
@@ -71,7 +71,7 @@ def feature_maps(model: Any, images: Any, layers: Layers = None, batch_size: int
 
 
 def find_layers(traced: TracedModel, layers: Layers = None) -> list[str]:
-    """The paths of layers, in the order in which they run; arguments and errors as for `feature_maps`."""
+    """The paths of layers, in the order of execution; arguments and errors as for `feature_maps`."""
     traced.require_graph()
     (layers,) = validate_arguments(find_layers, layers=layers)
     words = ["conv"] if layers is None else [layers] if isinstance(layers, str) else list(layers)
@@ -82,7 +82,7 @@ def find_layers(traced: TracedModel, layers: Layers = None) -> list[str]:
 
 
 def is_of_type(operation: Callable | None, layer_type: str) -> bool:
-    """Whether a layer or operation is a "conv", "relu" or "pool", or of a Keras class, in lower or upper case."""
+    """Whether a layer or operation is a "conv", "relu" or "pool", or of a Keras class, ignoring case."""
     if layer_type == "conv":
         return isinstance(operation, CONVOLUTIONS)
     if layer_type == "relu":
@@ -93,7 +93,7 @@ def is_of_type(operation: Callable | None, layer_type: str) -> bool:
 
 
 def _matching_layers(traced: TracedModel, word: str) -> list[str]:
-    """The layers of a name, path or type."""
+    """The layers that match a name, path or type."""
     graph, spatial = traced.graph, traced.layers
     word = innermost_layer(word, spatial, graph)
     operations = {node.path: node.operation for node in graph.nodes}
@@ -113,7 +113,7 @@ def _matching_layers(traced: TracedModel, word: str) -> list[str]:
 
 
 def _validate_size(traced: TracedModel, nodes: Iterable[Node], shape: tuple[int, ...]) -> None:
-    """ValueError, before any work, for images that a model of any size takes and one of its layers cannot."""
+    """ValueError, before any computation, for images too small for a layer of a model of any input size."""
     if None not in traced.input_shape[1:]:
         return
     values = {traced.graph.inputs[0]: keras.KerasTensor(shape)}

@@ -18,7 +18,7 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
 Level: TypeAlias = Literal["class", "channel", "neuron"]
-LEAK = 0.1  # fraction of the gradient that passes an inactive ReLU, so that a silent unit can be excited
+LEAK = 0.1  # fraction of the gradient that passes an inactive ReLU, so that an inactive unit can be activated
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Objectives:
 
 
 def find_objectives(traced: TracedModel, targets: Any, at_layer: bool, image: Array) -> Objectives:
-    """Objectives from targets as a user passes them.
+    """Objectives from user-supplied targets.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def activations(traced: TracedModel, images: Tensor, level: Level) -> Tensor:
 
 
 def _target_array(targets: Any) -> Array:
-    """Targets as an array of one row per target; empty where they are ragged or no numbers."""
+    """Targets as an array of one row per target; empty if they are ragged or not numeric."""
     is_single = isinstance(targets, (numbers.Integral, tuple))
     try:
         return np.asarray([targets] if is_single else targets)

@@ -11,13 +11,13 @@ COLOR_CORRELATION /= np.linalg.norm(COLOR_CORRELATION, axis=0).max()
 
 
 def decode(values: Tensor, base: Tensor, bounds: tuple[float, float], parametrization: str) -> Tensor:
-    """Images low + (high - low) sigmoid(base + change), which are within the bounds for any values.
+    """Images low + (high - low) sigmoid(base + change), which lie within the bounds for any values.
 
     Parameters
     ----------
     values : tensor of shape (K, C, H, W)
-        What is optimized. The change is the values themselves ("pixels"), or the image of which they are the scaled
-        Fourier coefficients, in three channels with colors correlated as in photographs ("fourier", Olah et al. 2017).
+        Optimized parameters. The change is the values themselves ("pixels"), or the image with these scaled Fourier
+        coefficients, whose three channels are correlated as in photographs ("fourier", Olah et al. 2017).
     base : tensor of shape (K, H, W, C)
         Logits of the initial images, as `encode` returns them.
     bounds : tuple of float

@@ -53,18 +53,18 @@ def pooling(
     Parameters
     ----------
     model : keras.Model, torch.nn.Module, Probe or None
-        None needs no model and takes random convolutions, as `kernel_size` does.
+        None uses random convolutions, as with `kernel_size`.
     images : array of shape (N, H, W, C)
     layer : str or None
-        A convolution of the model, with the ReLU that follows it; None is the first that is larger than 1x1.
+        A convolution of the model, with the ReLU that follows it; None is the first with a kernel larger than 1x1.
     kernel_size : int, list of int or None
         Sizes of random convolutions with same padding, instead of the model's; one stack per size.
     layers : int
         Number of convolutions: of the model, from `layer` on, or random ones with max pooling between them.
     pool : int
-        Side of a pooling window. Rows and columns that do not fill a window are left out.
+        Side of a pooling window. Rows and columns that do not fill a window are omitted.
     filters, seed : int
-        Of random convolutions, with He's initialization.
+        Number of filters of random convolutions, with He initialization, and their seed.
 
     Returns
     -------
@@ -90,13 +90,13 @@ def pooling(
         _validate_sizes(images.shape[1:3], sizes, layers, pool)
         return _random_features(images.astype("float32"), sizes, layers, pool, filters, seed)
     traced = as_traced(model, inputs=images)
-    paths = _paths_behind_relu(traced, layer, layers)
+    paths = _paths_after_relu(traced, layer, layers)
     found = feature_maps(traced, images, list(paths.values()))
     return [_pool(name, np.maximum(found[path], 0), pool) for name, path in paths.items()]
 
 
 def _validate_images(images: Any) -> Array:
-    """Images as an array; ValueError where they are not numeric images."""
+    """Images as an array; ValueError if they are not numeric images."""
     try:
         array = backend.to_numpy(images)
     except (ValueError, TypeError):
@@ -108,7 +108,7 @@ def _validate_images(images: Any) -> Array:
     return array
 
 
-def _paths_behind_relu(traced: TracedModel, layer: str | None, count: int) -> dict[str, str]:
+def _paths_after_relu(traced: TracedModel, layer: str | None, count: int) -> dict[str, str]:
     """Names of `count` convolutions from `layer` on, each with the path of the layer that ends in its ReLU."""
     convolutions = find_layers(traced, "conv")
     wide = (path for path in convolutions if max(_kernel_size(traced, path)) > 1)
@@ -118,7 +118,7 @@ def _paths_behind_relu(traced: TracedModel, layer: str | None, count: int) -> di
     chosen = convolutions[convolutions.index(first) :][:count]
     if len(chosen) < count:
         raise ValueError(f"layers must be at most {len(chosen)}, the convolutions from {first!r} on, got {count}")
-    return {f"{path} ({by(_kernel_size(traced, path))}) + ReLU": _path_behind_relu(traced, path) for path in chosen}
+    return {f"{path} ({by(_kernel_size(traced, path))}) + ReLU": _path_after_relu(traced, path) for path in chosen}
 
 
 def _kernel_size(traced: TracedModel, path: str) -> tuple[int, ...]:
@@ -126,8 +126,8 @@ def _kernel_size(traced: TracedModel, path: str) -> tuple[int, ...]:
     return operation.kernel_size
 
 
-def _path_behind_relu(traced: TracedModel, path: str) -> str:
-    """The layer that ends in the ReLU of a convolution, behind affine layers at most; else the convolution itself."""
+def _path_after_relu(traced: TracedModel, path: str) -> str:
+    """The layer that ends in the ReLU of a convolution, possibly after affine layers; else the convolution itself."""
     slot = traced.graph.slot_of[path]
     if is_of_type(_producer(traced, path).operation, "relu"):
         return path
@@ -146,7 +146,7 @@ def _producer(traced: TracedModel, path: str) -> Node:
 
 
 def _pool(name: str, features: Array, pool: int) -> Pooled:
-    """Features (N, h, w, K) and their pools; ValueError where the window is larger."""
+    """Features (N, h, w, K) and their pools; ValueError if the window is larger."""
     if min(features.shape[1:3]) < pool:
         raise ValueError(f"pool={pool} is larger than the features of {name}, {by(features.shape[1:3])}")
     tensor = ops.convert_to_tensor(features)
@@ -171,7 +171,7 @@ def _random_features(images: Array, sizes: list[int], layers: int, pool: int, fi
 
 
 def _validate_sizes(space: tuple[int, ...], sizes: list[int], layers: int, pool: int) -> None:
-    """ValueError where a kernel or a window is larger than its input."""
+    """ValueError if a kernel or a window is larger than its input."""
     for depth in range(layers):
         left = [side // pool**depth for side in space]
         what = f"the pooled features of layer {depth}" if depth else "the images"
@@ -191,5 +191,5 @@ def _as_list(kernel_size: Any) -> list[int]:
 
 
 def by(sides: Iterable[int]) -> str:
-    """`28×28`"""
+    """Side lengths as text: `28×28`."""
     return "×".join(map(str, sides))

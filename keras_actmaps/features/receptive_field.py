@@ -34,7 +34,7 @@ ALONG_AN_AXIS = ("Concatenate", "LayerNormalization", "RMSNormalization", "UnitN
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Positions of a tensor along each axis of space. The sum is the union, for branches that meet."""
+    """Positions of a tensor along each spatial axis. The sum of two regions is their union, for merging branches."""
 
     places: tuple[Array, ...]
 
@@ -54,16 +54,16 @@ def receptive_field(graph: Graph, slot: Slot, place: tuple[int, ...], space: tup
     slot : int
         The tensor of the unit.
     place : tuple of int
-        Position of the unit along each axis of space; () where there is none.
+        Position of the unit along each spatial axis; () for a layer without spatial axes.
     space : tuple of int
         Shape of the image, (H, W).
 
     Returns
     -------
     tuple of slice
-        Crops the box from an image (H, W, C). A layer of an unknown type counts as one that depends on everything, as
-        global pooling does, so that the box may be too large but is never too small. It is empty for a unit that
-        depends on padding only.
+        Crops the box from an image (H, W, C). Layers of unknown type are assumed to depend on their whole input, like
+        global pooling, so that the box may be too large but is never too small. It is empty for a unit that depends on
+        padding only.
     """
     shapes = _shapes(graph, space)
 
@@ -77,7 +77,7 @@ def receptive_field(graph: Graph, slot: Slot, place: tuple[int, ...], space: tup
 
 
 def _input_region(node: Node, outputs: Region, before: tuple, after: tuple) -> Region:
-    """What some outputs of a node depend on in an input; before, after: shapes of the input and of the output."""
+    """The region of an input that some outputs of a node depend on; before, after: shapes of input and output."""
     reach, sides = _reach(node, len(after)), before[1:-1]
     found = [np.arange(side) for side in sides]
     if reach is not None and len(before) == len(after):
@@ -89,7 +89,7 @@ def _input_region(node: Node, outputs: Region, before: tuple, after: tuple) -> R
 
 
 def _reach(node: Node, rank: int) -> Callable[..., Array] | None:
-    """A function from outputs to the inputs that they depend on, axis by axis; None where they depend on everything."""
+    """A function from outputs to the inputs that they depend on, axis by axis; None if they depend on all inputs."""
     layer: Any = node.operation
     name = operation_name(layer)
     for classes, reach in ((WINDOWS, _window), (TRANSPOSED, _transposed), (PADDING, _padded), (CROPPING, _cropped)):
@@ -102,7 +102,7 @@ def _reach(node: Node, rank: int) -> Callable[..., Array] | None:
     is_elementwise = layer_type(node) in ELEMENTWISE or name in MERGING or is_identity(layer)
     is_augmentation = name.startswith("Random") and name != "RandomCrop"  # the identity at inference
     is_over_channels = name == "Dense" or (name in ALONG_AN_AXIS and _is_last(layer.axis, rank))
-    return _same_place if is_elementwise or is_augmentation or is_over_channels else None
+    return _same_positions if is_elementwise or is_augmentation or is_over_channels else None
 
 
 def _window(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
@@ -139,7 +139,7 @@ def _cropped(layer: Any, axis: int, outputs: Array, before: int, after: int) -> 
 
 
 def _pairs(amounts: Any) -> tuple:
-    """The amounts before and after, for each axis; for sequences Keras keeps a single pair."""
+    """The amounts before and after, for each axis; for sequences Keras stores a single pair."""
     return amounts if isinstance(amounts[0], (tuple, list)) else (amounts,)
 
 
@@ -151,7 +151,7 @@ def _resized(layer: Any, axis: int, outputs: Array, before: int, after: int) -> 
     return np.clip(np.concatenate([np.floor(centers), np.ceil(centers)]), 0, before - 1).astype(int)
 
 
-def _same_place(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
+def _same_positions(layer: Any, axis: int, outputs: Array, before: int, after: int) -> Array:
     """The same positions; the whole axis where it is broadcast."""
     return outputs if before == after else np.arange(before)
 

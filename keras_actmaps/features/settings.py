@@ -1,4 +1,4 @@
-"""Settings of the functions in this folder, typed once in their annotations and validated here."""
+"""Settings of the functions in this package: their annotated types, and validation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class AscentSettings:
 
 
 def make_ascent_settings(settings: Mapping[str, Any]) -> AscentSettings:
-    """The settings as a record; ValueError for one that does not exist or is not allowed."""
+    """The settings as a record; ValueError for unknown settings and invalid values."""
     record = AscentSettings(**validate_settings("ascent", settings_of(AscentSettings), settings))
     low, high = record.bounds
     with np.errstate(over="ignore"):

@@ -40,9 +40,29 @@ class TopImages:
 
 
 def top_images(model: Any, dataset: Iterable, targets: Any, layer: Any = None, batch_size: int = 64) -> TopImages:
-    """The images of a data set with the highest scores for targets as `ascent` takes them; of equal ones the first.
+    """The images of a data set with the highest scores for targets, the first in case of ties.
 
-    dataset: see `core.batching.iterate_batches`. Cost: one forward pass of each image, with flat memory.
+    Parameters
+    ----------
+    model, targets, layer
+        As for `ascent`.
+    dataset : iterable
+        See `core.batching.iterate_batches`.
+    batch_size : int
+        Maximum number of images in memory at a time.
+
+    Returns
+    -------
+    TopImages
+
+    Raises
+    ------
+    ValueError
+        As `ascent` does, and for a data set without images.
+
+    Notes
+    -----
+    Cost: one forward pass of each image, in constant memory.
     """
     validate_batch_size(batch_size)
     traced = as_traced(model, layer)

@@ -25,7 +25,7 @@ class Exemplars:
         Path of the layer.
     reduce : {"max", "mean"}
     places : array of shape (channels, k, axes) or None
-        int32, the position in the layer at which the maximum is; None where there is none.
+        int32, the position of the maximum in the layer; None for a mean or a layer without spatial axes.
     """
 
     scores: Array
@@ -41,12 +41,12 @@ class Exemplars:
 
     @property
     def silent(self) -> Array:
-        """(channels, k): True where the image does not excite the channel; no score is lower, and it is not above 0."""
+        """(channels, k): True if the image does not activate the channel: its score is the lowest and not above 0."""
         return (self.scores <= 0) & (self.scores <= self.lowest[:, None])
 
     @property
     def dead(self) -> Array:
-        """(channels,): True for channels that no image excites."""
+        """(channels,): True for channels that no image activates."""
         return self.silent[:, 0]
 
     def rows(self, rows: Array | list[int]) -> "Exemplars":
@@ -62,7 +62,7 @@ class Exemplars:
 
 
 def empty_exemplars(layer: str, channels: Array, reduce: str, axes: int | None = None) -> Exemplars:
-    """Exemplars before any image; axes: of the places, None where there are none."""
+    """Exemplars of no images yet; axes: number of spatial axes of the places, None without places."""
     return Exemplars(
         scores=np.zeros((len(channels), 0), "float32"),
         indices=np.zeros((len(channels), 0), "int64"),
@@ -75,7 +75,7 @@ def empty_exemplars(layer: str, channels: Array, reduce: str, axes: int | None =
 
 
 def merge_batch(top: Exemplars, k: int, scores: Array, first: int, places: Array | None = None) -> Exemplars:
-    """The k best of the exemplars so far and of a batch of images; of equal scores those of the earlier images.
+    """The k best of the exemplars so far and of a batch of images; ties are broken in favor of earlier images.
 
     scores: (N, channels). first: position of the first image of the batch in the data set. places: (N, channels, axes).
     """

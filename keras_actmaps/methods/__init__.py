@@ -32,7 +32,7 @@ NAMES = (
     "lime",
     "kernel_shap",
     "extremal_perturbation",
-)  # each names a file of this folder with a record METHOD; documentation lists them in this order
+)  # modules of this package, each with a record METHOD, in the order of the documentation
 METHODS.update({name: importlib.import_module(f"{__name__}.{name}").METHOD for name in NAMES})
 
 __all__ = ["METHODS", "Method", "find_method"]

@@ -1,4 +1,4 @@
-"""Baselines: inputs without information, which replace what is hidden and from which paths begin."""
+"""Baselines: inputs without information, which replace hidden pixels and where paths start."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -11,12 +11,12 @@ from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 
 Baseline = Literal["zero", "mean", "blur"] | float | np.ndarray
-Fill = Annotated[Baseline, "what hides a part: zero, the mean color, a blur, a number or an image"]
-BLUR = 0.1  # standard deviation of the blur, in sides of the image
+Fill = Annotated[Baseline, "replacement of hidden pixels: zero, the mean color, a blur, a number or an image"]
+BLUR = 0.1  # standard deviation of the blur, as a share of each side
 
 
 def gain_over(setting: str) -> Callable[..., Array]:
-    """The total of methods whose maps sum to the score minus that of the baseline in a setting."""
+    """`Method.total` for maps that sum to the score minus that of the baseline in the setting of this name."""
 
     def total(
         traced: TracedModel,
@@ -33,18 +33,23 @@ def gain_over(setting: str) -> Callable[..., Array]:
 
 
 def baseline_for(inputs: Array, baseline: Any = "zero") -> Array:
-    """The baselines of inputs (N, ..., C), in their shape; each depends on its own input only.
+    """The baselines of inputs, each computed from its own input only.
 
     Parameters
     ----------
+    inputs : array of shape (N, ..., C)
     baseline : {"zero", "mean", "blur"}, float or array
-        "mean" is each channel's mean over the input; "blur" blurs by a Gaussian a tenth of each side wide; an array is
-        one such input or broadcasts to one.
+        "mean" is the mean of each channel of the input; "blur" is a Gaussian blur with a standard deviation of a tenth
+        of each side; an array broadcasts to one input.
+
+    Returns
+    -------
+    array of shape (N, ..., C)
 
     Raises
     ------
     ValueError
-        For an array that does not fit, and for a blur of a table.
+        For an array that does not fit, and for a blur of tabular inputs.
     """
     if isinstance(baseline, str):
         return np.zeros_like(inputs) if baseline == "zero" else (_mean if baseline == "mean" else _blur)(inputs)
@@ -72,6 +77,6 @@ def _blur(inputs: Array) -> Array:
 
 def _gaussian(side: int) -> Array:
     """The matrix (side, side) that blurs a row; at the borders the weights still sum to 1."""
-    places = np.arange(side, dtype="float32")
-    weights = np.exp(-0.5 * ((places[:, None] - places) / (BLUR * side)) ** 2)
+    positions = np.arange(side, dtype="float32")
+    weights = np.exp(-0.5 * ((positions[:, None] - positions) / (BLUR * side)) ** 2)
     return weights / weights.sum(axis=0)

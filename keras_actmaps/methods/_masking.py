@@ -1,4 +1,4 @@
-"""Masked inputs: the scores of inputs of which only a part is kept."""
+"""Scores of masked inputs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,12 +28,15 @@ def masked_scores(
 
     Parameters
     ----------
+    samples : int
+        Masks per input.
     masks : callable
-        `(input index (M,), sample index (M,)) -> (M, H, W)`: how much of each position is kept, in all channels alike.
+        `(input index (M,), sample index (M,)) -> (M, H, W)`: the share of each position that is kept, the
+        same for all channels.
     fill
         See `baseline_for`.
     function : callable
-        What computes the scores as its values, as for `TracedModel.run`; `settings` are its settings.
+        Returns the scores as its values, as for `TracedModel.run`; `settings` are its settings.
     """
     hidden = baseline_for(inputs, fill)
     scores = np.empty((len(inputs), samples))
@@ -51,7 +54,7 @@ def masked_scores(
 
 
 def per_axis(name: str, value: Any, space: tuple[int, ...]) -> tuple[int, ...]:
-    """A setting that is one integer, or one per axis of space, as one per axis; ValueError for another number."""
+    """A setting, one integer or one per spatial axis, as one per axis; ValueError for any other number of them."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * len(space)
     if len(values) != len(space):
         raise ValueError(f"{name}={show(value)} does not fit maps of shape {space}; pass one integer, or one per axis")

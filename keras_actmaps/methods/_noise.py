@@ -1,4 +1,4 @@
-"""Noise around an input: what SmoothGrad, SquareGrad and VarGrad average over."""
+"""Moments of the attributions of noisy copies, for SmoothGrad, SquareGrad and VarGrad."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -15,12 +15,12 @@ from keras_actmaps.methods.registry import Method, Reduction, find_method, reduc
 
 Of = Annotated[str | Method, "the method that is averaged"]
 Samples = Annotated[Count, "noisy copies of each image, with the same noise for every image"]
-Noise = Annotated[float, Ge(0), "standard deviation, in value ranges of the image; the paper takes 0.1 to 0.2"]
-Channels = Annotated[Reduction | None, "how channels are reduced; none: as the averaged method does"]
+Noise = Annotated[float, Ge(0), "standard deviation, as a share of the image's value range; 0.1 to 0.2 in the paper"]
+Channels = Annotated[Reduction | None, "how channels are reduced; None is the default of the averaged method"]
 
 
 def validate_noise(traced: TracedModel, inputs: Array, *, of: Any, channels: Any, **_: Any) -> None:
-    """ValueError for an unknown method, one that does not fit, and for channels that it does not have."""
+    """ValueError for an averaged method that is unknown or unsuitable, or has no channels to reduce."""
     inner = find_method(of, "of")
     if channels is not None and inner.reduction is None:
         raise ValueError(f"channels={channels!r}, but the maps of {inner.name} have no channels to reduce")
@@ -42,11 +42,10 @@ def moments(
     noise: float,
     seed: int,
 ) -> tuple[Array, Array]:
-    """The mean and the mean square, (N, ..., C), of the signed attributions of inputs with noise.
+    """The mean and the mean square, (N, ..., C), of the signed attributions of noisy inputs.
 
-    The noise of sample s is the same for all inputs but for its strength, which is `noise` times the input's own value
-    range; it depends on the seed and on s only. The sums are kept in float64, where the difference of the second moment
-    and the first squared is good to the last digits of float32.
+    The noise of sample s depends on the seed and on s only. It is the same for all inputs, scaled by `noise` times the
+    value range of each. Sums are in float64, so that a variance computed from them is accurate in float32.
     """
     mean = square = np.zeros(())
     for number, (which, rows) in enumerate(
@@ -61,7 +60,7 @@ def moments(
 
 
 def reduce_as(values: Array, of: str | Method, channels: Any) -> Any:
-    """Values (N, ..., C) as maps, reduced by `channels` or as the method `of` does by itself."""
+    """Values (N, ..., C) as maps, reduced by `channels` or by default as in the method `of`."""
     channels = channels or find_method(of).reduction
     values = values.astype("float32")
     return values if channels is None else reduce_channels(values, channels)
@@ -77,14 +76,14 @@ def _attributions(
     noise: float,
     seed: int,
 ) -> Iterator[tuple[Array, Array]]:
-    """(input index, its attributions) for every input and sample."""
+    """Pairs (input index (M,), attributions (M, ...)) that cover every input and sample."""
     axes = tuple(range(1, inputs.ndim))
     strength = noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
 
     def noisy(which: Array, sample: Array) -> Array:
-        numbers, place = np.unique(sample, return_inverse=True)
+        numbers, index = np.unique(sample, return_inverse=True)
         drawn = [np.random.default_rng([seed, n]).standard_normal(inputs.shape[1:], "float32") for n in numbers]
-        return inputs[which] + strength[which] * np.stack(drawn)[place]
+        return inputs[which] + strength[which] * np.stack(drawn)[index]
 
     settings = _defaults(method)
     if method.single_pass:
@@ -93,13 +92,13 @@ def _attributions(
         ):
             yield which, values
         return
-    everything = np.arange(len(inputs))
+    all_inputs = np.arange(len(inputs))
     for sample in range(samples):
-        batch = noisy(everything, np.full(len(inputs), sample))
-        yield everything, to_numpy(method.function(traced, batch, targets, context, **settings).values)
+        batch = noisy(all_inputs, np.full(len(inputs), sample))
+        yield all_inputs, to_numpy(method.function(traced, batch, targets, context, **settings).values)
 
 
 def _defaults(method: Method) -> dict[str, Any]:
-    """The defaults of the settings of a method's function."""
+    """The default settings of a method's function, as keywords."""
     own = (setting for name, setting in method.settings.items() if name != "channels" or not method.reduction)
     return {setting.name: setting.default for setting in own}

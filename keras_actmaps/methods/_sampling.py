@@ -1,4 +1,4 @@
-"""Many passes over perturbed copies of the inputs, a batch at a time."""
+"""Forward or backward passes on many perturbed copies of the inputs, batch by batch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -49,6 +49,6 @@ def run_samples(
 
 
 def accumulate(total: Array, input_index: Array, rows: Array) -> None:
-    """Add to total[i] all rows that belong to input i."""
+    """Add each row to the total (N, ...) of the input with its index (M,)."""
     share = np.arange(len(total))[:, None] == input_index
     total += np.tensordot(share.astype(total.dtype), rows, axes=1)

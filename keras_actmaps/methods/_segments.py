@@ -1,4 +1,4 @@
-"""Segments of an image that are kept or hidden as a whole: superpixels, a grid, or the user's own."""
+"""Segments of an image that are kept or hidden as a whole: superpixels, a grid, or user-defined."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
@@ -16,20 +16,26 @@ Segments = Annotated[
     "superpixels, scikit-image's slic, a grid, labels (H, W), or a function from an image to these",
 ]
 CELLS = "segments along each axis"
-COMPACTNESS = 0.2  # what a cell's side counts for in a distance, where the range of a channel counts 1
+COMPACTNESS = 0.2  # weight of the distance of one cell, relative to the value range of a channel
 ITERATIONS = 10
 
 
 def segment(inputs: Array, segments: Any = "superpixels", cells: Any = 7) -> Array:
-    """The segment (N, H, W) in which each pixel lies, numbered from 0 in each image.
+    """The segment of each pixel, numbered from 0 in each image.
 
     Parameters
     ----------
+    inputs : array of shape (N, ..., C)
     segments : {"superpixels", "slic", "grid"}, array or callable
-        "superpixels" as in `superpixels`; "slic" by scikit-image, an optional dependency, whose segments are connected;
-        "grid" has equal cells; integers (H, W) are labels for all images; a function returns those of one image.
+        "superpixels" are those of `superpixels`; "slic" by scikit-image, an optional dependency, has connected
+        segments; "grid" has equal cells; an array (H, W) has integer labels for all images; a function maps an image to
+        its labels.
     cells : int or tuple of int
-        How many of them along an axis. Each feature of a table is a segment.
+        Number of segments along each axis. For tabular inputs each feature is a segment.
+
+    Returns
+    -------
+    int array of shape (N, H, W)
 
     Raises
     ------
@@ -40,9 +46,9 @@ def segment(inputs: Array, segments: Any = "superpixels", cells: Any = 7) -> Arr
     """
     space = map_shape(inputs)
     if callable(segments):
-        return np.stack([_own(segments(image), space) for image in inputs])
+        return np.stack([_validated_labels(segments(image), space) for image in inputs])
     if not isinstance(segments, str):
-        return np.broadcast_to(_own(segments, space), (len(inputs), *space))
+        return np.broadcast_to(_validated_labels(segments, space), (len(inputs), *space))
     counts = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
     if segments == "grid" or inputs.ndim == 2:
         return np.broadcast_to(_grid(space, counts), (len(inputs), *space))
@@ -54,16 +60,16 @@ def superpixels(image: Array, cells: tuple[int, ...]) -> Array:
     """The superpixel (H, W) of each pixel of an image (H, W, C), after SLIC (Achanta et al. 2012).
 
     k-means of positions and colors with one global search, started from a grid of `cells`. Each superpixel keeps the
-    middle pixel of its first cell, so that none is lost and all images have equally many; islands are not joined to
-    their neighbors.
+    middle pixel of its initial cell, so that none becomes empty and all images have the same number; isolated parts are
+    not merged with their neighbors.
     """
     space, count = image.shape[:-1], int(np.prod(cells))
     scale = np.array(cells) / space
-    places = np.moveaxis(np.indices(space), 0, -1).reshape(-1, len(space)) * scale
+    positions = np.moveaxis(np.indices(space), 0, -1).reshape(-1, len(space)) * scale
     colors = image.reshape(-1, image.shape[-1])
-    points = np.concatenate([COMPACTNESS * places, colors / max(np.ptp(colors), 1e-12)], axis=1)
+    points = np.concatenate([COMPACTNESS * positions, colors / max(np.ptp(colors), 1e-12)], axis=1)
     labels = _grid(space, cells).ravel()
-    off_middle = ((places % 1 - 0.5 + scale / 2) ** 2).sum(1)
+    off_middle = ((positions % 1 - 0.5 + scale / 2) ** 2).sum(1)
     seeds = np.lexsort((off_middle, labels))[np.searchsorted(np.sort(labels), np.arange(count))]
     for _ in range(ITERATIONS):
         sums = np.stack([np.bincount(labels, column, count) for column in points.T], axis=1)
@@ -88,9 +94,9 @@ def slic(image: Array, cells: tuple[int, ...]) -> Array:
 
 
 def equal_counts(labels: Array) -> Iterator[tuple[Array, int]]:
-    """(indices of inputs with equally many segments, their number of segments).
+    """Pairs (indices of inputs with the same number of segments, this number).
 
-    Coalitions are drawn for each number by itself, so that no map depends on the segments of other inputs.
+    Coalitions are drawn separately for each number, so that no map depends on the segments of other inputs.
     """
     counts = labels.reshape(len(labels), -1).max(axis=1) + 1
     for count in np.unique(counts):
@@ -115,11 +121,12 @@ def coalition_scores(
 
 
 def spread(values: Array, labels: Array) -> Array:
-    """The values (N, segments) at the pixels of their segments: maps (N, H, W)."""
+    """Maps (N, H, W) with the values (N, segments) at the pixels of each segment."""
     return np.stack([value[label] for value, label in zip(values, labels)]).astype("float32")
 
 
-def _own(labels: Any, space: tuple[int, ...]) -> Array:
+def _validated_labels(labels: Any, space: tuple[int, ...]) -> Array:
+    """User-defined labels, renumbered from 0; ValueError if they do not fit."""
     array = np.asarray(labels)
     if array.shape != space or array.dtype.kind not in "iu":
         raise ValueError(
@@ -129,5 +136,6 @@ def _own(labels: Any, space: tuple[int, ...]) -> Array:
 
 
 def _grid(space: tuple[int, ...], cells: tuple[int, ...]) -> Array:
-    places = [np.arange(side) * count // side for side, count in zip(space, cells)]
-    return np.ravel_multi_index(np.meshgrid(*places, indexing="ij"), cells)
+    """The cell of each position in a regular grid, numbered row by row."""
+    positions = [np.arange(side) * count // side for side, count in zip(space, cells)]
+    return np.ravel_multi_index(np.meshgrid(*positions, indexing="ij"), cells)

@@ -40,8 +40,8 @@ METHOD = Method(
     level="layer",
     multi_target=True,
     needs=frozenset({"graph", "spatial_layer"}),
-    summary="The features of a layer, weighted by what the score loses without them",
+    summary="The features of a layer, weighted by the drop in score without them",
     paper="Desai and Ramaswamy 2020",
-    cost="one forward pass, and one of what follows the layer for each channel; no gradient.",
-    limitations="channels that replace each other all lose little alone; slow at early layers, whose head is long.",
+    cost="one forward pass, and one pass of the layers after it per channel; no gradient.",
+    limitations="redundant channels each get little weight; slow at early layers, as later ones are run per channel.",
 )

@@ -22,7 +22,7 @@ def blur_ig(
     targets: Any,
     context: RunContext,
     *,
-    sigma: Annotated[float, Gt(0), "the strongest blur, in longest sides"] = 0.2,
+    sigma: Annotated[float, Gt(0), "standard deviation of the strongest blur, as a share of the longest side"] = 0.2,
     steps: Annotated[Count, "forward and backward passes"] = 64,
 ) -> Attribution:
     """S = sum_s dY/dx (L((b_s + b_s+1) / 2)) (L(b_s+1) - L(b_s)) (Xu et al. 2020).
@@ -34,12 +34,12 @@ def blur_ig(
     middles = (blurs[1:] + blurs[:-1]) / 2
     total = np.zeros(inputs.shape)
 
-    def focused(which: Array, sample: Array) -> Array:
+    def between(which: Array, sample: Array) -> Array:
         return _blur_each(inputs, which, middles[sample])
 
-    for which, sample, gradients, _ in run_samples(traced, inputs, targets, steps, focused, saliency, context):
-        gained = _blur_each(inputs, which, blurs[sample + 1]) - _blur_each(inputs, which, blurs[sample])
-        accumulate(total, which, gained * gradients)
+    for which, sample, gradients, _ in run_samples(traced, inputs, targets, steps, between, saliency, context):
+        change = _blur_each(inputs, which, blurs[sample + 1]) - _blur_each(inputs, which, blurs[sample])
+        accumulate(total, which, change * gradients)
     return Attribution(total.astype("float32"))
 
 
@@ -52,12 +52,12 @@ def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
     """The score minus that of the most blurred image."""
-    most = settings["sigma"] * max(inputs.shape[1:-1])
-    return scores - to_numpy(traced.run(outputs_only, blurred(inputs, most), targets, context=context)[2])
+    strongest = settings["sigma"] * max(inputs.shape[1:-1])
+    return scores - to_numpy(traced.run(outputs_only, blurred(inputs, strongest), targets, context=context)[2])
 
 
 def blurred(inputs: Array, deviation: float) -> Array:
-    """Inputs (N, ..., C) under a Gaussian of this standard deviation in pixels, mirrored at the borders."""
+    """Inputs (N, ..., C) blurred by a Gaussian of this standard deviation in pixels, with mirrored borders."""
     for axis in range(1, inputs.ndim - 1):
         rows = np.moveaxis(inputs, axis, -1) @ _diffusion(inputs.shape[axis], float(deviation))
         inputs = np.moveaxis(rows, -1, axis)
@@ -65,7 +65,7 @@ def blurred(inputs: Array, deviation: float) -> Array:
 
 
 def _blur_each(inputs: Array, which: Array, deviations: Array) -> Array:
-    """Each of the inputs `which`, (M, ..., C), under its own blur."""
+    """The inputs with the indices `which`, (M, ..., C), each with its own blur."""
     rows = np.empty((len(which), *inputs.shape[1:]), "float32")
     for deviation in np.unique(deviations):
         chosen = deviations == deviation
@@ -75,9 +75,10 @@ def _blur_each(inputs: Array, which: Array, deviations: Array) -> Array:
 
 @functools.lru_cache(maxsize=512)
 def _diffusion(side: int, deviation: float) -> Array:
-    """The matrix (side, side) of heat that flows along a row of pixels: the Gaussian of discrete scale space.
+    """The matrix (side, side) of diffusion along a row of pixels: the discrete analog of the Gaussian.
 
-    Unlike a sampled Gaussian it never creates an extremum, keeps the sum, and is right below a pixel (Lindeberg 1990).
+    Unlike a sampled Gaussian it creates no extrema, conserves the sum, and is accurate for deviations below a pixel
+    (Lindeberg 1990).
     """
     order = np.arange(side)
     modes = np.cos(np.pi * (order[:, None] + 0.5) * order / side) * np.sqrt(np.where(order, 2, 1) / side)
@@ -93,8 +94,8 @@ METHOD = Method(
     validate=_validate,
     total=_total,
     needs=frozenset({"gradients"}),
-    summary="The part of each pixel in the score's rise while the image comes into focus",
+    summary="The contribution of each pixel to the score, relative to a blurred image",
     paper="Xu et al. 2020",
     cost="`steps` forward and backward passes.",
-    limitations="finds what has an outline; what a blur does not change, as a large plain area, gets little.",
+    limitations="favors edges; regions that blurring hardly changes, such as uniform areas, get little.",
 )

@@ -1,4 +1,4 @@
-"""CAM: the linear head behind global average pooling, applied at every position instead."""
+"""CAM: the linear head after global average pooling, applied at every position instead."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ AFFINE = (layers.Flatten, layers.Reshape, layers.Permute, layers.BatchNormalizat
 def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """M_c(x, y) = sum_k w_k^c f_k(x, y) + b_c, whose mean over space is the logit (Zhou et al. 2016, eq. 2).
 
-    The head as a 1x1 convolution, with the bias.
+    The head is applied as a 1x1 convolution, with the bias.
     """
     values, (slot,), head = traced.split(inputs)
     features = values[slot]
@@ -30,7 +30,7 @@ def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
 
 
 def _validate(traced: TracedModel, inputs: Array) -> None:
-    """ValueError where the nodes behind the layer are not global average pooling and linear layers."""
+    """ValueError unless the nodes after the layer are global average pooling and linear layers."""
     (path,) = traced.require_layers()
     head, rank = traced.graph.descendants([traced.graph.slot_of[path]]), len(traced.space)
     wrong = next((node for node in head if not _is_affine(node.operation, rank)), None)
@@ -74,5 +74,5 @@ METHOD = Method(
     summary="The class map whose mean over space is the logit",
     paper="Zhou et al. 2016, eq. 2, with the bias",
     cost="one forward pass.",
-    limitations="fits networks of global average pooling only, and is as coarse as their last layer.",
+    limitations="only for networks that end in global average pooling; as coarse as their last layer.",
 )

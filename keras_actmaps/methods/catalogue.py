@@ -7,7 +7,7 @@ from keras_actmaps.core.settings import Setting, show
 
 
 class Entry(Protocol):
-    """What a listing reads of a record: of a `Method`, or of any other record with these attributes."""
+    """The attributes that a listing reads from a `Method` or any other record."""
 
     @property
     def name(self) -> str: ...
@@ -29,7 +29,7 @@ class Entry(Protocol):
 
 
 def listing(table: Mapping[str, Entry]) -> str:
-    """The methods for a terminal.
+    """A listing of the methods for a terminal.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""DeconvNet: the gradient at the input, through ReLUs that pass positive gradients only, on or off."""
+"""DeconvNet: the gradient at the input, through ReLUs that pass positive gradients only, active or not."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from keras_actmaps.methods.rules.relu import deconvnet_relu, with_relu
 
 
 def deconvnet(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
-    """R_l = 1[R_l+1 > 0] R_l+1 at each ReLU, whether it was on or off (Zeiler and Fergus 2014, section 2.1).
+    """R_l = 1[R_l+1 > 0] R_l+1 at each ReLU, whether it was active or not (Zeiler and Fergus 2014, section 2.1).
 
-    ReLU counts as for `guided_backprop`.
+    ReLUs are identified as in `guided_backprop`.
     """
     nodes = with_relu(traced.require_graph(), deconvnet_relu, traced.name, "deconvnet")
     return Attribution(*traced.gradients(inputs, targets, nodes))
@@ -27,8 +27,8 @@ METHOD = Method(
     reduction="sum",
     validate=_validate,
     needs=frozenset({"gradients", "graph"}),
-    summary="What comes back through the network when each ReLU is applied to the gradient",
+    summary="The gradient at the input, with ReLU applied to the gradient at each ReLU",
     paper="Zeiler and Fergus 2014, section 2.1",
     cost="one forward and one backward pass.",
-    limitations="without max pooling it hardly depends on the image, and it is much the same for every class.",
+    limitations="without max pooling it hardly depends on the image; nearly the same for every class.",
 )

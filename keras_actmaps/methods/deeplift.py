@@ -1,4 +1,4 @@
-"""DeepLIFT: the change of the score from a baseline, distributed over the change of each pixel."""
+"""DeepLIFT: the change of the score from a baseline, attributed to the change of each pixel."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,8 +16,8 @@ from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Baseline, baseline_for, gain_over
 from keras_actmaps.methods.registry import Attribution, Method
 
-SMALL = 1e-6  # where a change of an activation's input is nothing, its gradient replaces the quotient
-TOWARDS = 1e-4  # of the way from baseline to input: far enough to choose between equals in the baseline
+SMALL = 1e-6  # below this change of an activation's input, its gradient replaces the quotient
+TOWARDS = 1e-4  # share of the way from baseline to input that breaks ties in the baseline
 
 
 def deeplift(
@@ -31,8 +31,8 @@ def deeplift(
     """S = m (x - x0), the rescale rule of Shrikumar et al. 2017, section 3.5.2.
 
     The multiplier m of an activation is dy/dx as a quotient of changes, (y - y0) / (x - x0), and multipliers follow the
-    chain rule. The map sums to Y(x) - Y(x0). Linear layers and products have the gradient halfway, which is exact for
-    them; max pooling gives its change to the position that wins in the input, or in the baseline where that is greater.
+    chain rule. The map sums to Y(x) - Y(x0). Linear layers and products use the gradient at the midpoint, which is
+    exact for them; max pooling attributes its change to the maximum of the input or, if greater, of the baseline.
     """
     start = np.ascontiguousarray(baseline_for(inputs, baseline))
     multipliers, _, _ = traced.run(_multipliers, inputs, targets, start, context=context)
@@ -49,38 +49,40 @@ def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
 
 
 def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
-    """Multipliers times changes, (N, ..., C)."""
+    """Multipliers times changes of the inputs, (N, ..., C)."""
     graph = split_activations(traced.graph)
-    values, begins = (run_nodes(graph.nodes, {graph.inputs[0]: x}) for x in (inputs, start))
+    values, references = (run_nodes(graph.nodes, {graph.inputs[0]: x}) for x in (inputs, start))
     slots = tree.flatten(graph.outputs)
-    outputs, before = ([ops.cast(part[slot], "float32") for slot in slots] for part in (values, begins))
+    outputs, before = ([ops.cast(part[slot], "float32") for slot in slots] for part in (values, references))
     packed = tree.pack_sequence_as(graph.outputs, outputs)
     chosen = targets if callable(targets) else traced.resolve(packed, targets)
 
     def score(*outputs: Tensor) -> list[Tensor]:
         return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), chosen)]
 
-    (scores,), backward = backend.vjp(score, _halfway(outputs, before))
+    (scores,), backward = backend.vjp(score, _midpoints(outputs, before))
     multipliers = dict(zip(slots, backward([ops.ones_like(scores)])))
 
     def rule(node: Node, arrived: list) -> list:
-        x, x0 = ([part[slot] for slot in node.reads.values()] for part in (values, begins))
-        y, y0 = ([part[slot] for slot in node.writes] for part in (values, begins))
+        x, x0 = ([part[slot] for slot in node.reads.values()] for part in (values, references))
+        y, y0 = ([part[slot] for slot in node.writes] for part in (values, references))
         arrived = [ops.zeros_like(y) if m is None else m for y, m in zip(y, arrived)]
-        own = {"activation": _rescale, "max": _by_winner}.get(layer_type(node) or "", _by_gradient)
-        return own(lambda *tensors: tree.flatten(node(dict(zip(node.reads.values(), tensors)))), x, x0, y, y0, arrived)
+        propagate = {"activation": _rescale, "max": _by_winner}.get(layer_type(node) or "", _by_gradient)
+        return propagate(
+            lambda *tensors: tree.flatten(node(dict(zip(node.reads.values(), tensors)))), x, x0, y, y0, arrived
+        )
 
     arrived = run_backward(graph.nodes, multipliers, rule)
     return Attribution(arrived[graph.inputs[0]] * (inputs - start), packed)
 
 
 def _by_gradient(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """The gradient halfway: exact for what is linear or a product."""
-    return backend.vjp(function, _halfway(x, x0))[1](multipliers)
+    """The gradient at the midpoint, which is exact for linear layers and products."""
+    return backend.vjp(function, _midpoints(x, x0))[1](multipliers)
 
 
 def _rescale(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """m (y - y0) / (x - x0), element by element."""
+    """m (y - y0) / (x - x0), elementwise."""
     change = x[0] - x0[0]
     is_small = ops.abs(change) < SMALL
     quotient = multipliers[0] * (y[0] - y0[0]) / ops.where(is_small, 1.0, change)
@@ -88,7 +90,7 @@ def _rescale(function: Callable, x: list, x0: list, y: list, y0: list, multiplie
 
 
 def _by_winner(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """The maximum's rise to its winner in x, its fall to that in x0 (of equals, the one near x), over their changes."""
+    """A rise of the maximum goes to the argmax of x, a fall to that of x0; ties in x0 are broken by x."""
     near = [b + TOWARDS * (a - b) for a, b in zip(x, x0)]
     change = y[0] - y0[0]
     rises = backend.vjp(function, x)[1]([multipliers[0] * ops.maximum(change, 0.0)])
@@ -97,7 +99,7 @@ def _by_winner(function: Callable, x: list, x0: list, y: list, y0: list, multipl
     return [(up + down) / ops.where(step == 0, 1.0, step) for up, down, step in zip(rises, falls, steps)]
 
 
-def _halfway(x: list, x0: list) -> list:
+def _midpoints(x: list, x0: list) -> list:
     return [(a + b) / 2 for a, b in zip(x, x0)]
 
 
@@ -109,8 +111,8 @@ METHOD = Method(
     validate=_validate,
     total=gain_over("baseline"),
     needs=frozenset({"gradients", "graph"}),
-    summary="The part of each pixel in the score's change from a baseline",
+    summary="The contribution of each pixel to the score, relative to a baseline, by the rescale rule",
     paper="Shrikumar et al. 2017, section 3.5.2: rescale",
     cost="2 forward passes, of input and baseline, and 1 backward pass.",
-    limitations="depends on the baseline, as integrated gradients do; gates and products are shared by a convention.",
+    limitations="depends on the baseline, like integrated gradients; products are attributed by convention.",
 )

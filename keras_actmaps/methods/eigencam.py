@@ -12,7 +12,7 @@ from keras_actmaps.methods.registry import Attribution, Method
 def eigencam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """L = A v_1, with A = U S V^T the features as a matrix (h w, C), not centered (Muhammad and Yeasin 2020).
 
-    A singular vector has no sign of its own: it is chosen so that the map sums to 0 or more.
+    The sign of a singular vector is arbitrary; it is chosen so that the sum of the map is >= 0.
     """
     values, (slot,), head = traced.split(inputs)
     features = ops.cast(values[slot], "float32")
@@ -32,8 +32,8 @@ METHOD = Method(
     level="layer",
     multi_target=True,
     needs=frozenset({"graph", "spatial_layer"}),
-    summary="What dominates the features of a layer, whatever the target",
+    summary="The first principal component of the features of a layer, for any target",
     paper="Muhammad and Yeasin 2020",
     cost="one forward pass and a singular value decomposition.",
-    limitations="ignores the class, so all targets get one map; where the background is strongest, it shows that.",
+    limitations="ignores the class, so all targets share a map; shows the background where its features dominate.",
 )

@@ -13,7 +13,7 @@ from keras_actmaps.methods._sampling import accumulate, run_samples
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
-GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples, modulo 1, are evenly spread however many there are
+GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples, modulo 1, are evenly spread for any number of samples
 
 
 def expected_gradients(
@@ -22,15 +22,15 @@ def expected_gradients(
     targets: Any,
     context: RunContext,
     *,
-    baselines: Annotated[np.ndarray | None, "inputs (B, ...), such as some of the training set"] = None,
-    samples: Annotated[Count, "baselines that are drawn"] = 100,
+    baselines: Annotated[np.ndarray | None, "inputs (B, ...), such as training images"] = None,
+    samples: Annotated[Count, "baselines drawn per image"] = 100,
     seed: Seed = 0,
 ) -> Attribution:
     """S = mean_s (x - x_s) dY/dx (x_s + a_s (x - x_s)) (Erion et al. 2021).
 
     Baselines x_s are drawn at random, with one position a_s on each path, evenly spread over 0 to 1 by the golden
-    ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the input's own pixels in random
-    order are used, which have its colors but not its shapes and depend on no other input.
+    ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the pixels of the input itself,
+    in random order, are used, which keep its colors but not its shapes.
     """
     draw, positions = _draw(inputs, baselines, samples, seed)
     positions = positions.reshape(-1, *(1,) * (inputs.ndim - 1))
@@ -88,8 +88,8 @@ METHOD = Method(
     validate=_validate,
     total=_total,
     needs=frozenset({"gradients"}),
-    summary="The part of each pixel in the score's rise from what might be there instead",
+    summary="The contribution of each pixel to the score, relative to random baselines",
     paper="Erion et al. 2021",
     cost="`samples` forward and backward passes, and as many forward passes for the residual.",
-    limitations="is noisy with few samples; depends on the baselines, and ones unlike real images mislead.",
+    limitations="noisy with few samples; depends on the baselines, and unrealistic ones mislead.",
 )

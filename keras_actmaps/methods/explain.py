@@ -44,20 +44,20 @@ def explain(
     model : keras.Model, torch.nn.Module or Probe
         Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed.
     inputs : array of shape (N, ...)
-        What `model.predict` takes, such as images (N, H, W, C); (N, C, H, W) for a module.
+        Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module.
     method : str or Method
         One of `METHODS`.
     targets : None, int, array of int, "all" or callable
-        None is the predicted class; a class; classes (N,) or (N, K); all classes; or a function of the outputs that
-        returns scores (N,).
+        None for the predicted class; a class for all inputs; classes (N,) or (N, K); "all" classes; or a function of
+        the outputs that returns scores (N,).
     layer, precision, xla
         As for `Probe`; None is the default there.
     batch_size : int
-        The most inputs in memory at a time.
+        Maximum number of inputs in memory at a time.
     report : callable, optional
         `report(done, total)` is called as inputs are processed.
     **settings
-        Those of the method, as `python explain.py --list` shows them.
+        Settings of the method, listed by `python explain.py --list`.
 
     Returns
     -------
@@ -92,26 +92,26 @@ def explain_dataset(
     xla: bool | None = None,
     **settings: Any,
 ) -> Iterator[Explanation]:
-    """Explain a stream, one Explanation per batch, with flat memory.
+    """Explain a stream of batches in constant memory.
 
     Parameters
     ----------
     dataset : iterable
-        See `core.batching.iterate_batches`.
+        Batches or single elements of inputs or (inputs, labels, ...), see `core.batching.iterate_batches`.
     targets
-        As for `explain`, the same for all inputs, or "labels" to explain the label of each input.
+        As for `explain` and the same for all inputs, or "labels" to explain the label of each input.
     model, method, layer, batch_size, precision, xla, **settings
         As for `explain`.
 
     Yields
     ------
     Explanation
-        Of one batch. A ragged last batch is padded, so that nothing is compiled twice.
+        One per batch. A smaller last batch is padded, so that it is not compiled again.
 
     Raises
     ------
     ValueError
-        As `explain` does, for a dataset without inputs, and for "labels" where it has none.
+        As `explain` does, for a dataset without inputs, and for "labels" if it has none.
     """
     request = make_request(method, settings, batch_size)
     traced = None if backend.is_torch_module(model) else as_traced(model, layer, precision, xla=xla)
@@ -129,7 +129,7 @@ def explain_dataset(
 
 
 def select_targets(targets: Any, labels: Array | None) -> Any:
-    """The targets of a batch of a stream: its labels for "labels"; ValueError where it has none."""
+    """The targets of a batch of a stream: its labels for "labels"; ValueError if it has none."""
     if not (isinstance(targets, str) and targets == "labels"):
         return targets
     if labels is None:
@@ -145,7 +145,7 @@ class MethodRequest:
     settings: Mapping[str, Any]
 
     def validate(self, traced: TracedModel, inputs: Array) -> None:
-        """ValueError where the method does not fit the model, its layer or these inputs."""
+        """ValueError if the method does not support the model, its layer or these inputs."""
         if "graph" in self.method.needs:
             traced.require_graph()
         if self.method.level == "layer":
@@ -160,7 +160,7 @@ class MethodRequest:
 
 
 def make_request(method: str | Method, settings: Mapping[str, Any], batch_size: int = 32) -> MethodRequest:
-    """A method by name with all its settings; ValueError for what does not exist or is not allowed."""
+    """A method by name with all its settings; ValueError for an unknown name and for invalid values."""
     found = find_method(method)
     validate_batch_size(batch_size)
     return MethodRequest(found, validate_settings(found.name, found.settings, settings))
@@ -173,14 +173,14 @@ def explain_batch(
     method = request.method
     targets = traced.validate_targets(targets, len(inputs))
     _warn_of_probabilities(traced, inputs)
-    one_by_one = not callable(targets) and targets.ndim == 2 and not method.multi_target
-    columns = list(targets.T) if one_by_one else [targets]
-    rounds, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
-    context = replace(context, report=lambda done, total: report(done, None if total is None else rounds * total))
-    answers = [_in_batches(traced, inputs, request, column, context) for column in columns]
-    maps, resolved, scores, residual = answers[0]
-    if one_by_one:
-        maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*answers))
+    per_target = not callable(targets) and targets.ndim == 2 and not method.multi_target
+    columns = list(targets.T) if per_target else [targets]
+    batches, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
+    context = replace(context, report=lambda done, total: report(done, None if total is None else batches * total))
+    results = [_in_batches(traced, inputs, request, column, context) for column in columns]
+    maps, resolved, scores, residual = results[0]
+    if per_target:
+        maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*results))
     _check_finite(method, maps, scores)
     _warn_of_zero_maps(method, maps)
     return Explanation(
@@ -218,7 +218,7 @@ def _in_batches(
 def attribute_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> tuple[Array, Array, Array, Array]:
-    """Maps, what is summed for the residual, resolved targets and scores of one batch."""
+    """Maps, values to sum for the residual, resolved targets and scores of one batch."""
     method, channels = request.method, request.settings.get("channels")
     if method.single_pass:
         settings = request.own_settings | {"method": method, "channels": channels}
@@ -241,7 +241,7 @@ def _reduced(
 
 
 def _maps_and_sums(method: Method, values: Tensor, channels: Any) -> tuple[Tensor, Tensor]:
-    """The maps, and what must be summed to compare with the method's total."""
+    """The maps, and the values whose sum is compared with the method's total."""
     if method.reduction is None:
         return values, values
     maps = reduce_channels(values, channels)
@@ -258,25 +258,25 @@ def _check_finite(method: Method, maps: Array, scores: Array) -> None:
 
 
 def _warn_of_zero_maps(method: Method, maps: Array) -> None:
-    """Warn where a map says nothing."""
+    """Warn about maps that are zero everywhere."""
     empty = np.flatnonzero(~maps.reshape(len(maps), -1).any(axis=1))
     if empty.size:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if empty.size > 5 else "")
         warnings.warn(
-            f"{method.name}: {empty.size} of {len(maps)} maps are all zero (inputs {shown}); nothing speaks for the "
+            f"{method.name}: {empty.size} of {len(maps)} maps are all zero (inputs {shown}); nothing supports the "
             "target there, or no gradient reaches the input or the layer",
             stacklevel=4,
         )
 
 
 def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
-    """Warn where a softmax cannot be taken off, because it is inside a layer or a model that cannot be looked into."""
+    """Warn if the outputs are probabilities whose softmax is inside a layer or model that cannot be traced."""
     if not _ends_in_unknown_layer(traced):
         return
     outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
     if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
         warnings.warn(
-            f"{traced.name!r} returns probabilities, and its softmax cannot be taken off because it is inside a layer "
+            f"{traced.name!r} returns probabilities, and its softmax cannot be removed because it is inside a layer "
             "or model that cannot be traced; the maps explain probabilities, not logits, and vanish where the model "
             "is certain",
             stacklevel=4,

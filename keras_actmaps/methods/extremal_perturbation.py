@@ -1,4 +1,4 @@
-"""Extremal perturbation: the smooth mask of a given area that keeps the score highest."""
+"""Extremal perturbation: the smooth mask of a fixed area that maximizes the score."""
 
 from typing import Annotated, Any
 
@@ -15,11 +15,11 @@ from keras_actmaps.methods._baselines import Fill, baseline_for
 from keras_actmaps.methods._masking import per_axis
 from keras_actmaps.methods.registry import Attribution, Method
 
-RATE = 0.2  # of the ascent
+RATE = 0.2  # step size of the ascent
 LIGHTEST, HEAVIEST = 0.1, 100.0  # weight of the area, in the first and in the last step
-NOISE = 0.1  # of the logits that the ascent begins with
+NOISE = 0.1  # standard deviation of the initial logits
 SHARPNESS = 20.0  # of the smooth maximum
-EDGE = 0.5  # how softly a cell's edge falls off, in cells
+EDGE = 0.5  # standard deviation of the edge of a cell, in cells
 
 
 def extremal_perturbation(
@@ -38,8 +38,8 @@ def extremal_perturbation(
 
     r is 0 but for a share `area` of ones, and w grows from step to step. The mask m is a grid of cells, enlarged by
     `smooth_mask`. Unlike in the paper, the ascent is on the logits of the cells, and the gradient of Y is divided by
-    its maximum, so that the scale of Y makes no difference. The seed is that of the slight noise that the ascent begins
-    with, so that no cell comes first by its position.
+    its maximum, so that the scale of Y does not matter. The seed is that of the initial noise, which
+    breaks ties between cells.
     """
     space = map_shape(inputs)
     grid = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
@@ -64,7 +64,7 @@ def _step(
     """The logits (N, h, w) of the cells after one step of the ascent."""
     space = map_shape(images)
     positions, count = int(np.prod(space)), int(np.prod(logits.shape[1:]))
-    goal = ops.cast(np.arange(positions) >= positions - max(1, round(area * positions)), "float32")
+    target_ranks = ops.cast(np.arange(positions) >= positions - max(1, round(area * positions)), "float32")
 
     def score(values: Tensor) -> tuple[Tensor, Any]:
         mask = smooth_mask(values, space)
@@ -74,7 +74,7 @@ def _step(
 
     def excess(values: Tensor) -> tuple[Tensor, None]:
         ranked = ops.sort(ops.reshape(smooth_mask(values, space), (-1, positions)), axis=-1)
-        return count * ops.mean((ranked - goal) ** 2, axis=-1), None
+        return count * ops.mean((ranked - target_ranks) ** 2, axis=-1), None
 
     values = ops.sigmoid(logits)
     (gain,), outputs = backend.gradients(score, [values])
@@ -85,7 +85,7 @@ def _step(
 
 def smooth_mask(values: Tensor, space: tuple[int, ...]) -> Tensor:
     """The values (N, h, w) of a grid as masks (N, H, W): the smooth maximum, along each axis, of soft-edged cells."""
-    if len(space) == 1 and values.shape[1] == space[0]:  # the features of a table have no neighbors
+    if len(space) == 1 and values.shape[1] == space[0]:  # tabular features have no neighbors
         return values
     for axis, side in enumerate(space, start=1):
         reach = ops.convert_to_tensor(_reach(values.shape[axis], side))
@@ -96,8 +96,8 @@ def smooth_mask(values: Tensor, space: tuple[int, ...]) -> Tensor:
 
 def _reach(count: int, side: int) -> Array:
     """How much each of `side` positions belongs to each of `count` cells: 1 inside, a Gaussian edge outside."""
-    places = (np.arange(side) + 0.5) * count / side - 0.5
-    outside = np.maximum(np.abs(places[:, None] - np.arange(count)) - 0.5, 0)
+    positions = (np.arange(side) + 0.5) * count / side - 0.5
+    outside = np.maximum(np.abs(positions[:, None] - np.arange(count)) - 0.5, 0)
     return np.exp(-0.5 * (outside / EDGE) ** 2).astype("float32")
 
 
@@ -107,8 +107,8 @@ METHOD = Method(
     single_pass=False,
     validate=_validate,
     needs=frozenset({"gradients"}),
-    summary="The smooth mask, 0 to 1, of a given area that keeps the score highest",
+    summary="The smooth mask, 0 to 1, of a fixed area that maximizes the score",
     paper="Fong et al. 2019, section 3",
     cost="`steps` forward and backward passes.",
-    limitations="finds one good mask, not surely the best; an area larger than the evidence is spent on anything.",
+    limitations="finds one good mask, not necessarily the best; too large an area includes irrelevant pixels.",
 )

@@ -19,8 +19,8 @@ METHOD = Method(
     level="layer",
     multi_target=True,
     needs=frozenset({"gradients", "graph", "spatial_layer"}),
-    summary="Where the features of a layer speak for the target",
+    summary="Where the features of a layer support the target",
     paper="Selvaraju et al. 2017, eq. 1 and 2",
     cost="one forward pass, and one backward pass from the score to the layer.",
-    limitations="a mean gradient hides what differs between positions, so before the last layers the map can mislead.",
+    limitations="averages gradients over all positions, so maps of layers before the last can mislead.",
 )

@@ -1,4 +1,4 @@
-"""Gradient x input: what each pixel adds to the score, to first order."""
+"""Gradient x input: the contribution of each pixel to the score, to first order."""
 
 from typing import Any
 
@@ -21,5 +21,5 @@ METHOD = Method(
     summary="The gradient at each pixel times the pixel",
     paper="Shrikumar et al. 2017, section 2.2",
     cost="one forward and one backward pass.",
-    limitations="a black pixel gets nothing however much it matters; as noisy as the gradient.",
+    limitations="zero at black pixels, even where they matter; as noisy as the gradient.",
 )

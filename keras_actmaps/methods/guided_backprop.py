@@ -11,7 +11,7 @@ from keras_actmaps.methods.rules.relu import guided_relu, with_relu
 def guided_backprop(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """R_l = 1[x_l > 0] 1[R_l+1 > 0] R_l+1 at each ReLU (Springenberg et al. 2015, section 3.4).
 
-    ReLU counts as a layer, as an operation and as `activation=`; ReLU6, leaky and thresholded ReLU keep their slopes;
+    ReLU may be a layer, an operation or an `activation=`; ReLU6, leaky and thresholded ReLU keep their slopes;
     other activations (sigmoid, silu, ...) keep their gradient.
     """
     nodes = with_relu(traced.require_graph(), guided_relu, traced.name, "guided_backprop")
@@ -28,8 +28,8 @@ METHOD = Method(
     reduction="sum",
     validate=_validate,
     needs=frozenset({"gradients", "graph"}),
-    summary="The gradient that ReLUs pass back where it is positive and they are on",
+    summary="The gradient at the input, through active ReLUs that pass positive gradients only",
     paper="Springenberg et al. 2015, section 3.4",
     cost="one forward and one backward pass.",
-    limitations="it shows edges of the image, much the same for every class and for random upper layers.",
+    limitations="shows edges of the image, nearly the same for every class and for random upper layers.",
 )

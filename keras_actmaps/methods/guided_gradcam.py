@@ -35,5 +35,5 @@ METHOD = Method(
     summary="Guided backpropagation times Grad-CAM, resized to the image",
     paper="Selvaraju et al. 2017, section 3.2",
     cost="2 forward and backward passes.",
-    limitations="as guided backpropagation inside the region of Grad-CAM; fine edges, hardly more about the class.",
+    limitations="shows edges in the region of Grad-CAM; as in guided backpropagation, they depend little on the class.",
 )

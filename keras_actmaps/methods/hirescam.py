@@ -1,4 +1,4 @@
-"""HiResCAM: the features times their gradients, element by element."""
+"""HiResCAM: the elementwise product of features and gradients."""
 
 from keras import ops
 
@@ -7,10 +7,10 @@ from keras_actmaps.methods.registry import Method, at_layer
 
 
 def hirescam(features: Tensor, gradients: Tensor) -> Tensor:
-    """L = relu(sum_k dY/dA^k * A^k), element by element (Draelos and Carin 2020).
+    """L = relu(sum_k dY/dA^k * A^k), an elementwise product (Draelos and Carin 2020).
 
-    No gradient is averaged over space. On a network of global average pooling and a linear layer it is CAM without the
-    bias, over h w.
+    No gradient is averaged over space. For a network of global average pooling and a linear layer it is CAM without the
+    bias, divided by h w.
     """
     return ops.relu(ops.sum(gradients * features, axis=-1))
 
@@ -21,8 +21,8 @@ METHOD = Method(
     level="layer",
     multi_target=True,
     needs=frozenset({"gradients", "graph", "spatial_layer"}),
-    summary="What each position of the features adds to the score to first order",
+    summary="The contribution of each position of the features to the score, to first order",
     paper="Draelos and Carin 2020",
     cost="one forward pass, and one backward pass from the score to the layer.",
-    limitations="is faithful at the last convolution only; before it, gradients are noisy and so is the map.",
+    limitations="faithful at the last convolution only; noisy at earlier layers, like their gradients.",
 )

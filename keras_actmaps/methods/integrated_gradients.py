@@ -16,8 +16,8 @@ from keras_actmaps.methods._sampling import accumulate, run_samples
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
-MOST_STEPS = 4096  # where raising them for a tolerance ends
-ROUNDING = 1e-6  # of the scores: below it a residual means nothing in float32
+MOST_STEPS = 4096  # limit of the steps if a tolerance is set
+ROUNDING = 1e-6  # relative to the scores; smaller residuals are rounding errors of float32
 Tolerance = Annotated[float, Gt(0)] | None
 
 
@@ -29,13 +29,13 @@ def integrated_gradients(
     *,
     baseline: Annotated[Baseline, "start of the path: zero, mean, blur, a number or an image"] = "zero",
     steps: Annotated[Count, "nodes of the quadrature, forward and backward passes"] = 64,
-    tolerance: Annotated[Tolerance, "largest residual, as a share of the score's rise"] = None,
+    tolerance: Annotated[Tolerance, "largest residual, as a share of the score's difference from the baseline"] = None,
 ) -> Attribution:
     """S = (x - x0) sum_s w_s dY/dx (x0 + a_s (x - x0)) (Sundararajan et al. 2017, eq. 1).
 
-    a_s and w_s are the nodes and weights of Gauss-Legendre quadrature. The map sums to Y(x) - Y(x0). With a tolerance
-    the path is cut into 2, 4, 8, ... equal pieces of `steps` nodes each, until the residual is within this share of
-    Y(x) - Y(x0), or 4096 steps are not enough, which a warning says.
+    a_s and w_s are the nodes and weights of Gauss-Legendre quadrature. The map sums to Y(x) - Y(x0). With a tolerance,
+    the path is cut into 2, 4, 8, ... equal pieces of `steps` nodes each until the residual is within this share of
+    Y(x) - Y(x0), with a warning if 4096 steps are not enough.
     """
     start = baseline_for(inputs, baseline)
     attributions = _integrate(traced, inputs, start, targets, steps, context)
@@ -57,7 +57,7 @@ def _integrate(
     context: RunContext,
     pieces: int = 1,
 ) -> Array:
-    """(x - x0) times the mean gradient between, (N, ..., C), on a path of `pieces` of `steps` nodes each."""
+    """(x - x0) times the mean gradient along the path, (N, ..., C), in `pieces` of `steps` nodes each."""
     nodes, weights = _quadrature(steps)
     gradients = np.zeros(inputs.shape)
     column = (-1, *(1,) * (inputs.ndim - 1))
@@ -82,13 +82,13 @@ def _refine(
     attributions: Array,
     context: RunContext,
 ) -> None:
-    """Cut the path into more pieces, for the inputs that need it, until completeness holds to the tolerance."""
-    scores, begins = (
+    """Cut the path into more pieces, for the inputs that need it, until the residual is within the tolerance."""
+    scores, baseline_scores = (
         to_numpy(traced.run(outputs_only, np.ascontiguousarray(x), targets, context=context)[2]).astype("float64")
         for x in (inputs, start)
     )
-    expected = scores - begins
-    allowed = np.maximum(tolerance * np.abs(expected), ROUNDING * (np.abs(scores) + np.abs(begins)))
+    expected = scores - baseline_scores
+    allowed = np.maximum(tolerance * np.abs(expected), ROUNDING * (np.abs(scores) + np.abs(baseline_scores)))
     pieces = 1
     while True:
         residual = np.abs(attributions.reshape(len(inputs), -1).sum(1) - expected)
@@ -104,13 +104,13 @@ def _refine(
             )
             return
         pieces *= 2
-        of_rest = targets if callable(targets) else targets[rest]
-        attributions[rest] = _integrate(traced, inputs[rest], start[rest], of_rest, steps, context, pieces)
+        rest_targets = targets if callable(targets) else targets[rest]
+        attributions[rest] = _integrate(traced, inputs[rest], start[rest], rest_targets, steps, context, pieces)
 
 
 @functools.lru_cache(maxsize=8)
 def _quadrature(steps: int) -> tuple[Array, Array]:
-    """Nodes between 0 and 1 and weights that sum to 1, of Gauss and Legendre."""
+    """Nodes between 0 and 1 and weights with sum 1 of Gauss-Legendre quadrature."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     return (nodes + 1) / 2, weights / 2
 
@@ -123,8 +123,8 @@ METHOD = Method(
     validate=_validate,
     total=gain_over("baseline"),
     needs=frozenset({"gradients"}),
-    summary="The part of each pixel in the score's rise from a baseline to the image",
+    summary="The contribution of each pixel to the score, relative to a baseline",
     paper="Sundararajan et al. 2017, eq. 1",
     cost="`steps` forward and backward passes.",
-    limitations="what equals the baseline gets nothing, as black on a black baseline; the path leaves real images.",
+    limitations="zero where the image equals the baseline, such as black pixels; images on the path are unrealistic.",
 )

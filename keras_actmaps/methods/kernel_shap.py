@@ -30,7 +30,7 @@ def kernel_shap(
 
     Over coalitions z of the n segments, where sum phi = Y(1) - Y(0) and
     k(z) = (n - 1) / (C(n, |z|) |z| (n - |z|)). Exact where all 2^n coalitions fit in `samples`; otherwise z is drawn by
-    k(z), each together with its complement. A value is spread evenly over the pixels of its segment.
+    k(z), each together with its complement. Each value is distributed evenly over the pixels of its segment.
     """
     labels = segment(inputs, segments, cells)
     _require_samples(samples, int(labels.max()) + 1)
@@ -53,13 +53,14 @@ def _validate(
 
 
 def _require_samples(samples: int, count: int) -> None:
+    """ValueError for fewer samples than the regression needs."""
     least = min(2 ** min(count, 63), count + 2)
     if samples < least:
         raise ValueError(f"samples={samples} are too few for {count} segments; pass {least} or more")
 
 
 def coalitions(count: int, samples: int, seed: int) -> tuple[Array, Array]:
-    """None, all, then the coalitions between, (M, count), and the weights of the latter in the regression."""
+    """Coalitions (M, count), the empty and the full one first, and the regression weights of the others."""
     ends = np.repeat([[0], [1]], count, axis=1)
     if 2**count <= samples:
         numbers = np.arange(1, 2**count - 1)
@@ -95,8 +96,8 @@ METHOD = Method(
     single_pass=False,
     validate=_validate,
     total=gain_over("fill"),
-    summary="The Shapley value of each segment, spread evenly over its pixels",
+    summary="The Shapley value of each segment, distributed evenly over its pixels",
     paper="Lundberg and Lee 2017, theorem 2",
     cost="`samples` forward passes, or 2^n if these are fewer.",
-    limitations="judges images with holes, unlike any the model has seen; is noisy where n is large for `samples`.",
+    limitations="evaluates partly hidden images, unlike training images; noisy if `samples` is small for n segments.",
 )

@@ -1,4 +1,4 @@
-"""LayerCAM: the features times their positive gradients, and several layers fused."""
+"""LayerCAM: the features times their positive gradients, optionally fused over several layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Tensor
 from keras_actmaps.methods.registry import Attribution, Method
 
-GAMMA = 2.0  # of the scaling before maps are fused
+GAMMA = 2.0  # factor of the scaling before maps are fused
 
 
 def layercam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
-    """M = relu(sum_k relu(dY/dA^k) * A^k), element by element (Jiang et al. 2021, section III).
+    """M = relu(sum_k relu(dY/dA^k) * A^k), elementwise (Jiang et al. 2021, section III).
 
-    A list of layers is fused: the elementwise maximum of tanh(2 M / max M), each map resized to the largest of them.
+    Maps of several layers are fused: the elementwise maximum of tanh(2 M / max M), each resized to the largest map.
     """
     return traced.map_at_layer(inputs, targets, _fused if isinstance(traced.layer, list) else _map)
 
@@ -35,13 +35,13 @@ def _fused(features: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
 
 
 def _scaled(maps: Tensor) -> Tensor:
-    """tanh(2 M / max M), and 0 where a map is 0 everywhere."""
+    """tanh(2 M / max M); 0 for a map of zeros."""
     highest = ops.max(maps, axis=tuple(range(1, len(maps.shape))), keepdims=True)
     return ops.tanh(GAMMA * ops.divide_no_nan(maps, highest))
 
 
 def _resized(maps: Tensor, space: Sequence[int]) -> Tensor:
-    """Maps (N, h, w) as (N, *space), as `resize` does it."""
+    """Maps (N, h, w) as (N, *space), the same as by `resize`, with Keras operations."""
     for axis, side in enumerate(space, start=1):
         rows = ops.matmul(ops.moveaxis(maps, axis, -1), interpolation(maps.shape[axis], side).T)
         maps = ops.moveaxis(rows, -1, axis)
@@ -55,8 +55,8 @@ METHOD = Method(
     multi_target=True,
     multi_layer=True,
     needs=frozenset({"gradients", "graph", "spatial_layer"}),
-    summary="Where features that speak for the target are, at shallow layers too",
+    summary="Where the features of a layer, or of several, support the target, at shallow layers too",
     paper="Jiang et al. 2021, section III",
     cost="one forward pass, and one backward pass from the score to the first of the layers.",
-    limitations="drops negative gradients, so it cannot show evidence against; shallow layers light up at every edge.",
+    limitations="ignores negative gradients, thus evidence against the target; shallow layers highlight every edge.",
 )

@@ -1,4 +1,4 @@
-"""LIME: the weights of a linear model of the score, near the image."""
+"""LIME: the weights of a local linear model of the score."""
 
 from typing import Annotated, Any
 
@@ -22,8 +22,8 @@ def lime(
     samples: Annotated[Count, "coalitions, the same for all images"] = 1000,
     segments: Segments = "superpixels",
     cells: Annotated[PerAxis, CELLS] = 7,
-    width: Annotated[float, Gt(0), "width of the neighborhood"] = 0.25,
-    ridge: Annotated[float, Ge(0), "weight of the penalty"] = 1.0,
+    width: Annotated[float, Gt(0), "width of the neighborhood, in cosine distance"] = 0.25,
+    ridge: Annotated[float, Ge(0), "weight of the squared penalty"] = 1.0,
     fill: Fill = "zero",
     seed: Seed = 0,
 ) -> Attribution:
@@ -64,8 +64,8 @@ METHOD = Method(
     function=lime,
     single_pass=False,
     validate=_validate,
-    summary="The weight of each segment in a linear model of the score, fitted near the image",
+    summary="The weight of each segment in a linear model of the score, fitted around the image",
     paper="Ribeiro et al. 2016, eq. 1",
     cost="`samples` forward passes.",
-    limitations="interactions of segments are averaged away; the map depends on the segments, the width and the fill.",
+    limitations="ignores interactions of segments; depends on the segments, the width and the fill.",
 )

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation: the score, passed back layer by layer to the inputs that made it."""
+"""Layer-wise relevance propagation: the score, propagated backward layer by layer to the inputs."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -28,15 +28,17 @@ def lrp(
     targets: Any,
     *,
     composite: Annotated[Composite, "rules by the type of layer"] = "epsilon_plus",
-    rule: Annotated[Rule | Literal[0] | None, "one rule for all layers instead"] = None,
+    rule: Annotated[Rule | Literal[0] | None, "one rule for all layers with a kernel instead"] = None,
     rules: Annotated[dict[str, str | Callable] | None, "rules by a layer's path, name or type"] = None,
     epsilon: Annotated[float, Ge(0), "stabilizer of the epsilon rule"] = 1e-6,
     gamma: Annotated[float, Ge(0), "preference of the gamma rule for positive weights"] = 0.25,
     alpha: Annotated[float, Ge(0), "weight of positive contributions; alpha - beta = 1"] = 2.0,
     beta: Annotated[float, Ge(0), "weight of negative contributions"] = 1.0,
-    low: Annotated[Bound, "least value of the images for zB, or one per channel; that of each image"] = None,
-    high: Annotated[Bound, "greatest value of the images for zB, or one per channel; that of each image"] = None,
-    bias: Annotated[bool, "whether biases take their share of the relevance"] = True,
+    low: Annotated[Bound, "least value of the images for zB, or one per channel; None is that of each image"] = None,
+    high: Annotated[
+        Bound, "greatest value of the images for zB, or one per channel; None is that of each image"
+    ] = None,
+    bias: Annotated[bool, "whether biases absorb a share of the relevance"] = True,
 ) -> Attribution:
     """R_i = sum_j z_ij / (sum_i z_ij + b_j) R_j from the logit to the input (Bach et al. 2015, eq. 56 to 60).
 
@@ -46,19 +48,24 @@ def lrp(
         "epsilon_plus" (epsilon on Dense, z+ on convolutions), "epsilon_alpha2_beta1" (alpha-beta instead of z+),
         "epsilon_gamma_box" (gamma; zB on the first convolutions) or "epsilon_plus_flat" (flat on the first layers).
     rules : dict
-        Before all others, and for layers that have none: a rule of the table, "pass" (relevance stays where it is),
-        "route" (it goes where the gradient does), "0", "epsilon", or a function
+        Rules that take precedence, also for layers without one: a rule of the table, "pass" (relevance is unchanged),
+        "route" (it follows the gradient), "0", "epsilon", or a function
         `(layer, inputs, outputs, relevance) -> relevance of the inputs`.
     bias : bool
-        With True the map sums to the score less the share of the biases; with False that share is distributed over the
-        inputs, and only relevance with no input that contributes is lost.
+        If True, the map sums to the score minus the share of the biases. If False, that share is distributed over the
+        inputs, and relevance is lost only where no input contributes.
+
+    Raises
+    ------
+    ValueError
+        For an unknown rule, and for a layer without a rule.
 
     Notes
     -----
-    Batch normalization is folded into the layer with a kernel beside it; one that has none passes relevance through, as
-    activations, rescaling and preprocessing do (rules 0 and epsilon give their shift a share). Sums and average pooling
-    distribute by z_ij = x_i, max pooling gives all to the winner, a gate (squeeze and excitation) leaves all to the
-    signal. Raises ValueError for an unknown rule and for a layer without one.
+    Batch normalization is folded into an adjacent layer with a kernel; without one it passes relevance through, as do
+    activations, rescaling and preprocessing (rules 0 and epsilon give their shift a share). Sums and average pooling
+    distribute by z_ij = x_i, max pooling passes all to the maximum, and a product with a gate (squeeze and excitation)
+    passes all to the signal.
     """
     graph = linearize(traced.require_graph())
     values = run_nodes(graph.nodes, {graph.inputs[0]: inputs})
@@ -113,7 +120,7 @@ def _validate(
 def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
-    """Conservation: the score."""
+    """The score, which relevance conserves."""
     return scores
 
 
@@ -124,8 +131,8 @@ METHOD = Method(
     validate=_validate,
     total=_total,
     needs=frozenset({"gradients", "graph"}),
-    summary="The part of each pixel in the score, as the layers pass it back to their inputs",
+    summary="The contribution of each pixel to the score, propagated backward layer by layer",
     paper="Bach et al. 2015, eq. 56 to 60",
-    cost="one forward pass, and 1 to 4 passes through each layer on the way back.",
-    limitations="z+ and alpha-beta depend little on the target, lose relevance behind silu; 0 and epsilon are noisy.",
+    cost="one forward pass, and 1 to 4 passes through each layer backward.",
+    limitations="z+ and alpha-beta depend little on the target and lose relevance after silu; 0 and epsilon are noisy.",
 )

@@ -1,4 +1,4 @@
-"""Occlusion: the drop in score where a patch hides the image."""
+"""Occlusion: the drop in score when a patch hides part of the image."""
 
 import itertools
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from keras_actmaps.methods._baselines import Fill, baseline_for
 from keras_actmaps.methods._masking import masked_scores, per_axis
 from keras_actmaps.methods.registry import Attribution, Method
 
-PARTS = 8  # patches along an axis, where no size is given
+PARTS = 8  # patches along each axis by default
 
 
 def occlusion(
@@ -23,8 +23,8 @@ def occlusion(
     targets: Any,
     context: RunContext,
     *,
-    patch: Annotated[PerAxis | None, "side of the patch, or one per axis; an eighth of each side"] = None,
-    stride: Annotated[PerAxis | None, "step from patch to patch; half a patch"] = None,
+    patch: Annotated[PerAxis | None, "side of the patch, or one per axis; None is an eighth of each side"] = None,
+    stride: Annotated[PerAxis | None, "step between patches, or one per axis; None is half a patch"] = None,
     fill: Fill = "zero",
 ) -> Attribution:
     """S(p) = mean of Y(x) - Y(x with R filled) over the patches R that contain p (Zeiler and Fergus 2014).
@@ -54,7 +54,7 @@ def _validate(traced: TracedModel, inputs: Array, *, patch: Any, stride: Any, fi
 
 
 def windows(inputs: Array, patch: Any = None, stride: Any = None) -> list[tuple[slice, ...]]:
-    """The patches that cover an input, row by row; ValueError where they do not fit or would leave gaps."""
+    """The patches that cover an input, row by row; ValueError if they do not fit or would leave gaps."""
     space = map_shape(inputs)
     if patch is None:
         patch = tuple(1 if inputs.ndim == 2 else max(1, side // PARTS) for side in space)
@@ -78,6 +78,6 @@ METHOD = Method(
     validate=_validate,
     summary="How much the score drops when a patch is hidden",
     paper="Zeiler and Fergus 2014, section 4.2",
-    cost="one forward pass per patch; by default 225 per image, some more where the patch has an odd side.",
-    limitations="hides one part at a time, so evidence that is there twice goes unseen; the patch is itself a shape.",
+    cost="one forward pass per patch; by default 225 per image, a few more if the patch has an odd side.",
+    limitations="hides one part at a time, so redundant evidence is missed; the patch itself adds edges to the image.",
 )

@@ -38,13 +38,13 @@ class Method:
     function : callable
         `(traced, inputs, targets, *, setting=default, ...) -> Attribution`. Inputs are float32 (N, ...), channels last;
         targets are int32 (N,), or (N, K) for `multi_target`, or a function of the outputs. A method of many passes also
-        takes a `context` (RunContext), before the settings, and gets NumPy arrays and resolved targets.
+        takes a `context` (RunContext), before the settings, and receives NumPy arrays and resolved targets.
     summary : str
         One sentence: what a map shows.
     paper, cost, limitations : str
-        Where it is from, what it costs, and where it fails.
+        Source, computational cost and known failures.
     level : {"input", "layer"}
-        Whether the maps are made of the input or of the features of the traced model's layer.
+        Whether the maps are computed from the input or from the features of the traced model's layer.
     single_pass : bool
         True for a pure function of tensors, which is compiled once per shape.
     multi_target : bool
@@ -52,13 +52,13 @@ class Method:
     multi_layer : bool
         Whether it fuses a list of layers.
     reduction : {"sum", "abs_max"} or None
-        Default of the setting `channels`, which every method whose values have channels gets; None for no channels.
+        Default of the setting `channels`, which all methods whose values have channels share; None without channels.
     validate : callable or None
-        `(traced, inputs, **settings)` raises ValueError, before any work, for what does not fit these inputs.
+        `(traced, inputs, **settings)` raises ValueError, before any pass, for settings that do not fit these inputs.
     total : callable or None
-        `(traced, inputs, targets, scores, settings, context) -> (N,)`: what the values of an input must sum to.
+        `(traced, inputs, targets, scores, settings, context) -> (N,)`: the expected sum of each input's values.
     needs : frozenset of str
-        Of "gradients", "graph", "spatial_layer", "attention" and "gap_head".
+        Requirements on the model, of "gradients", "graph", "spatial_layer", "attention" and "gap_head".
     """
 
     name: str
@@ -86,7 +86,7 @@ class Method:
 
 
 def find_method(method: str | Method, setting: str = "method") -> Method:
-    """The method of that name, or the record itself; ValueError names the setting and the choices."""
+    """The method of that name, or the record itself; ValueError, with the choices, for an unknown name."""
     if isinstance(method, Method):
         return method
     if not isinstance(method, str) or method not in METHODS:
@@ -97,8 +97,8 @@ def find_method(method: str | Method, setting: str = "method") -> Method:
 def at_layer(equation: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Attribution]:
     """The function of a method that is an equation at a layer.
 
-    equation: `(features, gradients) -> maps`; features (N, h, w, C) and the gradients of the score at these give maps
-    (N, h, w).
+    equation: `(features, gradients) -> maps`, from features (N, h, w, C) and the gradients of the score with respect to
+    these to maps (N, h, w).
     """
 
     def function(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
@@ -109,6 +109,6 @@ def at_layer(equation: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Attr
 
 def reduce_channels(values: Tensor, channels: Reduction) -> Tensor:
     """Values (N, ..., C) as maps (N, ...): their sum, the maximum of their absolute values, or all of them."""
-    if channels == "keep" or len(values.shape) == 2:  # a table has no channels
+    if channels == "keep" or len(values.shape) == 2:  # tabular inputs have no channels
         return ops.abs(values) if channels in ("max", "abs_max") else values
     return ops.sum(values, axis=-1) if channels == "sum" else ops.max(ops.abs(values), axis=-1)

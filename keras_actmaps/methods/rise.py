@@ -22,17 +22,17 @@ def rise(
     targets: Any,
     context: RunContext,
     *,
-    samples: Annotated[Count, "random masks, the same for all images; the paper takes 4000 to 8000"] = 2000,
+    samples: Annotated[Count, "random masks, the same for all images; 4000 to 8000 in the paper"] = 2000,
     cells: Annotated[PerAxis, "cells of a mask along each axis"] = 7,
-    probability: Annotated[Fraction, "that a cell is kept"] = 0.5,
-    centred: Annotated[bool, "subtract the mean score; false is the paper's equation"] = True,
+    probability: Annotated[Fraction, "probability that a cell is kept"] = 0.5,
+    centred: Annotated[bool, "subtract the mean score; False is the paper's equation"] = True,
     fill: Fill = "zero",
     seed: Seed = 0,
 ) -> Attribution:
     """S(p) = sum_i (Y(M_i x) - m) M_i(p) / (samples * probability) (Petsiuk et al. 2018, eq. 6).
 
-    M_i as in `random_masks`. The paper has m = 0, for probabilities. For logits, whose zero is arbitrary, m is the mean
-    score, and S is positive where keeping the pixel raises it: E[Y | p kept] - E[Y].
+    For the masks M_i see `random_masks`. The paper uses probabilities and m = 0. For logits, whose zero is arbitrary, m
+    is the mean score, and S is positive where keeping the pixel raises it: E[Y | p kept] - E[Y].
     """
     masks = random_masks(inputs, samples, cells, probability, seed)
     scores = masked_scores(traced, inputs, targets, samples, lambda _, sample: masks(sample), fill, context)
@@ -54,7 +54,7 @@ def random_masks(inputs: Array, samples: int, cells: Any, probability: float, se
     """A function from mask numbers (M,) to these masks (M, H, W) (Petsiuk et al. 2018, section 3.2).
 
     A grid of `cells`, each 1 with `probability`, is enlarged bilinearly to one cell more than the image and cropped at
-    a random position, so that every pixel's expectation is `probability`. The features of a table are drawn one by one.
+    a random position, so that every pixel's expectation is `probability`. For tabular inputs, each feature is a cell.
     """
     space = map_shape(inputs)
     grid = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
@@ -65,13 +65,13 @@ def random_masks(inputs: Array, samples: int, cells: Any, probability: float, se
     corners = random.integers(0, cell, (samples, len(space)))
 
     def masks(numbers: Array) -> Array:
-        numbers, place = np.unique(numbers, return_inverse=True)
+        numbers, index = np.unique(numbers, return_inverse=True)
         enlarged = resize(grids[numbers], large)
         crops = (
             mask[tuple(slice(first, first + side) for first, side in zip(corner, space))]
             for mask, corner in zip(enlarged, corners[numbers])
         )
-        return np.stack(list(crops))[place]
+        return np.stack(list(crops))[index]
 
     return masks
 
@@ -84,5 +84,5 @@ METHOD = Method(
     summary="The mean score of the images in which a pixel is kept",
     paper="Petsiuk et al. 2018, eq. 6",
     cost="`samples` forward passes.",
-    limitations="is noisy with few samples, and blind to what is smaller than a cell.",
+    limitations="noisy with few samples; cannot resolve details smaller than a cell.",
 )

@@ -17,8 +17,8 @@ METHOD = Method(
     function=saliency,
     reduction="abs_max",
     needs=frozenset({"gradients"}),
-    summary="How strongly each pixel moves the score",
+    summary="The sensitivity of the score to each pixel",
     paper="Simonyan et al. 2014, section 3",
     cost="one forward and one backward pass.",
-    limitations="is noisy, and shows what would change the score, not what has made it.",
+    limitations="noisy; shows what would change the score, not what contributes to it.",
 )

@@ -12,14 +12,14 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.methods._sampling import run_samples
 from keras_actmaps.methods.registry import Attribution, Method
 
-ROUNDING = 1e-6  # of the largest value, below which a channel counts as constant
+ROUNDING = 1e-6  # range of a channel that counts as constant, relative to its largest value
 
 
 def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunContext) -> Attribution:
     """L = relu(sum_k w_k A^k) with w = softmax over the channels of Y(x * M_k) (Wang et al. 2020, algorithm 1).
 
     M_k = A^k resized to the image and scaled to 0..1. Y is the logit, without a softmax over the classes; the score of
-    the paper's black baseline cancels in the softmax. A constant channel keeps nothing of the image.
+    the paper's black baseline cancels in the softmax. The mask of a constant channel is 0.
     """
     features = to_numpy(traced.run(features_only, inputs, targets, context=context)[0])
 
@@ -37,7 +37,7 @@ def scorecam(traced: TracedModel, inputs: Array, targets: Any, context: RunConte
 
 
 def _masks(maps: Array, space: tuple[int, ...]) -> Array:
-    """Maps (M, h, w) as masks (M, H, W) from 0 to 1, each by itself; 0 for a constant map."""
+    """Maps (M, h, w) as masks (M, H, W), each scaled to 0..1; 0 for a constant map."""
     axes = tuple(range(1, maps.ndim))
     varies = np.ptp(maps, axis=axes, keepdims=True) > ROUNDING * np.abs(maps).max(axis=axes, keepdims=True)
     maps = resize(maps, space)
@@ -51,8 +51,8 @@ METHOD = Method(
     level="layer",
     single_pass=False,
     needs=frozenset({"graph", "spatial_layer"}),
-    summary="The features of a layer, weighted by the score of what they keep of the image",
+    summary="The features of a layer, weighted by the score of the image masked by them",
     paper="Wang et al. 2020, algorithm 1",
-    cost="a forward pass for each channel of the layer, and no gradient.",
-    limitations="where logits are far apart, the softmax leaves one or two channels and the map shows little else.",
+    cost="one forward pass per channel of the layer; no gradient.",
+    limitations="if the scores differ widely, the softmax selects one or two channels and the map shows little else.",
 )

@@ -1,4 +1,4 @@
-"""SmoothGrad: the mean attribution of an input with noise."""
+"""SmoothGrad: the mean attribution of noisy copies of an input."""
 
 from typing import Any
 
@@ -36,8 +36,8 @@ METHOD = Method(
     single_pass=False,
     validate=validate_noise,
     needs=frozenset({"gradients"}),
-    summary="The attribution, averaged over noise that people do not see",
+    summary="The mean attribution of noisy copies of the image",
     paper="Smilkov et al. 2017",
     cost="`samples` times that of the method.",
-    limitations="strong noise leaves the images the model knows, and blurs the map more than it cleans it.",
+    limitations="strong noise makes images unlike the training images and blurs the map.",
 )

@@ -1,4 +1,4 @@
-"""SquareGrad: the mean squared attribution of an input with noise."""
+"""SquareGrad: the mean squared attribution of noisy copies of an input."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ METHOD = Method(
     single_pass=False,
     validate=validate_noise,
     needs=frozenset({"gradients"}),
-    summary="How large the attribution is around an image, of whichever sign",
+    summary="The mean squared attribution of noisy copies of the image",
     paper="Hooker et al. 2019",
     cost="`samples` times that of the method.",
-    limitations="has no sign; squaring makes a few pixels outshine all others.",
+    limitations="has no sign; squaring lets a few pixels dominate.",
 )

@@ -10,7 +10,7 @@ from keras_actmaps.core.cache import as_traced
 from keras_actmaps.methods.explain import make_request
 from keras_actmaps.methods.registry import METHODS
 
-UNKNOWN_SIDE = 64  # of the inputs that are tried, where the model takes any size
+UNKNOWN_SIDE = 64  # side of the test inputs for a model that accepts any size
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Support(Mapping):
 
 
 def supported(model: Any, inputs: Any = None, targets: Any = None, layer: Any = None) -> Support:
-    """Which methods fit a model, by their checks alone: nothing is explained.
+    """Which methods fit a model, by validation only: no map is computed.
 
     Parameters
     ----------
     model, targets, layer
         As for `explain`.
     inputs : array, optional
-        Some of those to be explained; needed for a `torch.nn.Module`, whose input shape is not known.
+        Examples of inputs to explain; required for a `torch.nn.Module`, whose input shape is unknown.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""VarGrad: the variance of the attribution of an input with noise."""
+"""VarGrad: the variance of the attribution over noisy copies of an input."""
 
 from typing import Any
 
@@ -38,8 +38,8 @@ METHOD = Method(
     single_pass=False,
     validate=validate_noise,
     needs=frozenset({"gradients"}),
-    summary="How much the attribution changes around an image",
+    summary="The variance of the attribution over noisy copies of the image",
     paper="Adebayo et al. 2018",
     cost="`samples` times that of the method.",
-    limitations="has no sign, and is 0 where the model is linear, however much such a pixel matters.",
+    limitations="has no sign; zero where the model is linear, even at pixels that matter.",
 )

@@ -1,37 +1,37 @@
-"""Metrics of maps, one family per file. METRICS is the table of those that give one value per image.
+"""Metrics of maps, one family per module. METRICS is the table of those with one value per image.
 
 A metric is a function `(model, images, explanation, *, ...)`, `(explanation, masks, *, ...)`, `(explanation, boxes, *,
-...)` or `(explanation, *, ...)` that returns float64 (N,); `METRICS[name].requires` says which, and
-`METRICS[name].better` whether higher or lower values are better. Besides, `spearman`, `ssim` and `top_k_overlap`
-compare two Explanations, `deletion_curve`, `insertion_curve` and `road_curve` return (N, points), and
-`parameter_randomisation` tests a method.
+...)` or `(explanation, *, ...)` that returns float64 (N,); see `METRICS[name].requires`, and `METRICS[name].better` for
+whether higher or lower values are better. In addition, `spearman`, `ssim` and `top_k_overlap` compare two Explanations,
+`deletion_curve`, `insertion_curve` and `road_curve` return (N, points), and `parameter_randomisation` tests a method
+rather than a map.
 
-Parameters that several metrics have
-------------------------------------
+Common parameters
+-----------------
 model : keras.Model, torch.nn.Module or Probe
     A Probe is compiled once per metric and batch size.
 images : array of shape (N, ...)
-    Those that were explained, as `model.predict` takes them.
+    The explained images, in the layout of `model.predict`.
 explanation : Explanation
     With one map per image, at the size of the images.
 score : {"logit", "softmax", "sigmoid"}
-    What is measured of the target: the output without its softmax or sigmoid; its probability among the classes, which
-    leaves a single output, and what a function makes of the outputs, unchanged; or its sigmoid.
+    Measured score of the target: the output without its softmax or sigmoid; its softmax over the classes, which leaves
+    a single output and the value of a target function unchanged; or its sigmoid.
 fill : {"zero", "mean", "blur"}, float or array
     What replaces hidden pixels: black, each channel's mean over the image, a Gaussian blur a tenth of each side wide, a
     number, or an image.
 patch : int or tuple of int
     Side of the patches that are hidden as a whole, or (height, width); 1 is a pixel with all its channels. The
-    attribution of a patch is the mean of its pixels'. Equal patches come in the order of their positions, row by row.
+    attribution of a patch is the mean of its pixels'. Ties are broken by position, row by row.
 samples, seed : int
     Random draws, the same for all images, and their seed.
 targets : None, int, array or callable
-    None takes those of the explanation; pass the function again where a function of the outputs was explained.
+    None uses those of the explanation; pass the function again if a function of the outputs was explained.
 batch_size : int
-    The most images in memory at a time; all batches are padded to it, so that one shape is compiled.
+    Maximum number of images in memory at a time; all batches are padded to it, so that one shape is compiled.
 
-Maps that do not fit the images, maps of several targets and settings that are not allowed are a ValueError before any
-work. Every metric is defined for a constant map; NaN stands only for an image without a mask or a box.
+Maps that do not fit the images, maps of several targets and invalid settings raise ValueError before any computation.
+Every metric is defined for a constant map; NaN is returned only for an image without a mask or a box.
 """
 
 from keras_actmaps.metrics import (

@@ -1,4 +1,4 @@
-"""What a metric is computed from, validated: the traced model, images, maps and targets, and the measured score."""
+"""Validated inputs of a metric: the traced model, images, maps and targets, and the measured score."""
 
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class MetricInputs(NamedTuple):
     maps : float64 array of shape (N, *space)
     targets : int32 array of shape (N,), or a function of the outputs
     context : RunContext
-        Pads every batch to one size, so that a ragged last batch of a stream compiles nothing.
+        Pads every batch to one size, so that a smaller last batch is not compiled again.
     """
 
     traced: TracedModel
@@ -36,7 +36,7 @@ class MetricInputs(NamedTuple):
 def validate_inputs(
     model: Any, images: Any, explanation: Explanation, targets: Any, batch_size: int, layer: Any = None
 ) -> MetricInputs:
-    """The inputs of a metric of a model; ValueError, before any work, where they do not fit one another."""
+    """The inputs of a metric of a model; ValueError, before any computation, if they do not fit each other."""
     traced = as_traced(model, layer, inputs=images)
     images = traced.validate_inputs(images)
     maps, expected = one_map_per_image(explanation), (len(images), *map_shape(images))
@@ -53,7 +53,7 @@ def validate_inputs(
 
 
 def one_map_per_image(explanation: Explanation) -> Array:
-    """The maps (N, ...); TypeError for what is not an Explanation, ValueError for maps of several targets."""
+    """The maps (N, ...); TypeError for other types, ValueError for maps of several targets."""
     if not isinstance(explanation, Explanation):
         raise TypeError(f"explanation must be an Explanation, got {type(explanation).__name__}")
     return maps_of_one_target(explanation)
@@ -62,7 +62,7 @@ def one_map_per_image(explanation: Explanation) -> Array:
 def target_scores(traced: TracedModel, inputs: Tensor, targets: Any, *, score: str) -> Attribution:
     """The measured scores (N,) of the targets, as a function for `TracedModel.run`.
 
-    "softmax" leaves a single output, and what a function makes of the outputs, unchanged.
+    "softmax" leaves a single output and the value of a target function unchanged.
     """
     outputs = traced.outputs(inputs)
     is_softmax = score == "softmax" and not callable(targets) and outputs.shape[-1] > 1

@@ -1,4 +1,4 @@
-"""Maps and masks as the metrics of localization take them."""
+"""Validated maps and masks for localization metrics."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ _PARTS: dict[str, Callable[[Array], Array]] = {
 
 
 def validate_masks(explanation: Explanation, masks: Any) -> tuple[Array, Array]:
-    """Maps and masks as (N, pixels), float64 and bool; ValueError where they do not fit."""
+    """Maps and masks as (N, pixels), float64 and bool; ValueError if they do not fit."""
     if masks is None:
         raise ValueError("masks must be bool or 0 and 1, one per image, got None")
     maps = one_map_per_image(explanation)
@@ -28,12 +28,12 @@ def validate_masks(explanation: Explanation, masks: Any) -> tuple[Array, Array]:
     if array.shape != maps.shape:
         raise ValueError(f"masks of shape {array.shape} do not fit maps of shape {maps.shape}")
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        raise ValueError("masks contain other values than 0 and 1; data.masks makes masks of what a data set knows")
+        raise ValueError("masks contain other values than 0 and 1; data.masks returns the masks of a data set")
     return maps.reshape(len(maps), -1).astype("float64"), array.reshape(len(maps), -1).astype(bool)
 
 
 def used_part(values: Array, part: str) -> Array:
-    """What is used of signed values (N, pixels); 1 everywhere where all of it is 0."""
+    """The used part of signed values (N, pixels); a uniform 1 for rows where it is 0 everywhere."""
     used = _PARTS[part](values)
     return np.where(used.any(axis=1, keepdims=True), used, 1)
 

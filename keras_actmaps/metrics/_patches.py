@@ -9,9 +9,9 @@ from keras_actmaps.methods._masking import per_axis
 
 
 def patch_labels(space: tuple[int, ...], patch: Any = 1) -> Array:
-    """The number of the patch in which each position lies, counted row by row; the last of an axis may be smaller.
+    """The number of the patch of each position, counted row by row; the last patch of an axis may be smaller.
 
-    patch: side of a patch, or one per axis; ValueError where their number does not fit.
+    patch: side of a patch, or one per axis; ValueError if their number does not fit.
     """
     sides = per_axis("patch", patch, space)
     counts = tuple(-(-whole // side) for whole, side in zip(space, sides))
@@ -25,9 +25,9 @@ def patch_sums(maps: Array, labels: Array) -> Array:
 
 
 def patch_ranks(maps: Array, patch: Any = 1) -> tuple[Array, int]:
-    """How many patches are more important than that of each position, (N, H, W), and the number of patches.
+    """The rank of the patch of each position, (N, H, W), 0 for the most important, and the number of patches.
 
-    The most important patch has the greatest mean; of equal ones, the first comes first.
+    Patches are ordered by their mean, in descending order; ties are broken by position.
     """
     labels = patch_labels(maps.shape[1:], patch)
     means = patch_sums(maps, labels) / np.bincount(labels.ravel())

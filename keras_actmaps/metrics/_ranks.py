@@ -1,4 +1,4 @@
-"""Statistics of rows of values: correlation, and membership in the top k with ties."""
+"""Statistics of rows: correlation, and membership in the top k with ties."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from keras_actmaps.core.types import Array
 
 
 def correlation(first: Array, second: Array) -> Array:
-    """Pearson's correlation (N,) of each row (N, M) with the other's; 0 where one of them is constant, up to rounding.
+    """Pearson's correlation (N,) of the rows (N, M) of two arrays; 0 where a row is constant, up to rounding.
 
-    scipy.stats.pearsonr has no value there.
+    scipy.stats.pearsonr is undefined there.
     """
     rows = [one - one.mean(axis=1, keepdims=True) for one in (first, second)]
     norms = [np.linalg.norm(row, axis=1) for row in rows]
@@ -18,7 +18,7 @@ def correlation(first: Array, second: Array) -> Array:
 
 
 def top_k_membership(values: Array, count: int | Array) -> Array:
-    """How much each value (N, M) is among the `count`, one or (N,), highest: 1, 0, or an equal part where values tie.
+    """Whether each value (N, M) is among the `count`, one or (N,), highest: 1, 0, or an equal fraction for ties.
 
     Each row sums to its count.
     """

@@ -1,4 +1,4 @@
-"""Additivity: sums of a map compared with what the score loses: sensitivity-n, infidelity, the gap to completeness."""
+"""Additivity: sums of a map compared with the drop in score: sensitivity-n, infidelity, completeness gap."""
 
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ def sensitivity_n(
     seed: Seed = 0,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """Correlation of a map's sums over random sets of n patches with what the score loses without them, in [-1, 1].
+    """Correlation of a map's sums over random sets of n patches with the drops in score without them, in [-1, 1].
 
     corr_S(sum_i in S R_i, Y(x) - Y(x without S)) over random sets S of n patches (Ancona et al. 2018, section 4); 0
     where either is constant. In the paper Y is the score before the softmax and n runs from 1 to most of the image.
@@ -53,7 +53,7 @@ def sensitivity_n(
 
     Notes
     -----
-    `samples` + 1 forward passes per image. Where n is large, all sets are much alike, and few samples say little.
+    `samples` + 1 forward passes per image. For large n all sets are similar, and many samples are needed.
     """
     inputs = validate_inputs(model, images, explanation, targets, batch_size)
     labels = patch_labels(inputs.maps.shape[1:], patch)
@@ -74,25 +74,25 @@ def infidelity(
     *,
     samples: Samples = 100,
     patch: Annotated[Patch | None, "side of the hidden patch, or one per axis; None is an eighth of each side"] = None,
-    scaled: Annotated[bool, "multiply each map by the factor that fits best; false is the paper's equation"] = True,
+    scaled: Annotated[bool, "multiply each map by the factor that fits best; False is the paper's equation"] = True,
     fill: Fill = "zero",
     score: Score = "logit",
     targets: Any = None,
     seed: Seed = 0,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """Squared error of a map's sum over a random patch as a prediction of what the score loses without it.
+    """Squared error of a map's sum over a random patch as a prediction of the drop in score without it.
 
     E_I (b I.R - (Y(x) - Y(x without I)))^2, with I a patch at a random position (Yeh et al. 2019, eq. 1). The map is
-    taken as each pixel's contribution to the score: I.R is 1.R where the perturbation is x - fill and the map one
-    times x - fill.
+    interpreted as the contribution of each pixel to the score, that is, as already multiplied by the perturbation
+    x - fill.
 
     Parameters
     ----------
     patch : int, tuple of int or None
         Side of the patch, or one per axis; None is an eighth of each side, and one feature of a table.
     scaled : bool
-        True takes the factor b that fits the map best, b = E[I.R (Y - Y_I)] / E[(I.R)^2], as the authors' code does,
+        True scales each map by the factor b that fits best, b = E[I.R (Y - Y_I)] / E[(I.R)^2], as in the authors' code,
         because maps such as Grad-CAM's have no scale; a map of zeros has b = 0. False is the paper's equation, b = 1.
     model, images, explanation, samples, fill, score, targets, seed, batch_size
         See `keras_actmaps.metrics`.
@@ -131,7 +131,7 @@ def completeness_gap(
     targets: Any = None,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """How far a map is from summing to what it explains, in units of the score.
+    """Difference between the sum of a map and the score that it explains, in units of the score.
 
     |sum_i R_i - (Y(x) - Y(fill))| (the axiom of Sundararajan et al. 2017, section 3).
 
@@ -169,7 +169,7 @@ def completeness_gap(
 
 
 def _losses(inputs: MetricInputs, hidden: Array, fill: Any, score: str) -> Array:
-    """What the scores lose (N, samples) without what is hidden (samples, H, W)."""
+    """The drops in score (N, samples) when masked positions (samples, H, W) are hidden."""
     traced, images, _, targets, context = inputs
     kept = ~np.concatenate([np.zeros_like(hidden[:1]), hidden])
 
@@ -186,17 +186,17 @@ RECORDS = (
         function=sensitivity_n,
         better="higher",
         requires=frozenset({"model"}),
-        summary="Correlation of a map's sums over random sets of patches with what the score loses without them",
+        summary="Correlation of a map's sums over random sets of patches with the drops in score without them",
         paper="Ancona et al. 2018, section 4",
         cost="`samples` + 1 forward passes.",
-        limitations="large sets are much alike, and few samples say little.",
+        limitations="large sets are similar to each other, so many samples are needed.",
     ),
     Metric(
         name="infidelity",
         function=infidelity,
         better="lower",
         requires=frozenset({"model"}),
-        summary="Squared error of a map's sums as predictions of what the score loses without a patch",
+        summary="Squared error of a map's sums over patches as predictions of the drops in score without them",
         paper="Yeh et al. 2019, eq. 1",
         cost="`samples` + 1 forward passes.",
         limitations="the unit is a squared score, so images with high scores outweigh the others.",
@@ -206,9 +206,9 @@ RECORDS = (
         function=completeness_gap,
         better="lower",
         requires=frozenset({"model"}),
-        summary="How far a map is from summing to what it explains",
+        summary="Difference between the sum of a map and the score that it explains",
         paper="Sundararajan et al. 2017, section 3",
         cost="2 forward passes.",
-        limitations="a map with the right sum may have it in the wrong place.",
+        limitations="a map with the correct sum may attribute it to the wrong pixels.",
     ),
 )

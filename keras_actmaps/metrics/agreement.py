@@ -1,4 +1,4 @@
-"""Agreement: how alike two maps of the same images are, by two methods, two models or two seeds."""
+"""Agreement: the similarity of two maps of the same images, by two methods, models or seeds."""
 
 from typing import Annotated
 
@@ -20,8 +20,8 @@ TopK = Annotated[float, Gt(0), "number of pixels; below 1, a share of them"]
 def spearman(explanation: Explanation, other: Explanation, *, absolute: Absolute = False) -> Array:
     """Spearman's rank correlation of the pixels of two maps, in [-1, 1].
 
-    Pearson's correlation of the ranks (Spearman 1904); equal values share the mean of their ranks. Two constant maps
-    have 1, a constant map and another one 0.
+    Pearson's correlation of the ranks (Spearman 1904); ties share the mean of their ranks. It is 1 for two
+    constant maps, and 0 for a constant and a varying one.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def ssim(explanation: Explanation, other: Explanation, *, absolute: Absolute = F
     """Structural similarity of two maps, in [-1, 1]: its mean over all windows that lie inside the map.
 
     (2 m_x m_y + C1)(2 s_xy + C2) / ((m_x^2 + m_y^2 + C1)(s_x^2 + s_y^2 + C2)) (Wang et al. 2004, eq. 13) with Gaussian
-    windows of 11 pixels, sigma 1.5, C1 = 0.01^2 and C2 = 0.03^2. It is made for values in [0, 1] (x and -x would be
-    alike): each map is divided by its largest magnitude, and where one of the two has negative values, both become
+    windows of 11 pixels, sigma 1.5, C1 = 0.01^2 and C2 = 0.03^2. It is defined for values in [0, 1] (x and -x would be
+    similar): each map is divided by its largest magnitude, and where one of the two has negative values, both become
     (1 + map) / 2.
 
     Parameters
@@ -86,8 +86,8 @@ def ssim(explanation: Explanation, other: Explanation, *, absolute: Absolute = F
 def top_k_overlap(explanation: Explanation, other: Explanation, *, k: TopK = 0.1, absolute: Absolute = False) -> Array:
     """Share of the k highest pixels that two maps have in common, in [0, 1].
 
-    |top_k(one) and top_k(other)| / k (the top-k intersection of Ghorbani et al. 2019). Equal pixels, of which some are
-    among the k, count in equal parts. Unrelated maps of n pixels share k / n on average.
+    |top_k(one) and top_k(other)| / k (the top-k intersection of Ghorbani et al. 2019). Pixels
+    tied at the k-th place count in equal parts. Unrelated maps of n pixels share k / n on average.
 
     Parameters
     ----------

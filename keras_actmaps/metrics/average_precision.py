@@ -9,17 +9,17 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.metrics._masks import used_part, validate_masks
 from keras_actmaps.metrics.registry import Metric, validated
 
-LEVELS = 1000  # of a map, as in the program of the paper
+LEVELS = 1000  # of a map, as in the authors' code
 
 
 @validated
 def pixel_average_precision(explanation: Explanation, masks: Any) -> Array:
-    """PxAP: average precision of the pixels of a whole set of images, as each image's part in it.
+    """PxAP: average precision of the pixels of a set of images, as the contribution of each image.
 
-    PxAP = sum_t precision(t) (recall(t) - recall(t-)) over all pixels of all images at once (Choe et al. 2020), with
-    the thresholds t = 0, 0.001, ..., 1 of each map's positive part divided by its maximum. Image n's part is the
-    precision at its mask's pixels, summed over these, divided by the mean size of a mask; the mean over the images is
-    PxAP. The paper stretches each map from its minimum.
+    PxAP = sum_t precision(t) (recall(t) - recall(t-)) over the pixels of all images together (Choe et al. 2020), with
+    the thresholds t = 0, 0.001, ..., 1 of each map's positive part divided by its maximum. The contribution of image n
+    is the precision at its mask's pixels, summed over these, divided by the mean size of a mask; the mean over the
+    images is PxAP. In the paper each map is scaled from its minimum.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def pixel_average_precision(explanation: Explanation, masks: Any) -> Array:
 
 
 def _level_counts(explanation: Explanation, masks: Any) -> Array:
-    """The pixels (N, 2, levels) of each level in the mask, and all of them; 0 where the mask is empty."""
+    """The number of pixels (N, 2, levels) of each level, in the mask and in total; 0 if the mask is empty."""
     values, truth = validate_masks(explanation, masks)
     mass = used_part(values, "positive")
     levels = (mass / mass.max(axis=1, keepdims=True) * LEVELS).astype(int)
@@ -52,7 +52,7 @@ def _level_counts(explanation: Explanation, masks: Any) -> Array:
 
 
 def _average_precision(counts: Array) -> Array:
-    """Each image's part (N,) in the average precision, from the pixels (N, 2, levels) of all images of the set."""
+    """The contribution (N,) of each image to the average precision, from the counts (N, 2, levels) of the set."""
     inside = counts[:, 0].astype("float64")
     above = counts[..., ::-1].sum(0, dtype="int64").cumsum(1)[:, ::-1]
     precision = above[0] / np.maximum(above[1], 1)
@@ -67,7 +67,7 @@ RECORDS = (
         function=pixel_average_precision,
         better="higher",
         requires=frozenset({"masks"}),
-        summary="Average precision of the pixels of the whole set, as each image's part in it",
+        summary="Average precision of the pixels of the whole set, as the contribution of each image",
         paper="Choe et al. 2020",
         cost="No forward pass.",
         limitations="depends on the other images of the set.",

@@ -1,8 +1,8 @@
-"""Localization against boxes: does a box of the map meet a true one?
+"""Localization against boxes: the overlap of the map's box with a true one.
 
 Boxes are (N, 4), or (M, 4) for each image, of (y0, x0, y1, x1) in pixels, half open. The value of an image without a
-true box is NaN; a map without positive values has no box, and the value 0. `data.boxes` makes boxes of what a data set
-knows.
+true box is NaN; a map without positive values has no box, and the value 0. `data.boxes` returns the boxes of a
+data set.
 """
 
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from keras_actmaps.metrics.boxes import boxes as boxes_of
 from keras_actmaps.metrics.registry import Largest, MapFraction, Metric, Threshold, validated
 
 Levels = Annotated[
-    tuple[MapFraction, ...] | list[MapFraction], "levels of the intersection over union from which a box is met"
+    tuple[MapFraction, ...] | list[MapFraction], "levels of the intersection over union at which a box is found"
 ]
 Thresholds = Annotated[
     tuple[MapFraction, ...] | list[MapFraction], "fractions of the map's maximum that are tried for the set"
@@ -65,7 +65,7 @@ def max_box_accuracy(
     thresholds: Thresholds = THRESHOLDS,
     largest: Largest = False,
 ) -> Array:
-    """MaxBoxAccV2: share of the levels at which a box of the map meets a true one, in [0, 1].
+    """MaxBoxAccV2: share of the levels at which a box of the map matches a true one, in [0, 1].
 
     mean_d [IoU_n(t_d) >= d], where t_d is the map threshold at which most images of the set do so (Choe et al. 2020);
     the mean over the images is that of the paper.
@@ -93,7 +93,7 @@ def max_box_accuracy(
 
     Notes
     -----
-    The paper's program measures a part by the area in its outline, here it is measured by its pixels.
+    The size of a part is its number of pixels; the authors' code uses the area of its outline.
     """
     settings = {"levels": levels, "thresholds": thresholds, "largest": largest}
     return _box_accuracy(_overlaps(explanation, boxes, **settings), **settings)
@@ -123,14 +123,14 @@ RECORDS = (
         summary="Intersection over union of the map's box and the true box",
         paper="Everingham et al. 2010",
         cost="No forward pass.",
-        limitations="depends on the threshold that cuts the box out of the map.",
+        limitations="depends on the threshold of the map.",
     ),
     Metric(
         name="max_box_accuracy",
         function=max_box_accuracy,
         better="higher",
         requires=frozenset({"boxes"}),
-        summary="Share of the levels of overlap at which a box of the map meets a true one",
+        summary="Share of the levels of overlap at which a box of the map matches a true one",
         paper="Choe et al. 2020",
         cost="No forward pass; the boxes of each map at 100 thresholds.",
         limitations="depends on the other images of the set.",

@@ -14,14 +14,14 @@ from keras_actmaps.metrics._inputs import one_map_per_image
 from keras_actmaps.metrics.registry import Largest, MapFraction, Threshold
 
 Box = tuple[int, int, int, int, float]
-THRESHOLDS = tuple(np.arange(100) / 100)  # tried in the search of the best one
+THRESHOLDS = tuple(np.arange(100) / 100)  # candidates for the best one
 _THRESHOLD = Setting("threshold", Threshold, 0.15, "")
 _LARGEST = Setting("largest", Largest, True, "")
 _THRESHOLDS = Setting("thresholds", tuple[MapFraction, ...] | list[MapFraction], THRESHOLDS, "")
 
 
 def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool = True) -> list[list[Box]]:
-    """Boxes around what speaks for the target (Selvaraju et al. 2017, section 4.1).
+    """Boxes around the evidence for the target (Selvaraju et al. 2017, section 4.1).
 
     They enclose the parts, connected by sides or corners, where map > threshold * max(map).
 
@@ -34,7 +34,7 @@ def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool
         0 to the maximum into two classes with the least variance in each (Otsu 1979). `best_threshold` finds a fraction
         on a validation set.
     largest : bool
-        True returns only the part of the most pixels; False all of them, the largest first.
+        True returns only the part with the most pixels; False all parts, the largest first.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def best_threshold(
     thresholds: Sequence[float] = THRESHOLDS,
     largest: bool = True,
 ) -> float:
-    """The fraction at which most images of a validation set have a box that meets a true one (Choe et al. 2020).
+    """The fraction at which most images of a validation set have a box that matches a true one (Choe et al. 2020).
 
     argmax_t |{n: IoU_n(t) >= iou}|, the least such t.
 
@@ -72,7 +72,7 @@ def best_threshold(
     explanation, truth, thresholds, largest
         As for `best_overlaps`.
     iou : float
-        Intersection over union from which a box counts as met.
+        Least intersection over union of a match.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def best_overlaps(explanation: Explanation, truth: Any, thresholds: Sequence[flo
         With maps (N, H, W).
     truth : array or list
         Boxes (y0, x0, y1, x1) in pixels, half open: (N, 4), or (M, 4) for each image. A box without an area, such as
-        (0, 0, 0, 0), stands for none.
+        (0, 0, 0, 0), is ignored.
     thresholds : sequence of float
         Fractions of the map's maximum.
     largest : bool
@@ -138,7 +138,7 @@ def pairwise_iou(first: Any, second: Any) -> Array:
 
 
 def true_boxes(truth: Any, count: int) -> list[Array]:
-    """For each of `count` images its boxes (M, 4) that have an area; ValueError where they do not fit."""
+    """For each of `count` images its boxes (M, 4) that have an area; ValueError if they do not fit."""
     if truth is None:
         raise ValueError("boxes must be of shape (N, 4), or (M, 4) for each image, got None")
     try:
@@ -193,7 +193,7 @@ def _cut(values: Array, threshold: float | str) -> np.float32:
 
 
 def _parts(values: Array, cut: np.float32) -> tuple[Array, list[tuple], Array]:
-    """The part of each pixel, 0 outside; each part's (y0, x0, y1, x1); the numbers of the parts, the largest first."""
+    """Labels of the pixels, 0 for none; the box (y0, x0, y1, x1) of each label; the labels by size, descending."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((values > cut).astype("uint8"), connectivity=8)
     sides = [(top, left, top + height, left + width) for left, top, width, height, _ in stats.tolist()]
     return labels, sides, 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")

@@ -1,4 +1,4 @@
-"""Complexity: whether a map points at few pixels. Of magnitudes; a map of zeros counts as uniform."""
+"""Complexity: whether a map concentrates on few pixels, by magnitude. A map of zeros is treated as uniform."""
 
 import numpy as np
 from scipy import special
@@ -75,7 +75,7 @@ def _shares(explanation: Explanation) -> Array:
     return magnitudes / magnitudes.sum(1, keepdims=True)
 
 
-_LIMITATIONS = "says nothing about whether the pixels matter to the model."
+_LIMITATIONS = "does not depend on the model, so a concentrated map may be wrong."
 RECORDS = (
     Metric(
         name="sparseness",

@@ -26,7 +26,7 @@ def deletion(
     """Area under the deletion curve: low where the score falls early.
 
     mean_k (Y_k-1 + Y_k) / 2 over the steps k (Petsiuk et al. 2018, algorithm 1), by trapezoids as in the authors' code.
-    In the paper Y is the probability and the hidden pixels turn black.
+    In the paper Y is the probability and hidden pixels are black.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def pixel_flipping(
 
     1 / (L + 1) sum_k=0..L (Y_0 - Y_k), Y_k the score after k steps, the most important patches first (Samek et al.
     2017, eq. 12; pixel flipping after Bach et al. 2015). In the paper Y is the score before the softmax, a step changes
-    a patch of 9 x 9 pixels, and these turn into uniform noise.
+    a patch of 9 x 9 pixels, and these are replaced by uniform noise.
 
     Parameters
     ----------

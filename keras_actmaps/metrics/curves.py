@@ -46,7 +46,7 @@ def deletion_curve(
     Raises
     ------
     ValueError
-        Before any work, for more steps than patches, and for settings and inputs that do not fit.
+        Before any computation, for more steps than patches, and for settings and inputs that do not fit.
     """
     return _curve(np.greater_equal, model, images, explanation, steps, patch, share, fill, score, targets, batch_size)
 
@@ -99,7 +99,7 @@ def _curve(
     targets: Any,
     batch_size: int,
 ) -> Array:
-    """The scores (N, steps + 1) where the patches are kept for which is_kept(rank, number of patches so far)."""
+    """The scores (N, steps + 1) with the patches kept for which is_kept(rank, number of patches so far)."""
     traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
     ranks, count = patch_ranks(maps, patch)
     numbers = patches_after_steps(steps, share, count)

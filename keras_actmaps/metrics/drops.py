@@ -1,4 +1,4 @@
-"""Average drop and increase in confidence: the score of what a map lets through, relative to the whole image."""
+"""Average drop and increase in confidence: the score of the image masked by its map, relative to the whole image."""
 
 from typing import Any
 
@@ -23,11 +23,11 @@ def average_drop(
     targets: Any = None,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """Share of the score that is lost where only what the map lets through is seen.
+    """Relative drop in score when the image is masked by its map.
 
     max(0, Y - O) / Y in [0, 1], with O the score of m x + (1 - m) fill and m the map scaled to [0, 1] (Chattopadhay et
-    al. 2018, eq. 20). The paper gives the mean over the images, in percent, of the probability. A constant map lets
-    nothing through.
+    al. 2018, eq. 20). The paper reports the mean over the images, in percent, of the probability. A constant map
+    hides the whole image.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def average_drop(
 
     Notes
     -----
-    2 forward passes per image. Favors maps that show much: one that shows everything has no drop.
+    2 forward passes per image. Favors large maps: one that keeps the whole image has no drop.
     """
     whole, seen = _scores(model, images, explanation, fill, score, targets, batch_size)
     if (whole < 0).any():
@@ -68,10 +68,10 @@ def increase_in_confidence(
     targets: Any = None,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """Whether the score rises where only what the map lets through is seen: 1 or 0.
+    """Whether the score rises when the image is masked by its map: 1 or 0.
 
     1[Y < O], with O the score of m x + (1 - m) fill and m the map scaled to [0, 1] (Chattopadhay et al. 2018, eq. 21).
-    The paper gives the mean over the images, in percent, of the probability. A constant map lets nothing through.
+    The paper reports the mean over the images, in percent, of the probability. A constant map hides the whole image.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def increase_in_confidence(
 
     Notes
     -----
-    2 forward passes per image. No increase can be seen where the probability is 1 in float32.
+    2 forward passes per image. An increase cannot be measured where the probability is 1 in float32.
     """
     whole, seen = _scores(model, images, explanation, fill, score, targets, batch_size)
     return (seen > whole).astype("float64")
@@ -98,7 +98,7 @@ def increase_in_confidence(
 def _scores(
     model: Any, images: Any, explanation: Explanation, fill: Any, score: str, targets: Any, batch_size: int
 ) -> Array:
-    """The scores (2, N) of the whole images, and of what the maps let through."""
+    """The scores (2, N) of the whole and of the masked images."""
     traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
     shown = _scaled(maps)
 
@@ -111,7 +111,7 @@ def _scores(
 
 
 def _scaled(maps: Array) -> Array:
-    """Maps (N, H, W) scaled to [0, 1], each by itself; 0 for a constant map."""
+    """Maps (N, H, W) scaled to [0, 1], each separately; 0 for a constant map."""
     axes = tuple(range(1, maps.ndim))
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     return (maps - low) / np.where(high > low, high - low, 1)
@@ -123,19 +123,19 @@ RECORDS = (
         function=average_drop,
         better="lower",
         requires=frozenset({"model"}),
-        summary="Share of the score that is lost where only what the map lets through is seen",
+        summary="Relative drop in score when the image is masked by its map",
         paper="Chattopadhay et al. 2018, eq. 20",
         cost="2 forward passes.",
-        limitations="favors maps that show much; one that shows everything has no drop.",
+        limitations="favors large maps; one that keeps the whole image has no drop.",
     ),
     Metric(
         name="increase_in_confidence",
         function=increase_in_confidence,
         better="higher",
         requires=frozenset({"model"}),
-        summary="Whether the score rises where only what the map lets through is seen",
+        summary="Whether the score rises when the image is masked by its map",
         paper="Chattopadhay et al. 2018, eq. 21",
         cost="2 forward passes.",
-        limitations="no increase can be seen where the probability is 1 in float32.",
+        limitations="an increase cannot be measured where the probability is 1 in float32.",
     ),
 )

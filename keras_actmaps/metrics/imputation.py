@@ -35,8 +35,8 @@ def road(
 ) -> Array:
     """Mean score as the most important pixels are removed and imputed from their neighbors ("ROAD", MoRF).
 
-    mean_s Y(x with the share s of the pixels imputed) (Rong et al. 2022), see `road_curve`. The paper gives, for each
-    share, the accuracy over the images. It also removes the least important pixels first: negate the maps for that.
+    mean_s Y(x with the share s of the pixels imputed) (Rong et al. 2022), see `road_curve`. The paper reports
+    the accuracy over the images for each share. For its other order, least important pixels first, negate the maps.
 
     Parameters
     ----------
@@ -83,10 +83,10 @@ def road_curve(
     seed: Seed = 0,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """The scores after the removal of these shares of the pixels, the most important first.
+    """Scores after the removal of shares of the pixels, the most important first.
 
     Noisy linear imputation (Rong et al. 2022, section 4.2): each removed pixel is the weighted mean of its neighbors
-    inside the image, removed or not, with 1/6 for each beside it and 1/12 for each at a corner; then noise is added.
+    inside the image, removed or not, with weight 1/6 for direct and 1/12 for diagonal neighbors; then noise is added.
     The system is solved by conjugate gradients in float32, until the residual is 1e-5 of that of the start, the mean
     color.
 
@@ -107,7 +107,7 @@ def road_curve(
     Raises
     ------
     ValueError
-        For inputs that are no images (N, H, W, C), and for settings and inputs that do not fit.
+        For inputs that are not images (N, H, W, C), and for settings and inputs that do not fit.
     """
     traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
     if images.ndim != 4:
@@ -127,9 +127,9 @@ def road_curve(
         filled = backend.to_numpy(program(images[which], holes))
         return filled + holes * strength[which] * drawn[sample]
 
-    scores, everything = np.empty((len(images), len(removed))), np.arange(len(images))
+    scores, all_images = np.empty((len(images), len(removed))), np.arange(len(images))
     for which, sample, values, _ in run_samples(
-        traced, everything, targets, len(removed), perturb, target_scores, context, score=score
+        traced, all_images, targets, len(removed), perturb, target_scores, context, score=score
     ):
         scores[which, sample] = values
     return scores
@@ -139,7 +139,7 @@ def impute(images: Tensor, holes: Tensor) -> Tensor:
     """Images (N, H, W, C) where each pixel in the holes (N, H, W, 1), 0 or 1, is the weighted mean of its neighbors.
 
     Solves (D - W) x = W y at the holes, with y the known pixels and D the sum of a pixel's weights, which is symmetric
-    and positive definite where a pixel is known, by conjugate gradients, for each image and channel by itself.
+    and positive definite where a pixel is known, by conjugate gradients, for each image and channel separately.
     """
     known = (1 - holes) * images
     start = holes * ops.sum(known, axis=(1, 2), keepdims=True) / ops.sum(1 - holes, axis=(1, 2), keepdims=True)

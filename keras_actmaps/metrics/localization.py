@@ -1,10 +1,9 @@
-"""Localization against masks (N, H, W), bool or 0 and 1: does the map lie where the object is?
+"""Localization against masks (N, H, W), bool or 0 and 1: the overlap of the map with the object.
 
-Each metric says which part of a signed map it uses; where that is the positive part, all else counts as 0. The value of
+Each metric states which part of a signed map it uses; for the positive part, negative values are 0. The value of
 an image whose mask is empty is NaN: `numpy.isnan(values).sum()` counts such images, and `numpy.nanmean(values)` is the
-mean of the others. A map that is constant in the part that is used points nowhere, and gets what a random map gets on
-average: the mask's share of the image. `data.masks` makes masks of what a data set knows, `metrics.boxes.box_masks` of
-boxes.
+mean of the others. If the used part of a map is constant, the value is the expectation for a random map: the mask's
+share of the image. `data.masks` returns the masks of a data set, `metrics.boxes.box_masks` those of boxes.
 """
 
 from typing import Annotated, Any
@@ -19,14 +18,14 @@ from keras_actmaps.metrics._ranks import top_k_membership
 from keras_actmaps.metrics.boxes import dilate
 from keras_actmaps.metrics.registry import Metric, Part, validated
 
-Tolerance = Annotated[float, Ge(0), "pixels around the mask that count as inside"]
+Tolerance = Annotated[float, Ge(0), "distance from the mask, in pixels, that counts as inside"]
 
 
 @validated
 def pointing_game(explanation: Explanation, masks: Any, *, tolerance: Tolerance = 0) -> Array:
     """Whether the map's highest pixel lies in the mask (the pointing game of Zhang et al. 2018): 1 or 0.
 
-    Uses the signed map. Where several pixels are the highest: the share of them that lies in the mask.
+    Uses the signed map. If several pixels are the highest, the value is the share of them in the mask.
 
     Parameters
     ----------
@@ -61,8 +60,8 @@ def pointing_game(explanation: Explanation, masks: Any, *, tolerance: Tolerance 
 def energy_pointing(explanation: Explanation, masks: Any) -> Array:
     """Share of the map's positive part that lies in the mask, in [0, 1].
 
-    sum_(p in mask) L_p / sum_p L_p with L = max(map, 0) (Wang et al. 2020, section 4.3). The paper has boxes: pass
-    `metrics.boxes.box_masks(boxes, (H, W))` for these.
+    sum_(p in mask) L_p / sum_p L_p with L = max(map, 0) (Wang et al. 2020, section 4.3). For boxes, as in the
+    paper, pass `metrics.boxes.box_masks(boxes, (H, W))`.
 
     Parameters
     ----------
@@ -93,8 +92,8 @@ def mass_accuracy(explanation: Explanation, masks: Any, *, part: Part = "positiv
     explanation, masks
         As for `pointing_game`.
     part : {"positive", "absolute", "squared"}
-        What R is of the map: max(map, 0), which is `energy_pointing`; |map|; or map squared, in which the strongest
-        pixels decide.
+        Used part R of the map: max(map, 0), as in `energy_pointing`; |map|; or the squared map, which is dominated by
+        the strongest pixels.
 
     Returns
     -------
@@ -115,7 +114,7 @@ def mass_accuracy(explanation: Explanation, masks: Any, *, part: Part = "positiv
 def rank_accuracy(explanation: Explanation, masks: Any, *, part: Part = "positive") -> Array:
     """Share of the K strongest pixels that lies in the mask of K pixels (relevance rank accuracy), in [0, 1].
 
-    |top_K(R) and mask| / K (Arras et al. 2022). Equal pixels, of which some are among the K, count in equal parts.
+    |top_K(R) and mask| / K (Arras et al. 2022). Pixels tied at the K-th place count in equal parts.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def rank_accuracy(explanation: Explanation, masks: Any, *, part: Part = "positiv
 
 
 _COST = "No forward pass."
-_LIMITATIONS = "a model may be right for a reason outside the mask; then a faithful map scores low."
+_LIMITATIONS = "a faithful map scores low if the model relies on evidence outside the mask."
 RECORDS = (
     Metric(
         name="pointing_game",

@@ -1,6 +1,6 @@
 """Metric: the record that describes a metric, and METRICS, the table of all of them.
 
-A metric is a function and a record, in the file of its family:
+A metric is a function and a record, in the module of its family:
 
     @validated
     def sparseness(explanation: Explanation) -> Array:
@@ -23,10 +23,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 METRICS: dict[str, "Metric"] = {}  # filled by `keras_actmaps.metrics`
-TRUTH = ("masks", "boxes")  # what localization is measured against
+TRUTH = ("masks", "boxes")  # ground truth of localization metrics
 _OF_THE_CALL = ("targets", "batch_size")  # keyword-only parameters that belong to the call, not to the metric
 
-BatchSize = Annotated[Count, "the most images in memory at a time"]
+BatchSize = Annotated[Count, "maximum number of images in memory at a time"]
 Score = Annotated[
     Literal["logit", "softmax", "sigmoid"], "measured score of the target: logit, probability by softmax or by sigmoid"
 ]
@@ -37,11 +37,11 @@ Share = Annotated[float, Gt(0), Le(1), "share of the patches that is changed aft
 Radius = Annotated[float, Gt(0), "largest change of a value, as a share of the image's value range"]
 Absolute = Annotated[bool, "compare magnitudes"]
 Part = Annotated[
-    Literal["positive", "absolute", "squared"], "what is used of the signed map: max(map, 0), |map| or map squared"
+    Literal["positive", "absolute", "squared"], "used part of the signed map: max(map, 0), |map| or the squared map"
 ]
 MapFraction = Annotated[float, Ge(0), Lt(1)]
 Threshold = Annotated[Literal["otsu"] | MapFraction, "fraction of the map's maximum, or Otsu's level"]
-Largest = Annotated[bool, "use only the part of the most pixels"]
+Largest = Annotated[bool, "use only the part with the most pixels"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,19 +54,19 @@ class Metric:
         Key in METRICS, and the name of the function in `keras_actmaps.metrics`.
     function : callable
         `(model, images, explanation, *, ...)`, `(explanation, masks, *, ...)`, `(explanation, boxes, *, ...)` or
-        `(explanation, *, ...)`, as `requires` says; returns float64 (N,).
+        `(explanation, *, ...)`, depending on `requires`; returns float64 (N,).
     better : {"higher", "lower"}
         Which values are better.
     summary : str
-        One sentence: what a value says.
+        One sentence: the meaning of a value.
     paper, cost, limitations : str
-        Where it is from, what it costs, and where it misleads.
+        Source, computational cost and known failures.
     requires : frozenset of str
-        Of "model", "masks" and "boxes": what it needs besides the explanation.
+        Required arguments besides the explanation, of "model", "masks" and "boxes".
     update, compute : callable or None
         For a metric whose values depend on all images of a set: `update(explanation, truth, **settings)` returns the
-        state (N, ...) of a batch, and `compute(state, **settings) -> (N,)` turns the concatenated states of the whole
-        set into values. None where the value of an image depends on this image only.
+        state (N, ...) of a batch, and `compute(state, **settings) -> (N,)` computes the values from the concatenated
+        states of the whole set. None if the value of an image depends on this image only.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Metric:
 
 
 def find_metric(metric: str | Metric) -> Metric:
-    """The metric of that name, or the record itself; ValueError names the choices."""
+    """The metric of that name, or the record itself; ValueError, with the choices, for an unknown name."""
     if isinstance(metric, Metric):
         return metric
     if not isinstance(metric, str) or metric not in METRICS:
@@ -96,7 +96,7 @@ def find_metric(metric: str | Metric) -> Metric:
 
 
 def validated(function: Callable[P, R]) -> Callable[P, R]:
-    """The function with its settings validated before it runs; further settings pass where it takes `**settings`."""
+    """The function with validation of its settings; others are passed on if it takes `**settings`."""
     known = settings_of(function)
     takes_more = any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
     positional = {name for name in inspect.signature(function).parameters if name not in known}

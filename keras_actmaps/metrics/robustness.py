@@ -1,4 +1,4 @@
-"""Robustness: how much a map changes where its image hardly does."""
+"""Robustness: the change of a map under small changes of its image."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def max_sensitivity(
     seed: Seed = 0,
     batch_size: BatchSize = 32,
 ) -> Array:
-    """Largest change of a map near its image, relative to the norm of the map.
+    """Largest change of a map under small changes of its image, relative to the norm of the map.
 
     max_y |R(y) - R(x)| / |R(x)|, with y uniform in the cube |y - x|_max <= radius and |.| Euclidean (Yeh et al. 2019,
     definition 3). The division makes maps of different scales comparable; a map of zeros is not divided.
@@ -34,11 +34,11 @@ def max_sensitivity(
     Parameters
     ----------
     explanation : Explanation
-        Its method, layer and settings make the maps of the images nearby; the targets stay its targets.
+        Its method, layer, settings and targets are used for the perturbed images.
     radius : float
         Above 0, as a share of each image's value range.
     samples : int
-        Images nearby, with the same noise for all images but for its strength.
+        Perturbed images per image, with the same noise for all images, scaled by their value ranges.
     model, images, targets, seed, batch_size
         See `keras_actmaps.metrics`.
 
@@ -79,7 +79,7 @@ def local_lipschitz(
     """Largest change of a map per change of its image: an estimate, from below, of the local Lipschitz constant.
 
     max_y |R(y) - R(x)| / |y - x|, with y uniform in the cube |y - x|_max <= radius and |.| Euclidean (Alvarez-Melis &
-    Jaakkola 2018, eq. 3). A y that equals x counts 0.
+    Jaakkola 2018, eq. 3). A y equal to x is ignored.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def local_lipschitz(
 def _nearby(
     inputs: MetricInputs, explanation: Explanation, radius: float, samples: int, seed: int
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """(image index (M,), images near these, their maps), for every image and sample."""
+    """(image index (M,), perturbed images, their maps), for every image and sample."""
     traced, images, _, targets, context = inputs
     axes = tuple(range(1, images.ndim))
     reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
@@ -147,7 +147,7 @@ RECORDS = (
         function=max_sensitivity,
         better="lower",
         requires=frozenset({"model"}),
-        summary="Largest change of a map near its image, relative to the norm of the map",
+        summary="Largest change of a map under small changes of its image, relative to the norm of the map",
         paper="Yeh et al. 2019, definition 3",
         cost="`samples` explanations.",
         limitations="a map that does not depend on the model is robust; a random search misses the worst case.",

@@ -10,8 +10,8 @@ train the same network on permuted labels until it fits the images, and compare 
     others = kam.explain(other, images, "gradcam", targets=targets)
     kam.metrics.spearman(maps, others).mean()   # near 0 for a method that passes
 
-A method whose maps stay alike shows the image, not what was learned. Compare on training images, which both networks
-know, and with the same targets.
+A method whose maps stay similar shows the image rather than what the model has learned. Compare on training images and
+with the same targets.
 """
 
 import copy
@@ -38,7 +38,7 @@ Weights = Annotated[Literal["normal", "permuted"], "how the weights of a layer a
 
 @dataclass(frozen=True, eq=False)
 class Randomisation:
-    """How similar maps stay to those of the trained model.
+    """Similarity of the maps of a randomized model to those of the trained model.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Randomisation:
     before : Explanation
         Of the trained model.
     cascading, absolute : bool
-        As passed; with `cascading`, all layers above are randomized too.
+        As passed; if `cascading`, all layers above are randomized too.
     """
 
     layers: tuple[str, ...]
@@ -75,9 +75,9 @@ def parameter_randomisation(
     batch_size: BatchSize = 32,
     **settings: Any,
 ) -> Randomisation:
-    """How similar a method's maps stay when layers lose what they have learned (Adebayo et al. 2018, section 3).
+    """Similarity of a method's maps before and after the layers are randomized (Adebayo et al. 2018, section 3).
 
-    On a copy of the trained model, layer by layer from the top, the layer's weights are drawn anew and the same targets
+    On a copy of the trained model, layer by layer from the top, the layer's weights are randomized and the same targets
     explained again.
 
     Parameters
@@ -89,13 +89,13 @@ def parameter_randomisation(
     cascading : bool
         True leaves a layer randomized when the next one is; False restores its weights.
     absolute : bool
-        Compare magnitudes, for maps that may change their sign as a whole. Where a map is a product with the image, as
-        that of integrated gradients and LRP, magnitudes are 0 wherever the image is, whatever the model: on images with
-        a black background compare signed maps.
+        Compare magnitudes, for maps that may change their sign as a whole. Maps that are products with the
+        image, such as those of integrated gradients and LRP, are 0 at black pixels for any model: compare signed maps
+        of images with a black background.
     weights : {"normal", "permuted"}
-        "normal" draws kernels as before training, around 0, with the standard deviation that they have now, so that
-        features neither vanish nor explode, and permutes the values of what has one axis (biases, normalization).
-        "permuted" permutes all; kernels whose mean is negative keep it, and maps of deconvnet can vanish.
+        "normal" draws kernels from a normal distribution with mean 0 and their current standard deviation, so that
+        features neither vanish nor explode, and permutes arrays with one axis (biases, normalization). "permuted"
+        permutes all arrays, which keeps negative means of kernels, so that maps of deconvnet can vanish.
     seed : int
         Of the draws.
 
@@ -145,14 +145,14 @@ def parameter_randomisation(
 
 
 def _draw(values: Array, generator: np.random.Generator, weights: str) -> Array:
-    """An array of a layer's weights without what it has learned."""
+    """A randomized array of a layer's weights."""
     if weights == "normal" and values.ndim > 1:
         return generator.normal(0, values.std(), values.shape)
     return generator.permutation(values.ravel()).reshape(values.shape)
 
 
 def _copy_of(model: Any, images: Array) -> Any:
-    """A copy of a model with its weights, which Keras' clone_model leaves behind; ValueError where that fails."""
+    """A copy of a model including its weights, unlike Keras' clone_model; ValueError if it cannot be copied."""
     if backend.is_torch_module(model):
         return copy.deepcopy(model)
     try:
@@ -162,19 +162,19 @@ def _copy_of(model: Any, images: Array) -> Any:
             own = type(model).from_config(model.get_config())
         own(ops.convert_to_tensor(images[:1]))
         own.set_weights(model.get_weights())
-    except Exception as error:  # whatever the user's classes raise when they are constructed
+    except Exception as error:  # user-defined classes may raise any error when they are constructed
         reason = " ".join(str(error).split())[:160]
         raise ValueError(f"{type(model).__name__} cannot be copied: {reason}; define get_config()") from error
     return own
 
 
 def _clone_layer(layer: Any) -> Any:
-    """A layer with weights of its own; one without weights shares what it contains, such as a function."""
+    """A copy of a layer with new weights; a layer without weights shares its contents, such as a function."""
     return type(layer).from_config(layer.get_config()) if layer.weights else detached_copy(layer)
 
 
 def _layers_from_top(model: Any, traced: TracedModel) -> Iterator[tuple[str, list[Any]]]:
-    """The path and the weights of each layer that has any, each once, the top first."""
+    """The path and the weights of each layer with weights, each once, from the top down."""
     parts: list[tuple[str, list[Any]]]
     if backend.is_torch_module(model):
         parts = [

@@ -1,4 +1,4 @@
-"""Selection of metrics: by name with settings, by what is known of the images, and a few by default."""
+"""Selection of metrics: by name with settings, by the available ground truth, and by default."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class MetricRequest:
     settings: Mapping[str, Any]
 
     def validate(self, truth: Mapping[str, Any]) -> None:
-        """ValueError where the metric requires masks or boxes that the truth does not contain."""
+        """ValueError if the metric requires masks or boxes that are not in the truth."""
         for name in TRUTH:
             if name in self.metric.requires and name not in truth:
                 raise ValueError(f"{self.metric.name} requires {name}, and the images have none")
@@ -38,7 +38,7 @@ class MetricRequest:
     ) -> Array:
         """The state (N, ...) of a batch: the values themselves, unless they depend on all images of the set.
 
-        truth: {"masks": ..., "boxes": ...}, or what of these is known. targets: the function, where one was explained.
+        truth: {"masks": ..., "boxes": ...}, as far as available. targets: the target function, if one was explained.
         """
         if "model" in self.metric.requires:
             function = targets if callable(targets) else None
@@ -55,17 +55,17 @@ class MetricRequest:
 
 
 def make_request(metric: str | Metric, settings: Mapping[str, Any] | None = None) -> MetricRequest:
-    """A metric by name with all its settings; ValueError for what does not exist or is not allowed."""
+    """A metric by name with all its settings; ValueError for an unknown name and for invalid values."""
     found = find_metric(metric)
     return MetricRequest(found, validate_settings(found.name, found.settings, settings or {}))
 
 
 def suitable_metrics(truth: Mapping[str, Any]) -> list[str]:
-    """The names of the metrics that need no masks and boxes besides those in the truth."""
+    """The names of the metrics that require no other ground truth."""
     missing = set(TRUTH) - set(truth)
     return [name for name, metric in METRICS.items() if not metric.requires & missing]
 
 
 def default_metrics(truth: Mapping[str, Any]) -> list[str]:
-    """A few of these, for a comparison that names none."""
+    """The names of the default metrics for this ground truth."""
     return [name for what, names in DEFAULTS.items() if not what or what in truth for name in names]

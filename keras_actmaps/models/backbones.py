@@ -72,7 +72,7 @@ def backbone(
     FileNotFoundError
         For a weights file that does not exist.
     OSError
-        Where weights cannot be downloaded.
+        If weights cannot be downloaded.
     """
     classes, maximum = _CLASSES.validate(classes), _MAXIMUM.validate(maximum)
     name, settings = _parse(name)
@@ -94,7 +94,7 @@ def backbone(
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """The names of the 1000 ImageNet classes, which Keras downloads; empty where that fails."""
+    """The names of the 1000 ImageNet classes, which Keras downloads; empty if that fails."""
     try:
         ranked = keras.applications.imagenet_utils.decode_predictions(np.arange(1000.0)[None], top=1000)[0]
     except Exception:  # Keras raises a plain Exception when a download fails
@@ -103,7 +103,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def _built(make: Callable[..., keras.Model], name: str, weights: str | None) -> keras.Model:
-    """The network; ValueError for settings that Keras refuses, OSError for weights that cannot be downloaded."""
+    """The network; ValueError for settings that Keras rejects, OSError for weights that cannot be downloaded."""
     try:
         return make(weights=weights)
     except (ValueError, TypeError, ZeroDivisionError) as error:

@@ -21,8 +21,8 @@ def to_convolutional(model: keras.Model) -> keras.Model:
     Parameters
     ----------
     model : keras.Model
-        A model that ends in GlobalAveragePooling2D and Dense, with Softmax, Dropout, Identity or Activation layers
-        between and behind them or not.
+        A model that ends in GlobalAveragePooling2D and Dense, optionally with Softmax, Dropout, Identity or
+        Activation layers between and after them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""SqueezeNet v1.1, which keras.applications does not have."""
+"""SqueezeNet v1.1, which is not part of keras.applications."""
 
 from typing import Any
 

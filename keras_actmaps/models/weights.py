@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-PREPROCESS = "preprocess"  # the name of the layer that preprocesses, whose weights belong to no file
+PREPROCESS = "preprocess"  # name of the preprocessing layer, whose weights are in no file
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
@@ -16,12 +16,12 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
     ----------
     model : keras.Model
     path : path
-        A `.npz` file with arrays named LAYER/VARIABLE, of which others are ignored, or a `.weights.h5` file.
+        A `.npz` file with arrays LAYER/VARIABLE, in which other arrays are ignored, or a `.weights.h5` file.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If the weights do not fit the model.
     """
@@ -38,7 +38,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
 
 
 def _load_arrays(model: keras.Model, path: Path) -> None:
-    """Set the weights of all layers, after all were found in the file."""
+    """Set the weights of all layers, once all have been found in the file."""
     arrays = np.load(path)
     found = {
         layer: [arrays[f"{layer.name}/{variable.name}"] for variable in layer.weights]

@@ -1,7 +1,7 @@
-"""The only part of the package that draws: maps as colors, overlays, figures and films.
+"""Drawing: maps as colors, overlays, figures and animations.
 
-Zero means "no evidence" in every panel. An overlay divides the positive part of a map by its maximum, image by image. A
-raw map has a color bar in its own numbers, or shares its scale with the panels that it is compared with.
+Zero means "no evidence" in every panel. An overlay divides the positive part of each map by its maximum. A raw map has
+a color bar with its values, or shares its scale with the panels that it is compared with.
 """
 
 from keras_actmaps.render.animation import check_film, film
@@ -17,7 +17,7 @@ from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
 
-# The names in earlier versions.
+# Names of earlier versions.
 colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
 
 __all__ = [

@@ -33,12 +33,12 @@ def film(
     path: str | os.PathLike,
     speed: int = FRAME_RATE,
 ) -> Path:
-    """Write a film of K images, whole or not at all.
+    """Write an animation of K images atomically.
 
     Parameters
     ----------
     frames : iterable of arrays of shape (K, H, W, 1 or 3)
-        In the order of time.
+        In temporal order.
     titles : sequence of str
         One per image.
     captions : sequence of str
@@ -57,7 +57,7 @@ def film(
     ValueError
         For another file format.
     OSError
-        Where the file cannot be written.
+        If the file cannot be written.
     """
     path, speed = Path(path), _SPEED.validate(speed)
     check_film(path.suffix[1:])
@@ -73,7 +73,7 @@ def check_film(film: str) -> None:
 
 
 def _figures(frames: Iterable[Array], titles: Sequence[str], captions: Sequence[str], speed: int) -> Iterator[Figure]:
-    """One figure that shows one frame after another, and then the last one for a while."""
+    """One figure that shows the frames one after another, and the last one for STILL seconds."""
     columns = columns_for(len(titles))
     figure, axes = panel_grid(-(-len(titles) // columns), columns, "")
     captions = [wrap_text(caption, 0.92 * figure.get_figwidth()) for caption in captions]
@@ -92,6 +92,7 @@ def _figures(frames: Iterable[Array], titles: Sequence[str], captions: Sequence[
 
 
 def _update(panel: Axes, image: Array, title: str) -> None:
+    """Show an image in a panel, or replace the one that it shows."""
     if panel.images:
         panel.images[0].set_data(image)
     else:

@@ -19,7 +19,7 @@ def ascent_figure(
     real_titles: Sequence[str] | None = None,
     caption: str = "",
 ) -> Figure:
-    """One image per target, each above the real image of the highest score.
+    """One image per target, each above the real image with the highest score.
 
     Parameters
     ----------

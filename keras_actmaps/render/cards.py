@@ -1,4 +1,4 @@
-"""Pictures that are drawn often, and therefore by Pillow in milliseconds: cards of images, and strips over time."""
+"""Pictures drawn repeatedly during training, quickly, by Pillow: cards of images, and strips over time."""
 
 import os
 from collections.abc import Sequence
@@ -59,8 +59,8 @@ def cards(
         left, upper = GAP + column * step_right, top + row * step_down
         for line, text in enumerate(lines):
             _write(sheet, text, left, upper + line * LINE, step_right - 2 * GAP, FONT_SIZE)
-        for place, panel in enumerate(panels):
-            sheet.paste(Image.fromarray(panel), (left + place * (width + GAP), upper + head))
+        for index, panel in enumerate(panels):
+            sheet.paste(Image.fromarray(panel), (left + index * (width + GAP), upper + head))
     return np.asarray(sheet)
 
 
@@ -114,7 +114,7 @@ def as_png(picture: Array) -> bytes:
 
 
 def save_png(png: bytes, path: str | os.PathLike) -> Path:
-    """Write a file, whole or not at all; OSError where that fails."""
+    """Write a PNG file atomically; OSError if that fails."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(png)
     return Path(path)
@@ -152,7 +152,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _resized(panel: Array, side: int) -> Array:
-    """A panel whose longer side is about `side`: each pixel repeated, or the panel made smaller."""
+    """A panel whose longer side is about `side`: enlarged by repeating pixels, or reduced by averaging."""
     factor = side / max(panel.shape[:2])
     factor = int(factor) if factor >= 1 else factor
     height, width = (max(1, round(length * factor)) for length in panel.shape[:2])

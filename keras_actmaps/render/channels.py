@@ -66,12 +66,12 @@ def feature_figure(
         One per image.
     caption : str
     channels : int
-        The most channels of a layer that are drawn, the same ones for all images.
+        Maximum number of channels drawn per layer, the same for all images.
     order : {"activity", "index"}
         By mean absolute value, or by index.
     scale : {"channel", "layer"}
         "channel": each channel from its lowest to its highest value in all images. "layer": nearly the lowest to
-        nearly the highest value of the whole layer, with a color bar in raw numbers.
+        nearly the highest value of the whole layer, with a color bar of raw values.
     colormap : str
 
     Raises
@@ -153,7 +153,7 @@ def _draw_tiles(panel: Axes, tiles: Array, chosen: Array, constant: Array, value
 
 
 def hatch(panel: Axes, corner: tuple[float, float], sides: tuple[float, float], value: float) -> None:
-    """Hatches and the value, in the place of a constant channel."""
+    """Draw hatches and the value in place of a constant channel."""
     panel.add_patch(Rectangle(corner, *sides, hatch="////", facecolor="white", edgecolor="0.6"))
     middle = (corner[0] + sides[0] / 2, corner[1] + sides[1] / 2)
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
@@ -166,7 +166,7 @@ def set_caption(figure: Figure, caption: str) -> None:
 
 
 def sides_text(features: Array) -> str:
-    """The sides of (h, w, K): `28×28`."""
+    """The height and width of (h, w, K) as text: `28×28`."""
     return f"{features.shape[0]}×{features.shape[1]}"
 
 

@@ -38,14 +38,14 @@ def heatmap(explanation: Explanation, colormap: str = "turbo") -> Array:
 
 
 def overlay(explanation: Explanation, images: ArrayLike, alpha: float = 0.5, colormap: str = "turbo") -> Array:
-    """The maps, normalized image by image, over the images.
+    """The images blended with their normalized maps.
 
     Parameters
     ----------
     explanation : Explanation
         Maps (N, H, W), or (N, K, H, W) of K targets per image.
     images : array of shape (N, H, W, 1 or 3)
-        Of any usual range; see `pixels`.
+        In any common range; see `pixels`.
     alpha : float
         0 shows the image only, 1 the map only.
     colormap : str
@@ -81,7 +81,7 @@ def palette(name: str) -> Colormap:
 def map_norm(values: Array, all_values: Array) -> Normalize:
     """The scale of a raw map: from 0, or from minus the end where the method has negative values.
 
-    It ends near the largest magnitude, so that a few bright pixels do not darken all others.
+    It ends at a high percentile of the magnitudes, so that a few extreme pixels do not determine it.
     """
     largest = float(np.percentile(np.abs(values), BRIGHTEST)) or float(np.abs(values).max()) or 1.0
     return Normalize(-largest if all_values.min() < 0 else 0.0, largest)

@@ -1,4 +1,4 @@
-"""Methods side by side: a row per image, a column per method, and the scores under each map."""
+"""The figure of a comparison: a row per image, a column per method, and the metrics under each map."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -14,7 +14,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.render.images import pixels
 from keras_actmaps.render.panels import CHARACTERS, PANEL, panel_grid, show_image, show_own_map
 
-SMALL, LINE = 1.7, 0.13  # inches: a panel where there are many, and a line under it
+SMALL, LINE = 1.7, 0.13  # inches: the side of a panel if there are many columns, and the height of a line of text
 MANY = 8  # columns
 SUBPIXELS = 8  # per side of a pixel, so that the corners of an outline are sharp
 OUTLINE: tuple[dict[str, Any], ...] = (
@@ -33,7 +33,7 @@ def comparison_figure(
     colormap: str = "turbo",
     masks: Array | None = None,
 ) -> Figure:
-    """Each image beside its maps by every method, all scaled by one rule, with the scores under each map.
+    """Each image beside its maps by every method, each on its own scale, with the metrics under each map.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def comparison_figure(
 
 
 def _leave_space_below(figure: Figure, inches: float) -> None:
-    """Leave space for the lines under the last row, which Matplotlib's layout does not consider."""
+    """Leave space for the lines under the last row, which Matplotlib's layout ignores."""
     fraction = inches / figure.get_figheight()
     engine: Any = figure.get_layout_engine()
     engine.set(rect=(0, fraction, 1, 1 - fraction))

@@ -34,10 +34,10 @@ def exemplar_figure(
     Parameters
     ----------
     images : array of shape (channels, k, H, W, 1 or 3)
-        Of any usual range.
+        In any common range.
     boxes : sequence
-        For each image the slices (rows, columns) of the unit's receptive field. Where all cover the whole image, the
-        mosaics of receptive fields are left out.
+        For each image the slices (rows, columns) of the unit's receptive field. If all cover the whole image, the
+        mosaics of receptive fields are omitted.
     silent : bool array of shape (channels, k)
         Images that do not activate the channel; they are hatched.
     titles : sequence of str
@@ -120,6 +120,6 @@ def _framed(image: Array, box: Box) -> Array:
 
 
 def _hatched(shape: tuple[int, ...]) -> Array:
-    """Stripes, in the place of an image that does not activate the channel."""
+    """Stripes in place of an image that does not activate the channel."""
     rows, columns = np.indices(shape[:2])
     return np.where((rows + columns) % 16 < 3, STRIPE, BLANK).astype("uint8")[..., None].repeat(3, axis=2)

@@ -1,4 +1,4 @@
-"""Images of any usual range as pixels; reading image files and fitting them to a model."""
+"""Images in any common range as pixels; reading image files and fitting them to a model."""
 
 import os
 from pathlib import Path
@@ -11,13 +11,13 @@ from keras_actmaps.core.types import Array
 
 
 def pixels(images: ArrayLike) -> Array:
-    """Images of any usual range as uint8 RGB.
+    """Images in any common range as uint8 RGB.
 
     Parameters
     ----------
     images : array of shape (N, H, W, 1 or 3) or (N, 1 or 3, H, W)
         uint8 is kept, floats in 0..1 are multiplied by 255, floats in 0..255 are rounded, and images of any other range
-        are stretched to 0..255, one by one.
+        are each stretched to 0..255.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def read(path: str | os.PathLike) -> Array:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
         If it cannot be read as an image.
     """

@@ -21,7 +21,7 @@ def draw_boxes(images: ArrayLike, boxes: Sequence, truth: Sequence | Array | Non
     boxes : sequence
         For each image a list of (y0, x0, y1, x1) or (y0, x0, y1, x1, score) in pixels, half open; drawn in magenta.
     truth : sequence or array of shape (N, 4), optional
-        True boxes, drawn in white below the others and dashed where both meet. A box without area is not drawn.
+        True boxes, drawn in white below the others, and dashed where both overlap. Boxes without area are not drawn.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What figures are made of: grids of panels, images, color bars and wrapped captions."""
+"""Elements of figures: grids of panels, images, color bars and wrapped captions."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ CAPTION: dict[str, Any] = {"fontsize": 10}
 
 
 def save(figure: Figure, path: str | os.PathLike) -> Path:
-    """Write a figure as PNG, whole or not at all; OSError where that fails."""
+    """Write a figure as PNG atomically; OSError if that fails."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return Path(path)
@@ -69,14 +69,14 @@ def show_own_map(panel: Axes, explanation: Explanation, number: int, title: str,
 
 
 def add_colorbar(figure: Figure, panels: Any, norm: Normalize, values: Array, colormap: str, fraction: float) -> None:
-    """Add a color bar in raw numbers."""
+    """Add a color bar of raw values."""
     mappable = ScalarMappable(norm, map_colors(norm, colormap))
     bar = figure.colorbar(mappable, ax=panels, fraction=fraction, pad=0.02, extend=bar_ends(norm, values))
     bar.ax.tick_params(labelsize=7)
 
 
 def bar_ends(norm: Normalize, values: Array) -> Literal["neither", "min", "max", "both"]:
-    """The ends of a scale that some values exceed, as Matplotlib names them; the color bar is pointed there."""
+    """The ends of a scale that some values exceed, for Matplotlib's `extend` of a color bar."""
     below, above = bool(np.min(values) < norm.vmin), bool(np.max(values) > norm.vmax)
     if below:
         return "both" if above else "min"

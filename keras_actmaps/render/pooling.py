@@ -27,7 +27,7 @@ def pooling_figure(
 ) -> Figure:
     """Each image beside the outputs of a convolution and ReLU in three rows: before, after max, after average pooling.
 
-    All panels share one scale, from 0 to nearly the highest value, with a color bar in raw numbers.
+    All panels share one scale, from 0 to nearly the highest value, with a color bar of raw values.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def pooling_figure(
         One per image.
     caption : str
     channels : int
-        The most channels of a block that are drawn, the most active first.
+        Maximum number of channels drawn per block, the most active first.
     colormap : str
     """
     drawn = pixels(images)

@@ -10,7 +10,7 @@ USAGE = "usage: python -m keras_actmaps.tf_explain [--compatible] script.py [its
 
 
 def main() -> None:
-    """Run the script that the command line names, with this package's classes."""
+    """Run the script of the command line with this package's classes."""
     arguments = sys.argv[1:]
     compatible = arguments[:1] == ["--compatible"]
     script = arguments[compatible:]

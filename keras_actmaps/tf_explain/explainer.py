@@ -1,4 +1,4 @@
-"""Explainer: what the classes share, and how they call this package's engine."""
+"""Explainer: base of the classes, and their calls of this package's engine."""
 
 import os
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ class Explainer:
     Parameters
     ----------
     compatible : bool or None
-        True gives tf-explain's results where they are well defined, False the correct ones; None is the default that
+        True returns tf-explain's results where they are well defined, False the correct ones; None is the default that
         `activate` sets, False otherwise.
     """
 
@@ -38,7 +38,7 @@ class Explainer:
             self.compatible = compatible
 
     def save(self, grid: Array, output_dir: str | os.PathLike, output_name: str) -> None:
-        """Write a grid into a folder, which is created where it is missing; OSError where that fails."""
+        """Write a grid into a folder, which is created if missing; OSError if that fails."""
         write = save_rgb if np.ndim(grid) == 3 else save_grayscale
         write(grid, output_dir, output_name)
 
@@ -64,7 +64,7 @@ def features_and_gradients(traced: TracedModel, images: Any, class_index: ClassI
 
 
 def trace_with_output_activation(model: Any, layer: Any = None) -> TracedModel:
-    """A traced model whose scores are the model's own outputs: probabilities where it ends in a softmax."""
+    """A traced model whose scores are the model's outputs: probabilities if it ends in a softmax."""
     traced = TracedModel(model, layer)
     traced.graph = trace_model(model)
     return traced

@@ -1,4 +1,4 @@
-"""Run folders: what training writes, whole or not at all, and what explaining reads."""
+"""Run folders: written atomically by training, read by explaining."""
 
 import csv
 import json
@@ -31,9 +31,9 @@ class Run:
     path : Path
         Its folder.
     record : dict
-        What `run.json` contains: data set, protocol, class names, versions.
+        The contents of `run.json`: data set, protocol, class names, versions.
     metrics : dict
-        What `metrics.json` contains: accuracy and loss of the test split.
+        The contents of `metrics.json`: accuracy and loss of the test split.
     """
 
     path: Path
@@ -57,7 +57,7 @@ def open_run(path: str | os.PathLike) -> Run:
     Raises
     ------
     FileNotFoundError
-        If there is no run in the folder.
+        If the folder contains no run.
     ValueError
         If its records cannot be read.
     """
@@ -69,7 +69,7 @@ def open_run(path: str | os.PathLike) -> Run:
 
 
 def newest_run(runs: str | os.PathLike = "runs") -> Run:
-    """The run that was written last; FileNotFoundError where there is none."""
+    """The most recently written run; FileNotFoundError if there is none."""
     found = _find_runs(Path(runs))
     if not found:
         raise FileNotFoundError(f"no run yet in {str(runs)!r}; train one with: python train.py")
@@ -77,7 +77,7 @@ def newest_run(runs: str | os.PathLike = "runs") -> Run:
 
 
 def load_model(path: str | os.PathLike) -> keras.Model:
-    """Load a `.keras` file; FileNotFoundError for no file, ValueError for one that is not a model."""
+    """Load a `.keras` file; FileNotFoundError if it does not exist, ValueError if it is not a model."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file {str(path)!r}")
@@ -100,7 +100,7 @@ class RunFolder:
         self.partial = self.path.with_name(self.path.name + ".partial")
 
     def begin(self, record: dict[str, Any], summary: str) -> None:
-        """Make an empty folder with the record of the run."""
+        """Create an empty folder with the record of the run."""
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         self.write("run.json", json.dumps({**record, "versions": _versions()}, indent=2))
@@ -113,7 +113,7 @@ class RunFolder:
         Raises
         ------
         FileNotFoundError
-            If there is no checkpoint.
+            If the folder contains no checkpoint.
         """
         if not self.partial.is_dir() and self.path.is_dir():
             shutil.copytree(self.path, self.partial)
@@ -129,7 +129,7 @@ class RunFolder:
         save_text(self.partial / name, text)
 
     def write_history(self, history: list[Epoch]) -> None:
-        """Write `history.csv`, with NaN where an epoch has no such column."""
+        """Write `history.csv`, with NaN for columns that an epoch does not have."""
         names = list(dict.fromkeys(name for epoch in history for name in epoch))
         save_rows(self.partial / HISTORY, [names, *([epoch.get(name, "nan") for name in names] for epoch in history)])
 
@@ -162,7 +162,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """The versions of the packages in use; those under another name, such as tensorflow-cpu, are left out."""
+    """The versions of the packages in use; those under another name, such as tensorflow-cpu, are omitted."""
     found = {}
     for package in PACKAGES:
         try:

@@ -26,21 +26,21 @@ Callbacks = Callable[[datasets.Data, Path], list[keras.callbacks.Callback]]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by Ctrl-C; the message says what was saved."""
+    """Training was stopped by Ctrl-C; the message states what was saved."""
 
 
 def train(
     dataset: str,
     *,
     backbone: Annotated[str | None, "a keras.applications network or squeezenet; None for a small network"] = None,
-    weights: Annotated[str | None, "of the backbone: a file, 'imagenet' or 'none'"] = None,
+    weights: Annotated[str | None, "weights of the backbone: a file, 'imagenet' or 'none'"] = None,
     epochs: Annotated[Count | None, "number of epochs; None for that of the data set's protocol"] = None,
     batch_size: Annotated[Count | None, "images per batch; None for that of the protocol"] = None,
     learning_rate: Annotated[
         Annotated[float, Gt(0)] | None, "highest learning rate; None for that of the protocol"
     ] = None,
     limit: Limit = None,
-    data_dir: Annotated[str | os.PathLike | None, "where TFDS data is looked for first"] = None,
+    data_dir: Annotated[str | os.PathLike | None, "folder of TFDS data that is searched first"] = None,
     seed: Annotated[int, Ge(0), Lt(2**32), "seed of the weights and of the order of the images"] = 0,
     runs: Annotated[str | os.PathLike, "the folder of all runs"] = "runs",
     resume: Annotated[bool, "continue after the last finished epoch"] = False,
@@ -66,8 +66,8 @@ def train(
     say : callable
         Called with each line of information.
     callbacks : callable, optional
-        `callbacks(data, folder)` returns Keras callbacks. What they write to the folder belongs to the run, and what
-        they add to `logs` to its history.
+        `callbacks(data, folder)` returns Keras callbacks. Their files in the folder become part of the run, and
+        their additions to `logs` part of its history.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def train(
     Raises
     ------
     ValueError, FileNotFoundError, DataUnavailable
-        For settings, files and data that cannot be used; before any work.
+        Before any training, for invalid settings, files and data.
     Interrupted
         On Ctrl-C; the best model so far is published.
     """
@@ -113,7 +113,7 @@ def train(
 
 
 def _is_frozen(backbone: str | None, weights: str | None, callbacks: Callable | None) -> bool:
-    """Whether only a head on a frozen backbone is trained; ValueError for what does not go with it."""
+    """Whether only a head on a frozen backbone is trained; ValueError for arguments that do not apply to it."""
     if weights in (None, "none"):
         return False
     if backbone is None:
@@ -171,7 +171,7 @@ def _finish(
 
 
 def _publish_interrupted(folder: RunFolder, checkpoint: RunCheckpoint) -> str:
-    """Publish what is finished; the message for the user."""
+    """Publish the finished epochs; returns the message for the user."""
     if not folder.has_model():
         return "interrupted before the end of the first epoch; nothing was saved"
     best, run = checkpoint.best(), folder.publish()
@@ -182,7 +182,7 @@ def _publish_interrupted(folder: RunFolder, checkpoint: RunCheckpoint) -> str:
 
 
 def _facts(info: datasets.Info) -> dict[str, Any]:
-    """What explaining needs to know about the data."""
+    """The facts about the data set that explaining needs."""
     names = ("classes", "image_shape", "scale", "counts", "source", "notice")
     return {name: getattr(info, name) for name in names}
 

@@ -85,7 +85,7 @@ def test_of_all_methods_those_that_do_not_fit_are_left_out(compare, tmp_path):
         (["--metrics", ""], "argument --metrics: must not be empty"),
         (["--limit", 0], "argument --limit: must be an integer >= 1 and <= 1,000,000, got '0'"),
         (["--limit", 3, "--index", 1], "argument --index: not allowed with argument --limit"),
-        (["--target", "all"], "--target all: methods are compared on one target per image; name one"),
+        (["--target", "all"], "--target all: methods are compared on one target per image; pass one class"),
         (["--method", "lrp,lrp"], "lrp"),
     ],
 )

@@ -102,7 +102,7 @@ def test_all_that_work_are_drawn_and_the_others_are_named_with_their_reason(expl
         (["--method", "gradcam"], "gradcam with Keras 3.*AttributeError: .*'output_shape'; it may work with a --layer"),
         (["--method", "gradcam", "--layer", "conv9"], "fails at gradcam .*ValueError: No such layer: conv9"),
         (["--method", "lrp"], "no method 'lrp'; choices: gradcam, saliency, gradient_x_input, smoothgrad, integrated"),
-        (["--target", "all"], "--target all: tf-explain explains one class at a time; name one"),
+        (["--target", "all"], "--target all: tf-explain explains one class at a time; pass one class"),
         (["--boxes", "otsu"], "--boxes is not for --engine tf-explain, which draws its own pictures"),
         (["--boxes", "0"], "--boxes is not for --engine tf-explain"),
         (["--compare"], "--compare is not for --engine tf-explain"),

@@ -110,7 +110,7 @@ def test_the_error_for_a_model_outside_keras_says_what_works(images):
     assert kam.explain(model, images, "saliency").maps.max() > 0
     sure = Subclassed(gap_network(activation="softmax"), outside_keras=True)
     sure(images)
-    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be taken off"):
+    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be removed"):
         kam.explain(sure, images, "saliency")
 
 

@@ -77,7 +77,7 @@ def test_a_softmax_is_taken_off_in_every_spelling(spelling):
 def test_probabilities_that_cannot_be_taken_off_are_said():
     inputs = keras.Input((6,))
     model = keras.Model(inputs, OwnHead()(inputs))
-    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be taken off"):
+    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be removed"):
         kam.explain(model, images_for(model), "saliency", targets=1)
 
 

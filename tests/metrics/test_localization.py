@@ -161,7 +161,7 @@ def test_bad_masks_are_refused(name):
     for masks, message in [
         (None, "masks must be bool or 0 and 1, one per image, got None"),
         (MASKS[:, :5], r"masks of shape \(3, 5, 14\) do not fit maps of shape \(3, 12, 14\)"),
-        (MASKS + 1, "masks contain other values than 0 and 1; data.masks makes"),
+        (MASKS + 1, "masks contain other values than 0 and 1; data.masks returns"),
     ]:
         with pytest.raises(ValueError, match=message):
             measured(name, maps, masks)

@@ -41,8 +41,8 @@ def convert_module(module: torch.nn.Module, shape: Sequence[int] | None) -> Any:
     -------
     keras.Model
         Takes channels-last images. `containers` maps the path of each module that contains others to the layer of its
-        last output. A module that torch.fx cannot trace becomes one operation, with a warning that says why and
-        `is_opaque` set.
+        last output. A module that torch.fx cannot trace becomes one operation, with a warning that states the reason
+        and `is_opaque` set.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _validate(module: torch.nn.Module) -> torch.nn.Module:
     name = type(module).__name__
     if isinstance(module, torch.jit.ScriptModule):
         raise ValueError(f"{name} is compiled by torch.jit; pass the module that was compiled")
-    module = getattr(module, "_orig_mod", module)  # the module that was passed to torch.compile
+    module = getattr(module, "_orig_mod", module)  # the original of a module compiled by torch.compile
     parameters = inspect.signature(module.forward).parameters.values()
     required = [
         parameter.name
@@ -92,7 +92,7 @@ def _validate(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _module_outputs(copy: torch.nn.Module, images: torch.Tensor, name: str) -> Any:
-    """The module's own outputs; ValueError where it fails on the images or returns anything but tensors."""
+    """The module's own outputs; ValueError if it fails on the images or returns anything but tensors."""
     try:
         outputs = _call_module(copy)(images)
     except Exception as error:  # of the user's code

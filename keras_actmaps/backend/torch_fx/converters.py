@@ -1,6 +1,6 @@
-"""Converters from calls of PyTorch modules, functions and methods to Keras layers of the same meaning.
+"""Converters from calls of PyTorch modules, functions and methods to equivalent Keras layers.
 
-A converter takes a `Call` and returns a layer, or None where Keras has no such layer; the call is then made by
+A converter takes a `Call` and returns a layer, or None if Keras has no equivalent; the call is then made by
 PyTorch itself, as a `TorchOperation`.
 """
 
@@ -24,7 +24,7 @@ class Call:
     Attributes
     ----------
     path : str
-        Of the layer to be made.
+        Path of the Keras layer.
     name : str
         As `names.canonical_name` returns it.
     node : fx.Node
@@ -35,7 +35,7 @@ class Call:
     input_channels_last, output_channels_last : bool
         Whether Keras stores these with their channels last.
     reader : callable
-        For an argument, the function that returns its current value; None where that depends on the images.
+        For an argument, the function that returns its current value; None if it depends on the images.
     values : mapping of fx.Node to object
         What each node returned when the module was traced.
     """
@@ -132,7 +132,7 @@ def mean(call: Call) -> Converted:
 
 
 def flatten(call: Call) -> Converted:
-    """All that reshapes to (N, features)."""
+    """Any reshaping to (N, features)."""
     if len(call.output_shape) != 2 or call.output_shape[0] != call.input_shape[0]:
         return None
     has_positions = call.input_channels_last and max(call.input_shape[2:]) > 1
@@ -142,12 +142,12 @@ def flatten(call: Call) -> Converted:
 
 
 def permute(call: Call) -> Converted:
-    """A permutation between channels first and channels last, which Keras' layout makes an identity."""
+    """A permutation between channels first and channels last, which is the identity in Keras' layout."""
     return identity(call) if call.input_channels_last != call.output_channels_last else None
 
 
 def identity(call: Call) -> Converted:
-    """What returns its input at inference."""
+    """Any call that returns its input at inference."""
     return layers.Identity(name=call.path, dtype="float32")
 
 
@@ -164,7 +164,7 @@ CONVERTERS: dict[str, Callable[[Call], Converted]] = {
 
 
 def _weight_readers(call: Call) -> dict[str, Callable] | None:
-    """Readers of weight and bias; None where these depend on the images."""
+    """Readers of weight and bias; None if these depend on the images."""
     if call.module is not None:
         names = [name for name in ("weight", "bias") if getattr(call.module, name) is not None]
         return {name: partial(getattr, call.module, name) for name in names}

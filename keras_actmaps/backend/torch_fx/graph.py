@@ -56,7 +56,7 @@ class GraphConverter:
         return model
 
     def _convert_node(self, node: fx.Node, path: str) -> None:
-        """Call a Keras layer of the same meaning, or PyTorch itself where there is none."""
+        """Call the equivalent Keras layer, or PyTorch itself if there is none."""
         call = self._describe(node, path)
         self.channels_last[node] = call.output_channels_last
         layer = self._convert_call(call)
@@ -76,7 +76,7 @@ class GraphConverter:
         self.tensors[node] = operation(*(self.tensors[read] for read in inputs))
 
     def _convert_call(self, call: Call) -> Converted:
-        """The Keras layer for a call; None where PyTorch must compute it."""
+        """The Keras layer for a call; None if PyTorch must compute it."""
         converter = identity if call.node in self.trace.identities else CONVERTERS.get(call.name)
         has_hooks = bool(getattr(call.module, "_forward_pre_hooks", None))
         return converter(call) if converter and call.input_shape and not has_hooks else None
@@ -102,7 +102,7 @@ class GraphConverter:
     def _stored_channels_last(self, node: fx.Node, inputs: list[fx.Node]) -> bool:
         """Whether an output is stored with its channels last: as its first input of as many axes is.
 
-        A permutation between the two layouts leaves the stored tensor as it is.
+        A permutation between the two layouts leaves the stored tensor unchanged.
         """
         rank = self.rank
         if rank < 3 or len(self._shape(node)) != rank:
@@ -122,7 +122,7 @@ class GraphConverter:
         return self.trace.as_function(argument, ())[2]
 
     def _operation_name(self, call: Call, inner: list[fx.Node]) -> str:
-        """Keras' name for what PyTorch computes; PyTorch's own name where Keras has none."""
+        """Keras' name of a PyTorch operation; PyTorch's name if Keras has none."""
         computed = [node for node in inner if node in self.trace.dependent and _has_tensors(self.trace.values[node])]
         names = {KERAS_NAMES.get(canonical_name(node, self.trace.submodule(node))) for node in computed}
         if names <= {"Split"} and call.name in KERAS_NAMES:

@@ -66,7 +66,7 @@ class LiveWeight:
 
 
 class LiveLayer(keras.layers.Layer):
-    """Base of Keras layers without variables of their own, whose weights are read from the PyTorch module.
+    """Base of Keras layers without variables, whose weights are read from the PyTorch module.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Normalization(LiveLayer):
     epsilon: float
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
-        """Normalize with the module's running statistics, whatever `training` is."""
+        """Normalize with the module's running statistics, for any value of `training`."""
         statistics = self.moving_mean, self.moving_variance
         inputs = to_channels_first(inputs)
         return to_channels_last(functional.batch_norm(inputs, *statistics, self.gamma, self.beta, eps=self.epsilon))
@@ -172,7 +172,7 @@ class TorchOperation(keras.Operation):
 
 
 def renamed_class(name: str, *bases: type) -> Any:
-    """A subclass under the name by which rules and error messages know the operation."""
+    """A subclass with the name that rules and error messages use for the operation."""
     return type(name, bases, {"__module__": __name__})
 
 

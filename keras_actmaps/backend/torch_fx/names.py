@@ -34,7 +34,7 @@ TORCH_MODULES = ("torch.nn", "torch.functional", "torch._", "_operator")  # wher
 
 
 def canonical_name(node: fx.Node, module: torch.nn.Module | None) -> str:
-    """The name of what a node calls, in lower case without underscores; "" for what PyTorch does not define.
+    """The name of the call of a node, in lower case without underscores; "" if PyTorch does not define it.
 
     A module and the function of the same meaning have one name: "conv2d".
     """
@@ -45,7 +45,7 @@ def canonical_name(node: fx.Node, module: torch.nn.Module | None) -> str:
 
 
 def torch_name(node: fx.Node, module: torch.nn.Module | None) -> str:
-    """The name of what a node calls, in PyTorch's spelling."""
+    """The name of the call of a node, in PyTorch's spelling."""
     if module:
         return type(module).__name__
     return str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "operation")

@@ -138,9 +138,9 @@ def inference_copy(
             name: None if child is None else inference_copy(child, with_values, copies)
             for name, child in module._modules.items()
         }
-        for kind in ("_parameters", "_buffers") if with_values else ():
-            tensors = module.__dict__[kind].items()
-            copy.__dict__[kind] = {
+        for registry in ("_parameters", "_buffers") if with_values else ():
+            tensors = module.__dict__[registry].items()
+            copy.__dict__[registry] = {
                 name: tensor if tensor is None else to_keras_device(tensor) for name, tensor in tensors
             }
     return copies[id(module)]
@@ -152,7 +152,7 @@ def trace_module(module: torch.nn.Module, images: torch.Tensor) -> Trace:
     Raises
     ------
     Exception
-        Whatever the module's code raises where torch.fx cannot trace it.
+        Any error of the module's code that torch.fx cannot trace.
     """
     graph, containers = _symbolic_graph(module)
     output = next(node for node in graph.nodes if node.op == "output")

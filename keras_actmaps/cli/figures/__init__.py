@@ -1,4 +1,4 @@
-"""Figures of features, one per file: what explain.py draws by `--method` besides maps. FIGURES is the table of them."""
+"""Figures of features for `explain.py --method`, one per module. FIGURES is the table of their records."""
 
 from keras_actmaps.cli.figures import ascent, exemplars, feature_maps, pooling
 from keras_actmaps.cli.figures.registry import Figure

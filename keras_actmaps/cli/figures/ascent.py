@@ -18,8 +18,8 @@ from keras_actmaps.features.activation_maximization import STEPS_PER_STATE, Asce
 from keras_actmaps.features.settings import AscentSettings, Channels, Steps
 from keras_actmaps.features.top_images import TopImages, top_images
 
-MAX_CLASSES, MAX_CHANNELS = 40, 15  # in one picture, where none are specified
-TO_MIDDLE = 0.3  # of the way from the median to the middle of the range; at the ends of the range pixels hardly change
+MAX_CLASSES, MAX_CHANNELS = 40, 15  # in one picture by default
+TO_MIDDLE = 0.3  # share of the way from the median to the middle of the range, because pixels at its ends hardly change
 
 Neuron = tuple[int, int, int]
 
@@ -38,8 +38,8 @@ def ascent(
 ) -> list[Path]:
     """Draw images that maximize the class `--target`, by default all; or channels, or a neuron, of `--layer`.
 
-    Where the model has a run, the image of `--split` with the highest score is drawn below each. Without `ground`, the
-    ascent then starts near the median of the real images. Other settings: `AscentSettings`.
+    If the model is that of a run, the image of `--split` with the highest score is drawn below each. Without `ground`,
+    the ascent then starts near the median of the real images. Other settings: `AscentSettings`.
     """
     traced = request.traced_at_layer
     layer = traced.require_one_layer("ascent") if request.layer else None
@@ -51,7 +51,7 @@ def ascent(
         "bounds": (0.0, 255.0 / request.subject.scale),
         **settings,
     }
-    ascent_states(traced, **arguments)  # raises for what does not fit, before any work
+    ascent_states(traced, **arguments)  # raises errors of the arguments before any computation
     top = None
     if request.subject.run is not None:
         top = top_images(traced, request.data().truth(request.split), targets, layer)
@@ -68,7 +68,7 @@ def ascent(
 
 
 def _targets(request: Request, traced: TracedModel, channels: Any, neuron: Any) -> tuple[list[Any], list[str], str]:
-    """Targets as `ascent_states` takes them, their names, and the name of their score."""
+    """Targets for `ascent_states`, their names, and the name of their score."""
     if request.layer is None:
         if channels is not None or neuron is not None:
             raise ValueError("channels and neuron need a layer; pass --layer")
@@ -146,5 +146,5 @@ FIGURE = Figure(
     summary="The images that maximize the score of a class, a channel or a neuron, by gradient ascent",
     paper="Simonyan et al. 2014, section 2",
     cost="`steps` forward and backward passes of all targets in one batch, and one forward pass of each real image.",
-    limitations="shows what raises the score most, which need not be what raises it in real images.",
+    limitations="shows what raises the score most, which may differ from what raises it in real images.",
 )

@@ -18,7 +18,7 @@ from keras_actmaps.features.receptive_field import Box
 from keras_actmaps.features.settings import Channels, Examples, SpatialReduction
 from keras_actmaps.features.topk import Exemplars
 
-MAX_CHANNELS = 8  # in one picture, where none are specified
+MAX_CHANNELS = 8  # in one picture by default
 
 
 def exemplars(
@@ -26,8 +26,8 @@ def exemplars(
 ) -> list[Path]:
     """Draw the images of `--split` with the highest activations of channels of `--layer`, which may be Dense.
 
-    Without `channels`, all are searched, and those with the highest scores are drawn. The .npz file has all that were
-    searched. Projections are drawn for networks with ReLU.
+    Without `channels`, all are searched, and those with the highest scores are drawn. The .npz file contains all
+    searched channels. Projections are drawn for networks with ReLU.
     """
     traced = require_traced(request)
     layer = features.find_layer(request.subject.model, traced, request.layer)
@@ -74,7 +74,7 @@ def _search(
 
 
 def _projections(request: Request, drawn: Exemplars, images: Array) -> Array | None:
-    """Projections by a deconvolutional network; None, with a message, where they cannot be computed."""
+    """Projections by a deconvolutional network; None, with a message, if they cannot be computed."""
     try:
         return deconv_projections(request.traced, drawn, images)
     except ValueError as error:
@@ -97,7 +97,7 @@ def _save(request: Request, found: Exemplars) -> Path:
 
 
 def _rows(labels: Array | None, drawn: Exemplars) -> Sequence[Array]:
-    """The labels of each channel's images; empty where they are not known."""
+    """The labels of each channel's images; empty if they are unknown."""
     return [np.empty(0, int)] * len(drawn) if labels is None else list(labels)
 
 
@@ -131,8 +131,8 @@ def _largest(fields: list[list[Box]]) -> str:
 FIGURE = Figure(
     name="exemplars",
     function=exemplars,
-    summary="The images with the highest activation of a channel, its receptive fields, and what in them excites it",
+    summary="The images with the highest activation of a channel, with receptive fields and projections",
     paper="Zeiler and Fergus 2014, figure 2",
-    cost="one forward pass of each image of the split, and some backward passes for what is drawn.",
+    cost="one forward pass of each image of the split, and one backward pass per drawn image.",
     limitations="shows the highest activations of a channel, not everything that activates it.",
 )

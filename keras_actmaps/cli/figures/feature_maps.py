@@ -18,17 +18,15 @@ MAX_LAYERS = 12  # in one picture
 def feature_maps(
     request: Request,
     *,
-    channels: Annotated[Count, "the most channels of a layer that are drawn"] = 16,
+    channels: Annotated[Count, "maximum number of channels drawn per layer"] = 16,
     order: Annotated[
         Literal["activity", "index"], "order of the channels: by mean absolute activation, or by number"
     ] = "activity",
-    scale: Annotated[
-        Literal["channel", "layer"], "whether each channel has its own scale, or all of a layer one"
-    ] = "channel",
+    scale: Annotated[Literal["channel", "layer"], "whether each channel or each layer has its own scale"] = "channel",
 ) -> list[Path]:
     """Draw the channels of the layers `--layer`: names, paths or types, separated by commas; None is all convolutions.
 
-    The .npz file has all channels, raw, by layer.
+    The .npz file contains the raw features of all channels, by layer.
     """
     layers = request.layer.split(",") if request.layer else None
     maps = features.feature_maps(require_traced(request), request.images.arrays, layers)

@@ -20,7 +20,7 @@ def pooling(
     kernel_size: KernelSize = None,
     layers: Depth = 1,
     pool: Pool = 2,
-    channels: Annotated[Count, "the most channels that are drawn, in the order of their activity"] = 6,
+    channels: Annotated[Count, "maximum number of channels drawn, the most active first"] = 6,
     filters: Filters = 16,
     seed: Seed = 0,
 ) -> list[Path]:
@@ -52,5 +52,5 @@ FIGURE = Figure(
     summary="A convolution and ReLU before and after max and average pooling",
     paper="Scherer et al. 2010",
     cost="one forward pass.",
-    limitations="shows what pooling keeps of one image, not what the network gains by it.",
+    limitations="shows the effect of pooling on one image, not its benefit for the network.",
 )

@@ -20,14 +20,14 @@ class Figure:
         Key in FIGURES, and the name of the file.
     function : callable
         `(request, *, setting=default, ...) -> list of Path`: writes `<folder>/<name>.png` and `<folder>/<name>.npz`,
-        after everything is computed, and returns their paths. Raises ValueError or OSError, before any work, for what
-        the user can correct.
+        after everything is computed, and returns their paths. Raises ValueError or OSError, before any computation,
+        for errors that the user can correct.
     summary : str
         One sentence: what the figure shows.
     paper, cost, limitations : str
-        Where it is from, what it costs, and what it does not show.
+        Source, computational cost and what it does not show.
     needs_images : bool
-        Whether it is about the images of the request, which are then written and described too.
+        Whether it shows the images of the request, which are then written and described too.
     needs_model : bool
         False if a data set alone is enough.
     more_settings : mapping of str to Setting
@@ -51,7 +51,7 @@ class Figure:
 
 
 def require_traced(request: Request) -> TracedModel:
-    """The model of a request at its default layer; ValueError where there is only a data set."""
+    """The model of a request at its default layer; ValueError if there is only a data set."""
     if request.traced is None:
         raise ValueError("there is no model; pass --run or --model")
     return request.traced

@@ -5,7 +5,7 @@ import numpy as np
 from keras_actmaps.core.types import Array
 from keras_actmaps.data.drawn.canvas import SIDE, Canvas
 
-# The handwritings of each digit: strokes through points xy of a 10x10 grid; a repeated point is a corner.
+# Variants of each digit: strokes through points xy of a 10x10 grid; a repeated point is a corner.
 WRITINGS = (
     ("50 23 27 59 77 73 50 23", "60 23 17 49 77 82 50 22 24"),
     ("51 55 59", "33 50 50 59", "32 50 50 59, 29 79"),

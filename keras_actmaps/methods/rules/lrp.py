@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation: which rule a layer gets, and the way back from the score to the input."""
+"""Layer-wise relevance propagation: the choice of rules, and the backward pass from the score to the input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,12 +41,12 @@ class Propagation:
     composite : str
         One of COMPOSITES.
     rule : str or None
-        One of RULES for all layers instead.
+        One of RULES for all layers with a kernel instead.
     rules : mapping
-        By path, name or type of a layer, before all others: one of RULES or a function
+        By path, name or type of a layer, with precedence: one of RULES or a function
         `(layer, inputs, outputs, relevance) -> relevance of the inputs`.
     low, high : float, array or None
-        The least and greatest value of the inputs; None takes those of each input.
+        The lowest and highest value of the inputs; None uses those of each input.
     """
 
     graph: Graph
@@ -69,7 +69,7 @@ class Propagation:
             arrived = [ops.zeros_like(y) if part is None else part for y, part in zip(outputs, arrived)]
             rule = self.rule_of(node, node in before, node in first)
             if callable(rule):
-                return _apply_own_rule(rule, node, inputs, outputs, arrived)
+                return _apply_user_rule(rule, node, inputs, outputs, arrived)
             if rule == "gate":
                 return _split_product(self.graph, node, inputs, arrived[0])
             if not isinstance(node.operation, Linear) or rule in ("pass", "route"):
@@ -85,7 +85,7 @@ class Propagation:
         return run_backward(self.graph.nodes, relevance, backward)[inputs_slot]
 
     def rule_of(self, node: Node, is_before: bool = False, is_first: bool = False) -> str | Callable:
-        """The rule of a node; ValueError for one that has none."""
+        """The rule of a node; ValueError for a node without one."""
         found = layer_type(node)
         own = [key for key in _keys(node) if key in self.rules]
         if own:
@@ -109,7 +109,7 @@ class Propagation:
         return WITHOUT_KERNEL[found]
 
     def _check_pass(self, rule: str | Callable, node: Node) -> None:
-        """ValueError where relevance cannot stay where it is, because the layer changes shapes."""
+        """ValueError for rule 'pass' at a layer that changes shapes."""
         shapes = [[self.graph.shapes[slot] for slot in slots] for slots in (node.reads.values(), node.writes)]
         if rule == "pass" and shapes[0] != shapes[1]:
             raise ValueError(
@@ -119,6 +119,7 @@ class Propagation:
             )
 
     def _of_composite(self, linear: Any, is_before: bool, is_first: bool) -> str:
+        """The rule of a layer with a kernel by the composite."""
         convolution, dense, first = COMPOSITES[self.composite]
         is_convolution = not isinstance(linear, Linear) or linear.is_convolution
         role = "convolution" if is_convolution else "dense"
@@ -138,10 +139,10 @@ class Propagation:
         return [x * part for x, part in zip(inputs, parts)]
 
     def _bounds(self, inputs: Tensor, before: Sequence[Node]) -> dict[Slot, tuple[Tensor, Tensor]]:
-        """What the layers before the first make of the inputs' least and greatest values: {slot: (low, high)}."""
-        least, greatest = _value_range(inputs)
-        low = least if self.low is None else ops.zeros_like(inputs) + ops.cast(self.low, inputs.dtype)
-        high = greatest if self.high is None else ops.zeros_like(inputs) + ops.cast(self.high, inputs.dtype)
+        """Bounds of the values at each slot before the first layers with a kernel: {slot: (low, high)}."""
+        lowest, highest = _value_range(inputs)
+        low = lowest if self.low is None else ops.zeros_like(inputs) + ops.cast(self.low, inputs.dtype)
+        high = highest if self.high is None else ops.zeros_like(inputs) + ops.cast(self.high, inputs.dtype)
         lows, highs = ({self.graph.inputs[0]: part} for part in (low, high))
         for node in before:
             (slot,) = node.writes
@@ -168,13 +169,13 @@ def check_rules(graph: Graph, rules: Mapping[str, Any]) -> None:
 
 
 def _keys(node: Node) -> tuple[str, ...]:
-    """What a layer is found by: path, name, type."""
+    """The keys of `rules` that match a node: path, name and type of the layer."""
     operation = node.operation.layer if isinstance(node.operation, Linear) else node.operation
     return node.path, node.path.rsplit("/", 1)[-1], type(operation).__name__
 
 
 def _first_layers(graph: Graph) -> tuple[list[Node], list[Node]]:
-    """(nodes before the first layers with a kernel, these layers); one that only mixes colors does not count."""
+    """(nodes before the first layers with a kernel, these layers); those that only mix colors are not counted."""
     reached, before, first = set(graph.inputs), [], []
     for node in graph.nodes:
         if reached.issuperset(node.reads.values()):
@@ -187,7 +188,7 @@ def _first_layers(graph: Graph) -> tuple[list[Node], list[Node]]:
 
 
 def _mixes_colors(graph: Graph, node: Node) -> bool:
-    """Whether this is a pointwise convolution that only layers with a kernel read, as preprocessing is."""
+    """Whether this is a pointwise convolution that only layers with a kernel read, as in preprocessing."""
     readers = [other for other in graph.nodes if node.writes[0] in other.reads.values()]
     layer = getattr(node.operation, "layer", None)
     is_pointwise = set(getattr(layer, "kernel_size", ())) == {1}
@@ -195,9 +196,9 @@ def _mixes_colors(graph: Graph, node: Node) -> bool:
 
 
 def _split_product(graph: Graph, node: Node, inputs: Sequence, relevance: Tensor) -> list:
-    """A product: the signal takes all and a gate nothing; where neither is a gate, each takes half.
+    """Relevance of the factors of a product: all to the signal and none to a gate; half each if neither is a gate.
 
-    A gate comes from a sigmoid, or has one number where the signal has many (squeeze and excitation).
+    A gate is the output of a sigmoid, or is broadcast to the signal (squeeze and excitation).
     """
     whole = graph.shapes[node.writes[0]]
     gates = [
@@ -208,18 +209,19 @@ def _split_product(graph: Graph, node: Node, inputs: Sequence, relevance: Tensor
     return [relevance * part if part else ops.zeros_like(x) for x, part in zip(inputs, share)]
 
 
-def _apply_own_rule(rule: Callable, node: Node, inputs: list, outputs: list, relevance: list) -> list:
-    """By a user's function of single tensors, or of lists where the layer has several."""
+def _apply_user_rule(rule: Callable, node: Node, inputs: list, outputs: list, relevance: list) -> list:
+    """Apply a user-defined rule, which takes single tensors, or lists if the layer has several."""
     single = [part[0] if len(part) == 1 else part for part in (inputs, outputs, relevance)]
     return tree.flatten(rule(node.operation, *single))
 
 
 def _as_function(node: Node) -> Callable:
+    """A node as a function of its input tensors."""
     return lambda *inputs: tree.flatten(node(dict(zip(node.reads.values(), inputs))))
 
 
 def _value_range(values: Tensor) -> tuple:
-    """The least and the greatest value of each row, in the shape of the values."""
+    """The lowest and the highest value of each row, in the shape of the values."""
     axes = tuple(range(1, len(values.shape)))
     ends = ops.min(values, axis=axes, keepdims=True), ops.max(values, axis=axes, keepdims=True)
     return tuple(ops.zeros_like(values) + end for end in ends)

@@ -17,7 +17,7 @@ from keras_actmaps.core.types import Tensor
 
 @dataclass(frozen=True)
 class Parameters:
-    """The numbers in the rules. bias: whether biases take their share of the relevance."""
+    """Parameters of the rules. bias: whether biases absorb a share of the relevance."""
 
     epsilon: float = 1e-6
     gamma: float = 0.25
@@ -56,7 +56,10 @@ def epsilon(state: LayerState, parameters: Parameters) -> list[Contributions]:
 
 
 def gamma(state: LayerState, parameters: Parameters) -> list[Contributions]:
-    """What speaks for y counts 1 + gamma times (Montavon et al. 2019, section 10.2.1; for x and y of either sign)."""
+    """Contributions with the sign of y are weighted by 1 + gamma (Montavon et al. 2019, section 10.2.1).
+
+    Generalized to x and y of either sign.
+    """
 
     def favor(part: Callable, other: Callable) -> tuple[list, Tensor]:
         positive = state.w + parameters.gamma * part(state.w)
@@ -86,12 +89,12 @@ def alpha_beta(state: LayerState, parameters: Parameters) -> list[Contributions]
 
 
 def flat(state: LayerState, parameters: Parameters) -> list[Contributions]:
-    """All inputs alike: z_ij = 1 (Lapuschkin et al. 2019)."""
+    """The same contribution of all inputs: z_ij = 1 (Lapuschkin et al. 2019)."""
     return [Contributions([(ops.ones_like(state.x), ops.ones_like(state.w))], ops.zeros_like(state.b))]
 
 
 def w_square(state: LayerState, parameters: Parameters) -> list[Contributions]:
-    """By the size of the weights: z_ij = w_ij^2 (Montavon et al. 2017, eq. 12)."""
+    """Squared weights: z_ij = w_ij^2 (Montavon et al. 2017, eq. 12)."""
     return [Contributions([(ops.ones_like(state.x), state.w * state.w)], state.b * state.b)]
 
 
@@ -109,13 +112,13 @@ KERNEL_RULES = {
     "z+": z_plus,
     "flat": flat,
     "w²": w_square,
-    "w^2": w_square,  # the same for keyboards without the sign
+    "w^2": w_square,  # ASCII alias
     "zB": z_box,
 }
 
 
 def propagate(linear: Linear, state: LayerState, relevance: Tensor, rule: str, parameters: Parameters) -> Tensor:
-    """The relevance of the inputs of a `Linear` by a rule."""
+    """The relevance of the inputs of a `Linear`, from that of its outputs, by a rule."""
     total = ops.zeros_like(state.x)
     for contributions in KERNEL_RULES[rule](state, parameters):
         inputs, kernels = (list(part) for part in zip(*contributions.pairs))

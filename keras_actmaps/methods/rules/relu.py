@@ -1,4 +1,4 @@
-"""The gradients with which guided backpropagation and deconvnet replace ReLU's own."""
+"""The gradients of ReLU in guided backpropagation and DeconvNet."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,17 +14,17 @@ from keras_actmaps.core.trace import inner_operations
 
 
 def guided_relu(relu: Callable) -> Callable:
-    """ReLU whose gradient passes only what is positive, where ReLU itself passes anything: relu'(x) max(g, 0)."""
+    """ReLU with the gradient relu'(x) max(g, 0): positive gradients only, where ReLU is active."""
     return backend.custom_gradient(relu, lambda x, g: backend.vjp(lambda x: [relu(x)], [x])[1]([ops.relu(g)])[0])
 
 
 def deconvnet_relu(relu: Callable) -> Callable:
-    """ReLU whose gradient passes all that is positive, wherever ReLU was on or off: max(g, 0)."""
+    """ReLU with the gradient max(g, 0): positive gradients only, whether ReLU is active or not."""
     return backend.custom_gradient(relu, lambda x, g: ops.relu(g))
 
 
 def _check_inside(node: Node, graph: Graph, method: str) -> None:
-    """ValueError for a layer with a ReLU inside, which cannot be replaced there."""
+    """ValueError for a layer with a ReLU inside, whose gradient cannot be replaced."""
     if layer_type(node) is not None:
         return
     inside: list | None = []
@@ -44,9 +44,9 @@ def _check_inside(node: Node, graph: Graph, method: str) -> None:
 
 
 def with_relu(graph: Graph, rule: Callable, name: str, method: str) -> tuple[Node, ...]:
-    """The nodes of the graph with `rule(relu)` in the place of each ReLU: a layer, an operation or an `activation=`.
+    """The nodes of the graph with each ReLU, a layer, operation or `activation=`, replaced by `rule(relu)`.
 
-    ReLU6, leaky ReLU and other settings count as ReLU; any other activation keeps its own gradient. Raises ValueError
+    Variants such as ReLU6 and leaky ReLU are included; any other activation keeps its gradient. Raises ValueError
     for a model, called `name`, without ReLU.
     """
     nodes = split_activations(graph).nodes

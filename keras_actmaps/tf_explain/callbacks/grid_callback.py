@@ -1,4 +1,4 @@
-"""GridCallback: what tf-explain's callbacks share, with event files that need no TensorBoard to be written."""
+"""GridCallback: base of tf-explain's callbacks, with event files that are written without TensorBoard."""
 
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ class GridCallback(keras.callbacks.Callback):
     validation_data : tuple
         Images (N, H, W, C), and labels, which are not used.
     output_dir : str or Path
-        A subfolder of it, named by the time, gets the event file.
+        The event file is written to a subfolder named after the time.
     compatible : bool or None
         As for the explainers.
 
@@ -33,7 +33,7 @@ class GridCallback(keras.callbacks.Callback):
     def __init__(self, validation_data: ValidationData, output_dir: str | Path, compatible: bool | None) -> None:
         from keras_actmaps.core.event_files import EventWriter
 
-        keras.callbacks.Callback.__init__(self)  # not tf-explain's, which creates an event file of its own
+        keras.callbacks.Callback.__init__(self)  # not tf-explain's __init__, which creates another event file
         self.validation_data = validation_data
         self.compatible = compatible
         self.output_dir = Path(output_dir) / datetime.now().strftime("%Y%m%d-%H%M%S.%f")

@@ -12,7 +12,7 @@ from keras_actmaps.tf_explain.utils.display import filter_display
 
 
 class ExtractActivations(Explainer, original.ExtractActivations):
-    """The activations of layers; beyond tf-explain's, of several layers at once and of layers inside nested models."""
+    """The activations of layers; unlike in tf-explain, also of several layers and of layers inside nested models."""
 
     def __init__(self, batch_size: int | None = None, *, compatible: bool | None = None) -> None:
         super().__init__(compatible=compatible)
@@ -27,7 +27,7 @@ class ExtractActivations(Explainer, original.ExtractActivations):
             Images (N, H, W, C), and labels, which are not used.
         model : keras.Model
         layers_name : str or list of str
-            As `kam.feature_maps` takes them. Smaller layers are enlarged to the size of the largest.
+            As for `kam.feature_maps`. Smaller layers are enlarged to the size of the largest.
 
         Returns
         -------

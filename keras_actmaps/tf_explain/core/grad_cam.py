@@ -73,7 +73,7 @@ class GradCAM(Explainer, original.GradCAM):
 
     @staticmethod
     def infer_grad_cam_target_layer(model: Any) -> str:
-        """The path of the last layer with a spatial output; ValueError where there is none."""
+        """The path of the last layer with a spatial output; ValueError if there is none."""
         return as_traced(model).require_layers()[0]
 
     @staticmethod

@@ -14,9 +14,9 @@ from keras_actmaps.tf_explain.utils.image import apply_grey_patch, value_range
 
 
 class OcclusionSensitivity(Explainer, original.OcclusionSensitivity):
-    """The drop of the logit when a patch turns gray, the middle of the values that the images can have.
+    """The drop in the logit when a patch is gray, the middle of the value range of the images.
 
-    With `compatible`, 1 - the model's output with a patch of 127.5, whatever the images' values are.
+    With `compatible`, 1 - the model's output with a patch of 127.5, for any value range of the images.
     """
 
     def __init__(self, batch_size: int | None = None, *, compatible: bool | None = None) -> None:
@@ -41,7 +41,7 @@ class OcclusionSensitivity(Explainer, original.OcclusionSensitivity):
         return grid_display(np.array(pictures))
 
     def get_sensitivity_map(self, model: Any, image: Array, class_index: int, patch_size: int) -> Array:
-        """tf-explain's own measure of one image (H, W, C): 1 - the output with each patch hidden, resized to (H, W)."""
+        """tf-explain's measure for one image (H, W, C): 1 - the output with each patch hidden, resized to (H, W)."""
         rows, columns = (range(0, side, patch_size) for side in image.shape[:2])
         hidden = [apply_grey_patch(image, x, y, patch_size) for y in rows for x in columns]
         outputs = model.predict(np.array(hidden), batch_size=self.batch_size, verbose=0)

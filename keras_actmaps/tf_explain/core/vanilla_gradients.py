@@ -15,7 +15,7 @@ UNSUPPORTED_ARCHITECTURE_WARNING = original.UNSUPPORTED_ARCHITECTURE_WARNING
 
 
 class VanillaGradients(Explainer, original.VanillaGradients):
-    """The gradient of the logit, whatever activation the model ends in.
+    """The gradient of the logit, for any activation at the end of the model.
 
     With `compatible`, the gradient of the model's output, without the last layer where that is an activation.
     """
@@ -28,7 +28,7 @@ class VanillaGradients(Explainer, original.VanillaGradients):
         return self.explain_score_model(validation_data, score_model, class_index)
 
     def get_score_model(self, model: Any) -> Any:
-        """The model without its last layer where that is an activation, else the model itself, with a warning.
+        """The model without its last layer if that is an activation, else the model itself, with a warning.
 
         A subclassed model is returned unchanged. `explain` needs this with `compatible` only.
         """

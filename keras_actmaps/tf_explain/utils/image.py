@@ -1,4 +1,4 @@
-"""tf-explain's gray patch, and its gray pictures of gradients without values that wrap around."""
+"""tf-explain's gray patch, and its gray pictures of gradients, without integer overflow."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_actmaps.core.types import Tensor
 
 __all__ = ["apply_grey_patch", "transform_to_normalized_grayscale", "value_range"]
 
-ROUNDING = 1e-6  # of the largest magnitude: smaller differences are those of rounding
+ROUNDING = 1e-6  # relative to the largest magnitude; smaller differences are rounding errors
 
 
 def transform_to_normalized_grayscale(tensor: Any, together: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""tf-explain's files, with an error where one cannot be written."""
+"""tf-explain's files, with an error if one cannot be written."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["save_grayscale", "save_rgb"]
 
 
 def save_grayscale(image: Array, output_dir: str | os.PathLike, output_name: str) -> None:
-    """Write a picture (H, W) or (H, W, 1) into a folder, which is created if missing; OSError where that fails."""
+    """Write a picture (H, W) or (H, W, 1) into a folder, which is created if missing; OSError if that fails."""
     path = Path(output_dir) / output_name
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), image):
