@@ -7,6 +7,8 @@ NEEDS = {
     "backend/jax_backend.py": ["jax"],
     "backend/torch_backend.py": ["torch"],
     "backend/torch_fx": ["torch"],
+    "cli/train.py": ["tensorflow", "tensorflow_datasets"],
+    "core/event_files.py": ["tensorboardX"],
     "data": ["tensorflow", "tensorflow_datasets"],
     "training": ["tensorflow", "tensorflow_datasets"],
     "tf_explain": ["tensorflow", "tf_explain"],
