@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import gap_network, outside_keras, randomised
+from helpers import outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -47,12 +47,8 @@ def outside():
 
 
 KINDS = {
-    "GAP network": gap_network,
-    "Flatten and Dense": lambda: convolutional(layers.Flatten(), layers.Dense(3)),
     "silu": lambda: convolutional(layers.GlobalAveragePooling2D(), layers.Dense(3), activation="silu"),
     "table": lambda: keras.Sequential([keras.Input((6,)), layers.Dense(5, "relu"), layers.Dense(3)]),
-    "sequence": lambda: keras.Sequential([keras.Input((9, 2)), layers.Conv1D(4, 3, activation="relu"),
-                                          layers.GlobalAveragePooling1D(), layers.Dense(3)]),
     "recurrent": lambda: keras.Sequential([keras.Input((7, 2)), layers.LSTM(4), layers.Dense(3)]),
     "layer normalization": lambda: convolutional(layers.LayerNormalization(), layers.GlobalAveragePooling2D(),
                                                  layers.Dense(3)),
