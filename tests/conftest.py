@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -10,12 +11,21 @@ import numpy as np
 import pytest
 
 BACKEND = keras.backend.backend()
+TESTS = Path(__file__).parent
 collect_ignore_glob, collect_ignore = [], []
 if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, and the commands that use them
     collect_ignore_glob += ["data/*", "cli/figures/*", "training/*"]
     collect_ignore += [f"cli/test_{name}.py" for name in ("commands", "compare", "tf_explain")]
 if BACKEND != "tensorflow" or importlib.util.find_spec("tf_explain") is None:  # whose classes are TensorFlow's
     collect_ignore_glob += ["tf_explain/*"]
+
+
+def pytest_collection_modifyitems(items):
+    """Measure the coverage in the folders of $COVERED only, where it is set: measuring takes half as long again."""
+    covered = tuple(str(TESTS / folder) for folder in os.environ.get("COVERED", "").split())
+    for item in items:
+        if covered and not str(item.path).startswith(covered):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")
