@@ -42,21 +42,26 @@ def as_traced(
         For a layer, precision or xla that differs from that of a TracedModel, and as `TracedModel` does.
     """
     if isinstance(model, TracedModel):
-        model = model.refreshed()
         for name, value in (("layer", layer), ("precision", precision), ("xla", xla)):
             if value is not None and value != getattr(model, name):
                 raise ValueError(
                     f"{name}={value!r}, but the Probe was made for {name}={getattr(model, name)!r}; make another Probe"
                 )
-        return model
+        replaced = model.replaced_source()
+        return model if replaced is None else _cached(*replaced)
     backend.check_model(model)
     shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
+    return _cached(model, layer, shape, precision or "float32", xla)
+
+
+def _cached(model: Any, layer: Any, shape: Any, precision: str, xla: bool | None) -> TracedModel:
+    """The traced model of these arguments, traced again only if the model has changed."""
     state = model_state(model)
     key = freeze((layer, precision, shape, xla))  # of any type, so that TracedModel itself raises for invalid values
     with _lock:
         cached = _cache.setdefault(model, {})
         if key not in cached or cached[key][0] != state:
-            traced = TracedModel(model, layer, shape, precision or "float32", xla).release()
+            traced = TracedModel(model, layer, shape, precision, xla).release()
             if len(cached) >= MAX_PER_MODEL:
                 cached.pop(next(iter(cached)))
             cached[key] = state, traced

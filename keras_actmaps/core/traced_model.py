@@ -97,11 +97,11 @@ class TracedModel:
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
         self._programs = Programs()
 
-    def refreshed(self) -> "TracedModel":
-        """This traced model, or a new one if the model's layers or variables have been replaced since."""
+    def replaced_source(self) -> tuple | None:
+        """(model, layer, shape, precision, xla) if the model's layers or variables have been replaced since."""
         if self._source is None or model_state(self._source) == self._state:
-            return self
-        return type(self)(self._source, *self._arguments)
+            return None
+        return self._source, *self._arguments
 
     def __reduce__(self) -> tuple:
         if self._source is None:

@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.settings import Count, Ge
+from keras_actmaps.core.settings import Count, Ge, settings_of
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._sampling import accumulate, run_samples
-from keras_actmaps.methods.registry import Method, Reduction, find_method, reduce_channels
+from keras_actmaps.methods.registry import Method, Reduction, find_method, reduce_channels, validate_method
 
 Of = Annotated[str | Method, "the method that is averaged"]
 Samples = Annotated[Count, "noisy copies of each image, with the same noise for every image"]
@@ -24,12 +24,7 @@ def validate_noise(traced: TracedModel, inputs: Array, *, of: Any, channels: Any
     inner = find_method(of, "of")
     if channels is not None and inner.reduction is None:
         raise ValueError(f"channels={channels!r}, but the maps of {inner.name} have no channels to reduce")
-    if "graph" in inner.needs:
-        traced.require_graph()
-    if inner.level == "layer" and not inner.multi_layer:
-        traced.require_one_layer(inner.name)
-    if inner.validate is not None:
-        inner.validate(traced, inputs, **_defaults(inner))
+    validate_method(inner, traced, inputs, _defaults(inner))
 
 
 def moments(
@@ -100,5 +95,4 @@ def _attributions(
 
 def _defaults(method: Method) -> dict[str, Any]:
     """The default settings of a method's function, as keywords."""
-    own = (setting for name, setting in method.settings.items() if name != "channels" or not method.reduction)
-    return {setting.name: setting.default for setting in own}
+    return {name: setting.default for name, setting in settings_of(method.function).items()}

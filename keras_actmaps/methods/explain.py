@@ -17,11 +17,11 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.settings import validate_settings
+from keras_actmaps.core.settings import settings_of, validate_settings
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.validation import validate_batch_size
-from keras_actmaps.methods.registry import Method, find_method, reduce_channels
+from keras_actmaps.methods.registry import Method, find_method, reduce_channels, validate_method
 
 
 def explain(
@@ -146,17 +146,12 @@ class MethodRequest:
 
     def validate(self, traced: TracedModel, inputs: Array) -> None:
         """ValueError if the method does not support the model, its layer or these inputs."""
-        if "graph" in self.method.needs:
-            traced.require_graph()
-        if self.method.level == "layer":
-            traced.require_layers() if self.method.multi_layer else traced.require_one_layer(self.method.name)
-        if self.method.validate is not None:
-            self.method.validate(traced, inputs, **self.own_settings)
+        validate_method(self.method, traced, inputs, self.own_settings)
 
     @property
     def own_settings(self) -> dict[str, Any]:
         """The settings of the method's function: all but `channels`."""
-        return {key: value for key, value in self.settings.items() if key != "channels" or not self.method.reduction}
+        return {name: self.settings[name] for name in settings_of(self.method.function)}
 
 
 def make_request(method: str | Method, settings: Mapping[str, Any], batch_size: int = 32) -> MethodRequest:

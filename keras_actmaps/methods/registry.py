@@ -8,7 +8,7 @@ A method is one file with a function and a record:
     METHOD = Method(name="saliency", function=saliency, reduction="abs_max", ...)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from keras import ops
 from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.settings import Setting, settings_of, show
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Tensor
+from keras_actmaps.core.types import Array, Tensor
 
 Reduction = Literal["sum", "abs_max", "max", "keep"]  # "max" is the older name of "abs_max"
 CHANNELS = Setting("channels", Reduction, None, "how channels are reduced: sum, maximum of the absolute values, or not")
@@ -83,6 +83,16 @@ class Method:
         if self.reduction is not None:
             own["channels"] = replace(CHANNELS, default=self.reduction)
         return own
+
+
+def validate_method(method: Method, traced: TracedModel, inputs: Array, settings: Mapping[str, Any]) -> None:
+    """ValueError if a method does not fit the model, its layer, these inputs or the settings of its function."""
+    if "graph" in method.needs:
+        traced.require_graph()
+    if method.level == "layer":
+        traced.require_layers() if method.multi_layer else traced.require_one_layer(method.name)
+    if method.validate is not None:
+        method.validate(traced, inputs, **settings)
 
 
 def find_method(method: str | Method, setting: str = "method") -> Method:

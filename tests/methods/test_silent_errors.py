@@ -7,6 +7,7 @@ from helpers import array, enlarged, gap_network, outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
+from keras_actmaps.core.cache import as_traced
 
 
 def images_for(model, count=3, seed=0):
@@ -343,3 +344,10 @@ def test_layers_of_channels_first_models(layer):
     expected = kam.explain(last, pictures, "hirescam", targets=2, layer=layer)
     e = kam.explain(first, np.moveaxis(pictures, -1, 1), "hirescam", targets=2, layer=layer)
     np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * np.abs(expected.maps).max())
+
+
+def test_a_probe_of_a_changed_model_is_traced_again_once():
+    model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(7, "relu"), layers.Dense(3)]))
+    probe = kam.Probe(model)
+    model.layers[0].enable_lora(2)
+    assert as_traced(probe) is not probe and as_traced(probe) is as_traced(probe)
