@@ -23,6 +23,7 @@ NAMES = (
     "integrated_gradients",
     "expected_gradients",
     "blur_ig",
+    "xrai",
     "guided_backprop",
     "deconvnet",
     "lrp",

@@ -18,6 +18,9 @@ Segments = Annotated[
 CELLS = "segments along each axis"
 COMPACTNESS = 0.2  # weight of the distance of one cell, relative to the value range of a channel
 ITERATIONS = 10
+DISTANCES = 2**24  # of positions to centers that are in memory at a time
+FELZENSZWALB_SCALES = (50, 100, 150, 250, 500, 1200)  # those of XRAI's authors, for images of this side
+FELZENSZWALB_SIDE = 224
 
 
 def segment(inputs: Array, segments: Any = "superpixels", cells: Any = 7) -> Array:
@@ -64,6 +67,8 @@ def superpixels(image: Array, cells: tuple[int, ...]) -> Array:
     not merged with their neighbors.
     """
     space, count = image.shape[:-1], int(np.prod(cells))
+    if space == tuple(cells):
+        return _grid(space, cells)
     scale = np.array(cells) / space
     positions = np.moveaxis(np.indices(space), 0, -1).reshape(-1, len(space)) * scale
     colors = image.reshape(-1, image.shape[-1])
@@ -74,23 +79,53 @@ def superpixels(image: Array, cells: tuple[int, ...]) -> Array:
     for _ in range(ITERATIONS):
         sums = np.stack([np.bincount(labels, column, count) for column in points.T], axis=1)
         centers = sums / np.bincount(labels, minlength=count)[:, None]
-        labels = ((centers**2).sum(1) - 2 * points @ centers.T).argmin(1)
+        labels = _nearest(points, centers)
         labels[seeds] = np.arange(count)
     return labels.reshape(space)
 
 
+def _nearest(points: Array, centers: Array) -> Array:
+    """The index of the nearest center of each point."""
+    lengths, rows = (centers**2).sum(1), max(1, DISTANCES // len(centers))
+    blocks = (points[first : first + rows] for first in range(0, len(points), rows))
+    return np.concatenate([(lengths - 2 * block @ centers.T).argmin(1) for block in blocks])
+
+
 def slic(image: Array, cells: tuple[int, ...]) -> Array:
     """Connected superpixels by scikit-image, about as many as there are cells."""
-    try:
-        from skimage.segmentation import slic as skimage_slic
-    except ImportError as error:
-        raise ImportError("segments='slic' needs scikit-image: pip install scikit-image") from error
+    skimage_slic = _scikit_image("slic").segmentation.slic
     value_range = max(np.ptp(image), 1e-12)
     scaled = ((image - image.min()) / value_range).astype("float64")
     labels = skimage_slic(
         scaled, n_segments=int(np.prod(cells)), compactness=COMPACTNESS, channel_axis=-1, convert2lab=False
     )
     return np.unique(labels, return_inverse=True)[1].reshape(image.shape[:-1])
+
+
+def felzenszwalb(image: Array) -> list[Array]:
+    """Segmentations (H, W) of an image (H, W, C) at six scales by scikit-image, as XRAI's authors make them.
+
+    The image is scaled to -1..1 and resized to 224 x 224 pixels first, so that the scales fit.
+    """
+    skimage = _scikit_image("felzenszwalb")
+    side = (FELZENSZWALB_SIDE, FELZENSZWALB_SIDE)
+    scaled = 2 * (image - image.min()) / max(np.ptp(image), 1e-12) - 1
+    options = {"mode": "constant", "preserve_range": True}
+    scaled = skimage.transform.resize(scaled, side, order=3, anti_aliasing=True, **options)
+    segmented = skimage.segmentation.felzenszwalb
+    found = [segmented(scaled, scale=scale, sigma=0.8, min_size=150) for scale in FELZENSZWALB_SCALES]
+    resized = [skimage.transform.resize(one, image.shape[:2], order=0, anti_aliasing=False, **options) for one in found]
+    return [one.astype(int) for one in resized]
+
+
+def _scikit_image(segments: str) -> Any:
+    """scikit-image; ImportError where it is not installed."""
+    try:
+        import skimage.segmentation
+        import skimage.transform
+    except ImportError as error:
+        raise ImportError(f"segments={segments!r} needs scikit-image: pip install scikit-image") from error
+    return skimage
 
 
 def equal_counts(labels: Array) -> Iterator[tuple[Array, int]]:

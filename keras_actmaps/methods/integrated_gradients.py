@@ -38,7 +38,7 @@ def integrated_gradients(
     Y(x) - Y(x0), with a warning if 4096 steps are not enough.
     """
     start = baseline_for(inputs, baseline)
-    attributions = _integrate(traced, inputs, start, targets, steps, context)
+    attributions = integrate(traced, inputs, start, targets, steps, context)
     if tolerance is not None:
         _refine(traced, inputs, start, targets, steps, tolerance, attributions, context)
     return Attribution(attributions.astype("float32"))
@@ -48,7 +48,7 @@ def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) ->
     baseline_for(inputs[:1], baseline)
 
 
-def _integrate(
+def integrate(
     traced: TracedModel,
     inputs: Array,
     start: Array,
@@ -105,7 +105,7 @@ def _refine(
             return
         pieces *= 2
         rest_targets = targets if callable(targets) else targets[rest]
-        attributions[rest] = _integrate(traced, inputs[rest], start[rest], rest_targets, steps, context, pieces)
+        attributions[rest] = integrate(traced, inputs[rest], start[rest], rest_targets, steps, context, pieces)
 
 
 @functools.lru_cache(maxsize=8)

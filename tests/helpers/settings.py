@@ -7,6 +7,7 @@ QUICK = {
     "integrated_gradients": {"steps": 4},
     "expected_gradients": {"samples": 4},
     "blur_ig": {"steps": 4},
+    "xrai": {"steps": 4, "scales": (2, 3)},
     "occlusion": {"patch": 6},
     "rise": {"samples": 12, "cells": 3},
     "lime": {"samples": 24, "cells": 3},

@@ -6,13 +6,15 @@ from pathlib import Path
 import make_agreement
 import make_faithfulness
 import make_peers
+import make_xrai
 import networks
 import numpy as np
 import pytest
 from helpers import BACKEND
 
 HERE = Path(__file__).parent
-MAPS, METRICS, AGREEMENT = (dict(np.load(HERE / f"{name}.npz")) for name in ("peers", "faithfulness", "agreement"))
+STORED = ("peers", "faithfulness", "agreement", "xrai")
+MAPS, METRICS, AGREEMENT, XRAI = (dict(np.load(HERE / f"{name}.npz")) for name in STORED)
 NEEDED = {
     "captum": ("torch", "captum"),
     "zennit": ("torch", "zennit"),
@@ -81,3 +83,9 @@ def test_scipy_and_scikit_image_give_the_stored_agreement(key, module):
     require(module)
     found = getattr(make_agreement, key)(AGREEMENT["maps"], AGREEMENT["others"])
     np.testing.assert_allclose(found, AGREEMENT[key], rtol=1e-6, atol=1e-9)
+
+
+def test_the_package_of_xrais_authors_gives_the_stored_maps():
+    require("saliency", "skimage")
+    for key, arrays in make_xrai.computed().items():
+        np.testing.assert_allclose(arrays, XRAI[key], rtol=1e-6, atol=1e-9)
