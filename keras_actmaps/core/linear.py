@@ -37,12 +37,15 @@ class Linear:
         `inputs -> (kernel, bias)`.
     layout : {"last", "depthwise", "transposed"}
         Axis of the output channels in the kernel: the last, the last two together, or the second last.
+    is_padded : bool
+        Whether outputs at the border are computed from fewer inputs than others.
     """
 
     layer: keras.layers.Layer
     apply: Callable
     weights: Callable
     layout: str = "last"
+    is_padded: bool = True
 
     def __call__(self, inputs: Tensor) -> Tensor:
         kernel, bias = self.weights(inputs)
@@ -75,6 +78,11 @@ class Linear:
         def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
             kernel, bias = self.weights(inputs)
             scale, shift = scale_and_shift(norm)
+            if not self.is_padded:
+                summed = kernel * shift[:, None]
+                kept = -2 if self.layout == "depthwise" else -1
+                sums = ops.sum(summed, axis=tuple(range(len(kernel.shape) + kept)))
+                return kernel * scale[:, None], bias + per_channel(self.layer, ops.reshape(sums, (-1,)))
             shifts = ops.zeros_like(inputs[:1]) + per_channel(self.layer, shift)
             rows = scale if self.layout == "transposed" else scale[:, None]
             return kernel * rows, bias + self.apply(shifts, kernel)
@@ -83,7 +91,7 @@ class Linear:
 
     def padded(self, padding: Callable) -> "Linear":
         """Zero padding of the inputs and this layer."""
-        return replace(self, apply=lambda inputs, kernel: self.apply(padding(inputs), kernel))
+        return replace(self, apply=lambda inputs, kernel: self.apply(padding(inputs), kernel), is_padded=True)
 
 
 def per_channel(layer: Any, vector: Tensor) -> Tensor:
@@ -107,14 +115,14 @@ def linearize(graph: Graph) -> Graph:
     """
     graph = split_activations(graph)
     shapes = dict(graph.shapes)
-    nodes = [part for node in graph.nodes for part in _linear_nodes(node, shapes)]
-    nodes = _fold_pairs(nodes, set(keras.tree.flatten(graph.outputs)), shapes)
+    nodes = [part for node in graph.nodes for part in linear_nodes(node, shapes)]
+    nodes = merge_pairs(nodes, set(keras.tree.flatten(graph.outputs)), shapes, _fold)
     known = {*graph.inputs, *(slot for node in nodes for slot in node.writes)}
     slot_of = {path: slot for path, slot in graph.slot_of.items() if slot in known}
     return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
 
 
-def _linear_nodes(node: Node, shapes: dict) -> list[Node]:
+def linear_nodes(node: Node, shapes: dict) -> list[Node]:
     """A layer with a kernel as a `Linear`, a separable convolution as two; other nodes unchanged."""
     layer = node.operation
     if not is_plain(layer, KERNEL_LAYERS):
@@ -142,9 +150,14 @@ def _linear(layer: Any) -> Linear:
     def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return _value(effective_kernel(layer)), _bias(layer)
 
-    if isinstance(layer, DEPTHWISE):
-        return Linear(layer, apply, weights, "depthwise")
-    return Linear(layer, apply, weights, "transposed" if isinstance(layer, TRANSPOSED) else "last")
+    if isinstance(layer, TRANSPOSED):
+        return Linear(layer, apply, weights, "transposed")
+    return Linear(layer, apply, weights, "depthwise" if isinstance(layer, DEPTHWISE) else "last", _is_padded(layer))
+
+
+def _is_padded(layer: Any) -> bool:
+    """Whether a layer with a kernel, other than a transposed convolution, pads its inputs."""
+    return getattr(layer, "padding", "valid") != "valid" and set(layer.kernel_size) != {1}
 
 
 def _split_separable(layer: Any) -> tuple[Linear, Linear]:
@@ -160,8 +173,14 @@ def _split_separable(layer: Any) -> tuple[Linear, Linear]:
         return ops.conv(inputs, kernel, 1, "valid", layer.data_format)
 
     return (
-        Linear(layer, depthwise, lambda inputs: (_value(layer.depthwise_kernel), ops.zeros(())), "depthwise"),
-        Linear(layer, pointwise, lambda inputs: (_value(layer.pointwise_kernel), _bias(layer))),
+        Linear(
+            layer,
+            depthwise,
+            lambda inputs: (_value(layer.depthwise_kernel), ops.zeros(())),
+            "depthwise",
+            _is_padded(layer),
+        ),
+        Linear(layer, pointwise, lambda inputs: (_value(layer.pointwise_kernel), _bias(layer)), is_padded=False),
     )
 
 
@@ -175,16 +194,19 @@ def _value(variable: Any) -> Tensor:
     return ops.cast(ops.convert_to_tensor(variable), "float32")
 
 
-def _fold_pairs(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]) -> list[Node]:
-    """Fold pairs of nodes where `_fold` can and only the second reads the first."""
+def merge_pairs(nodes: list[Node], keep: set[Slot], shapes: dict[Slot, tuple], fold: Callable) -> list[Node]:
+    """Merge pairs of nodes of which only the second reads the first, unless the slot in between is in `keep`.
+
+    fold: `(first, second) -> Linear`, or None where the nodes cannot be merged.
+    """
     readers = Counter(slot for node in nodes for slot in node.reads.values())
     merged: list[Node] = []
     for node in nodes:
         while True:
             read = next(iter(node.reads.values()))
             first = next((other for other in merged if other.writes == (read,)), None)
-            alone = len(node.reads) == 1 and readers[read] == 1 and read not in outputs
-            operation = _fold(first.operation, node.operation) if first and alone else None
+            alone = len(node.reads) == 1 and readers[read] == 1 and read not in keep
+            operation = fold(first, node) if first and alone else None
             if first is None or operation is None:
                 break
             merged = [other for other in merged if other is not first]
@@ -194,18 +216,19 @@ def _fold_pairs(nodes: list[Node], outputs: set[Slot], shapes: dict[Slot, tuple]
     return merged
 
 
-def _fold(first: Any, second: Any) -> Linear | None:
-    """Two consecutive operations as one `Linear`; None if they cannot be folded."""
-    if isinstance(first, Linear) and _normalizes(second, first.channel_axis):
-        return first.then(second)
-    if not isinstance(second, Linear):
+def _fold(first: Node, second: Node) -> Linear | None:
+    """Two consecutive nodes as one `Linear`; None if they cannot be folded."""
+    before, after = first.operation, second.operation
+    if isinstance(before, Linear) and normalizes(after, before.channel_axis):
+        return before.then(after)
+    if not isinstance(after, Linear):
         return None
-    if _normalizes(first, second.channel_axis) and getattr(second.layer, "groups", 1) == 1:
-        return second.after(first)
-    return second.padded(first) if is_plain(first, PADDING) else None
+    if normalizes(before, after.channel_axis) and getattr(after.layer, "groups", 1) == 1:
+        return after.after(before)
+    return after.padded(before) if is_plain(before, PADDING) else None
 
 
-def _normalizes(operation: Any, axis: int) -> bool:
+def normalizes(operation: Any, axis: int) -> bool:
     """Whether this is a batch normalization of the axis, which may be negative."""
     if not is_plain(operation, (layers.BatchNormalization,)):
         return False

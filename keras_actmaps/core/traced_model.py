@@ -9,6 +9,7 @@ from keras import ops, tree
 from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core.attribution import Attribution, Target
+from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn_of_training_calls
@@ -96,6 +97,17 @@ class TracedModel:
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
         self._programs = Programs()
+        self._folded: tuple[Graph | None, Graph] = None, self.graph
+
+    @property
+    def folded(self) -> Graph:
+        """The graph with batch normalization folded into adjacent layers; the explained layers' features are kept."""
+        before, folded = self._folded
+        if before is not self.graph:
+            paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
+            folded = fold_normalization(self.graph, [self.graph.slot_of[path] for path in paths])
+            self._folded = self.graph, folded
+        return folded
 
     def replaced_source(self) -> tuple | None:
         """(model, layer, shape, precision, xla) if the model's layers or variables have been replaced since."""
@@ -182,7 +194,7 @@ class TracedModel:
 
     def outputs(self, inputs: Tensor) -> Any:
         """The model's outputs for inputs (N, ...), without a softmax or sigmoid, in float32."""
-        return self.run_to_outputs(self.graph.nodes, {self.graph.inputs[0]: inputs})
+        return self.run_to_outputs(self.folded.nodes, {self.graph.inputs[0]: inputs})
 
     def run_to_outputs(
         self,
@@ -197,9 +209,9 @@ class TracedModel:
     def split(self, inputs: Tensor) -> tuple[dict[Slot, Tensor], list[Slot], tuple[Node, ...]]:
         """The model cut at its layers: (values before the cut, slots of the layers, nodes after the cut)."""
         slots = [self.graph.slot_of[path] for path in self.require_layers()]
-        after = self.graph.descendants(slots)
+        after = self.folded.descendants(slots)
         ids_after = set(map(id, after))
-        before = [node for node in self.graph.nodes if id(node) not in ids_after]
+        before = [node for node in self.folded.nodes if id(node) not in ids_after]
         return run_nodes(before, {self.graph.inputs[0]: inputs}), slots, after
 
     def gradients(self, inputs: Tensor, targets: Any, nodes: Iterable[Node] | None = None) -> tuple[Tensor, Any]:
@@ -207,7 +219,7 @@ class TracedModel:
 
         nodes: replacements of the graph's nodes, such as those with another backward pass.
         """
-        nodes = tuple(nodes or self.graph.nodes)
+        nodes = tuple(nodes or self.folded.nodes)
 
         def function(x: Tensor) -> tuple[Tensor, Any]:
             outputs = self.run_to_outputs(nodes, {self.graph.inputs[0]: x})

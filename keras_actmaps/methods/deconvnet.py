@@ -13,7 +13,7 @@ def deconvnet(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
 
     ReLUs are identified as in `guided_backprop`.
     """
-    nodes = with_relu(traced.require_graph(), deconvnet_relu, traced.name, "deconvnet")
+    nodes = with_relu(traced.folded, deconvnet_relu, traced.name, "deconvnet")
     return Attribution(*traced.gradients(inputs, targets, nodes))
 
 

@@ -50,7 +50,7 @@ def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
 
 def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
     """Multipliers times changes of the inputs, (N, ..., C)."""
-    graph = split_activations(traced.graph)
+    graph = split_activations(traced.folded)
     values, references = (run_nodes(graph.nodes, {graph.inputs[0]: x}) for x in (inputs, start))
     slots = tree.flatten(graph.outputs)
     outputs, before = ([ops.cast(part[slot], "float32") for slot in slots] for part in (values, references))

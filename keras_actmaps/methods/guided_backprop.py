@@ -14,7 +14,7 @@ def guided_backprop(traced: TracedModel, inputs: Tensor, targets: Any) -> Attrib
     ReLU may be a layer, an operation or an `activation=`; ReLU6, leaky and thresholded ReLU keep their slopes;
     other activations (sigmoid, silu, ...) keep their gradient.
     """
-    nodes = with_relu(traced.require_graph(), guided_relu, traced.name, "guided_backprop")
+    nodes = with_relu(traced.folded, guided_relu, traced.name, "guided_backprop")
     return Attribution(*traced.gradients(inputs, targets, nodes))
 
 
