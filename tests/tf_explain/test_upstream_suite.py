@@ -47,11 +47,12 @@ def suite(tmp_path_factory):
 
 
 def test_all_tests_of_tf_explain_pass(suite):
-    python_path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests", "-q", "-p", "no:cacheprovider", "--junitxml=results.xml"],
         cwd=suite,
-        env={**os.environ, "PYTHONPATH": python_path},
+        env=environment,
         capture_output=True,
         text=True,
     )
