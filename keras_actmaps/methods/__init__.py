@@ -32,6 +32,8 @@ NAMES = (
     "rise",
     "lime",
     "kernel_shap",
+    "hsic",
+    "sobol",
     "extremal_perturbation",
 )  # modules of this package, each with a record METHOD, in the order of the documentation
 METHODS.update({name: importlib.import_module(f"{__name__}.{name}").METHOD for name in NAMES})

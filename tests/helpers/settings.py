@@ -12,5 +12,7 @@ QUICK = {
     "rise": {"samples": 12, "cells": 3},
     "lime": {"samples": 24, "cells": 3},
     "kernel_shap": {"samples": 24, "cells": 3},
+    "hsic": {"samples": 24, "cells": 3},
+    "sobol": {"designs": 2, "cells": 3},
     "extremal_perturbation": {"steps": 6, "cells": 4},
 }
