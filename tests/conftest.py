@@ -46,12 +46,12 @@ def run(tmp_path_factory):
     """A run on a few drawn grids, of a network that has learnt nothing."""
     pytest.importorskip("tensorflow")
     from keras_actmaps import data, models
-    from keras_actmaps.training import runs
+    from keras_actmaps.training.checkpoint_file import model_bytes
+    from keras_actmaps.training.run_folder import RunFolder
 
     info = data.load("drawn-grid", limit=16).info
     record = {name: getattr(info, name) for name in ("classes", "scale", "notice", "source")}
-    folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
+    folder = RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
     folder.begin({"dataset": "drawn-grid", "data": {"limit": 16}, **record}, "")
     keras.utils.set_random_seed(0)
-    folder.save("model.keras", models.grid_cnn())
-    return folder.publish()
+    return folder.publish(model_bytes(models.grid_cnn(), folder.partial), [], {})

@@ -91,7 +91,10 @@ def _subject_of_run(run: str | None, say: Say) -> Subject:
     found = runs.open_run(run) if run else runs.newest_run()
     record = found.record
     say(f"run {found.path}: {record['source']}")
-    return Subject(found.model(), tuple(record["classes"]), record["scale"], record["notice"], found)
+    for warning in runs.weaknesses(found.metrics):
+        say(f"warning: {warning}")
+    notice = " · ".join(filter(None, [runs.describe_accuracy(found.metrics), record["notice"]]))
+    return Subject(found.model(), tuple(record["classes"]), record["scale"], notice, found)
 
 
 def without_model(data_dir: str | None, say: Say) -> Subject:

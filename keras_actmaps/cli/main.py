@@ -56,7 +56,7 @@ def run(command: Callable[[str, Sequence[str] | None], None], name: str, argumen
     except SystemExit as finished:  # argparse, after --help
         return finished.code if isinstance(finished.code, int) else 0
     except KeyboardInterrupt as interruption:
-        print(f"{name}: {interruption or 'interrupted'}", file=sys.stderr)
+        print(f"{name}: {str(interruption) or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of stdout has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

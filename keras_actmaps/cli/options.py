@@ -23,7 +23,7 @@ class TrainOptions:
     learning_rate: float | None = None
     limit: int | None = None
     data_dir: str | None = None
-    seed: int = 0
+    seed: int | None = None
     runs: str = "runs"
     resume: bool = False
     explain: str | None = None
@@ -83,9 +83,9 @@ def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
     add("--learning-rate", type=typed(Rate))
     add("--limit", type=typed(Count), help="at most this many images of each split")
     add("--data-dir", type=nonempty, help="folder of TFDS data (default: $TFDS_DATA_DIR, then the folder of TFDS)")
-    add("--seed", type=typed(Seed), default=0)
+    add("--seed", type=typed(Seed), help="of the weights and of the order of the images (default: 0)")
     add("--runs", type=nonempty, default="runs", help="the folder of all runs (default: runs)")
-    add("--resume", action="store_true", help="continue after the last finished epoch")
+    add("--resume", action="store_true", help="continue after the last finished epoch, with the same settings")
     add(
         "--explain",
         type=nonempty,

@@ -29,23 +29,23 @@ def cifar10(
     source = f"CIFAR-10 through TFDS, {prepared.data_path}"
     info = Info("cifar10", sources.class_names("cifar10", data_dir), (32, 32, 3), counts, source)
 
-    def build(split: str, training: bool) -> tf.data.Dataset:
-        images, labels = sources.arrays("cifar10", "test" if split == "test" else "train", data_dir)
+    def build(split: str, epoch_seed: tf.Tensor | None) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the function of an epoch, so that all epochs share the arrays
+            images, labels = sources.arrays("cifar10", "test" if split == "test" else "train", data_dir)
         first = sizes["train"] - held_out if split == "validation" else 0
         rows = tf.data.Dataset.range(first, first + counts[split])
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-        if training:
-            rows = rows.shuffle(counts[split], seed)
+        if epoch_seed is not None:
+            rows = rows.shuffle(counts[split], epoch_seed, reshuffle_each_iteration=False)
 
-        def assemble(row: tf.Tensor, epoch_seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        def assemble(number: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict]:
             batch = tf.gather(images, row)
-            if training:
-                batch = augment(batch, tf.stack([epoch_seed, 0]))
+            if epoch_seed is not None:
+                batch = augment(batch, tf.stack([epoch_seed, number]))
             return tf.cast(batch, tf.float32) / 255.0, tf.gather(labels, row), {}
 
-        return tf.data.Dataset.zip((rows.batch(batch_size), seeds)).map(assemble, tf.data.AUTOTUNE)
+        return rows.batch(batch_size).enumerate().map(assemble, tf.data.AUTOTUNE)
 
-    return Data(info, build)
+    return Data(info, build, seed)
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,7 @@ during training, without its name.
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -55,24 +56,28 @@ def folder(
     counts = limit_counts({split: len(part) for split, part in files.items()}, limit)
     info = Info(f"folder:{root}", classes, (side, side, channels), counts, str(root.resolve()))
 
-    def build(split: str, training: bool) -> tf.data.Dataset:
+    @cache
+    def cached(split: str) -> tf.data.Dataset:
         part = files[split][: counts[split]]
         paths, labels = [str(path) for path, _ in part], [label for _, label in part]
         examples = tf.data.Dataset.from_tensor_slices((paths, tf.constant(labels, tf.int64)))
-        examples = examples.map(lambda path, label: (_read(path, side, channels), label), tf.data.AUTOTUNE).cache()
-        if training:
-            examples = examples.shuffle(counts[split], seed)
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+        return examples.map(lambda path, label: (_read(path, side, channels), label), tf.data.AUTOTUNE).cache()
 
-        def assemble(batch: tuple, epoch_seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict]:
+    def build(split: str, epoch_seed: tf.Tensor | None) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the function of an epoch, so that all epochs share the cache
+            examples = cached(split)
+        if epoch_seed is not None:
+            examples = examples.shuffle(counts[split], epoch_seed, reshuffle_each_iteration=False)
+
+        def assemble(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor, dict]:
             images, labels = batch
-            if training:
-                images = augment(images, tf.stack([epoch_seed, 0]))
+            if epoch_seed is not None:
+                images = augment(images, tf.stack([epoch_seed, number]))
             return tf.cast(images, tf.float32) / 255.0, labels, {}
 
-        return tf.data.Dataset.zip((examples.batch(batch_size), seeds)).map(assemble, tf.data.AUTOTUNE)
+        return examples.batch(batch_size).enumerate().map(assemble, tf.data.AUTOTUNE)
 
-    return Data(info, build)
+    return Data(info, build, seed)
 
 
 def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:

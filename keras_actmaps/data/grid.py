@@ -71,16 +71,14 @@ def _counts(sizes: dict[str, int], limit: int | None) -> dict[str, int]:
 def _grids(info: Info, tiles: Callable[[str], Tiles], batch_size: int, seed: int) -> Data:
     """The pipelines of grids of the tiles that `tiles("train" or "test")` returns."""
 
-    def build(split: str, training: bool) -> tf.data.Dataset:
-        garments, labels, digits = _part(tiles("test" if split == "test" else "train"), split)
+    def build(split: str, epoch_seed: tf.Tensor | None) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the function of an epoch, so that all epochs share the tiles
+            garments, labels, digits = _part(tiles("test" if split == "test" else "train"), split)
         count = info.counts[split]
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
-        if not training:
-            seeds = tf.data.Dataset.from_tensors(tf.constant(FIXED_SEEDS[split], tf.int64))
-        grids = seeds.flat_map(lambda epoch: tf.data.Dataset.from_tensor_slices(_layout(epoch, count, len(digits))))
-        grids = grids.apply(tf.data.experimental.assert_cardinality(count))
-        if training:
-            grids = grids.shuffle(count, seed)
+        layout_seed = tf.constant(FIXED_SEEDS[split], tf.int64) if epoch_seed is None else epoch_seed
+        grids = tf.data.Dataset.from_tensor_slices(_layout(layout_seed, count, len(digits)))
+        if epoch_seed is not None:
+            grids = grids.shuffle(count, epoch_seed, reshuffle_each_iteration=False)
 
         def assemble(index: tf.Tensor, positions: tf.Tensor, chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict]:
             images = place(tf.gather(garments, index), tf.gather(digits, chosen), positions)
@@ -88,7 +86,7 @@ def _grids(info: Info, tiles: Callable[[str], Tiles], batch_size: int, seed: int
 
         return grids.batch(batch_size).map(assemble, tf.data.AUTOTUNE)
 
-    return Data(info, build)
+    return Data(info, build, seed)
 
 
 def _part(tiles: Tiles, split: str) -> Tiles:

@@ -1,6 +1,7 @@
 """Oxford-IIIT Pet: 37 breeds, with segmentation masks and head boxes as ground truth."""
 
 import os
+from functools import cache
 
 import tensorflow as tf
 
@@ -40,24 +41,28 @@ def pets(
     source = f"Oxford-IIIT Pet through TFDS, {prepared.data_path}"
     info = Info("pets", sources.class_names("oxford_iiit_pet", data_dir), (size, size, 3), counts, source)
 
-    def build(split: str, training: bool) -> tf.data.Dataset:
+    @cache
+    def cached(split: str, side: int) -> tf.data.Dataset:
         examples = prepared.as_dataset(split="test" if split == "test" else "train", shuffle_files=False)
         if split == "validation":
             examples = examples.skip(sizes["train"] - held_out)
-        examples = examples.take(counts[split])
-        margin = round(size * ZOOM) if training else size
-        examples = examples.map(lambda example: fit(example, margin), tf.data.AUTOTUNE).cache()
-        if training:
-            seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-            examples = tf.data.Dataset.zip((examples.shuffle(counts[split], seed), seeds))
-            examples = examples.map(lambda example, s: crop(example, size, tf.stack([s, 0])), tf.data.AUTOTUNE)
+        return examples.take(counts[split]).map(lambda example: fit(example, side), tf.data.AUTOTUNE).cache()
+
+    def build(split: str, epoch_seed: tf.Tensor | None) -> tf.data.Dataset:
+        with tf.init_scope():  # outside of the function of an epoch, so that all epochs share the cache
+            examples = cached(split, size if epoch_seed is None else round(size * ZOOM))
+        if epoch_seed is not None:
+            examples = examples.shuffle(counts[split], epoch_seed, reshuffle_each_iteration=False).enumerate()
+            examples = examples.map(
+                lambda number, example: crop(example, size, tf.stack([epoch_seed, number])), tf.data.AUTOTUNE
+            )
 
         def normalize(images: tf.Tensor, labels: tf.Tensor, truth: dict) -> Example:
             return tf.cast(images, tf.float32) / 255.0, labels, truth
 
         return examples.batch(batch_size).map(normalize, tf.data.AUTOTUNE)
 
-    return Data(info, build)
+    return Data(info, build, seed)
 
 
 def fit(example: dict[str, tf.Tensor], size: int) -> Example:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import tensorflow as tf
@@ -66,27 +66,48 @@ class Data:
     ----------
     info : Info
     build : callable
-        `build(split, training)` returns a pipeline of (images, labels, truth).
+        `build(split, epoch_seed)` returns a pipeline of (images, labels, truth): in a fixed order if `epoch_seed` is
+        None, otherwise with augmentation and in an order that depend on nothing but this int64 tensor.
+    seed : int
+        That of the training split.
     """
 
-    def __init__(self, info: Info, build: Callable[[str, bool], tf.data.Dataset]) -> None:
+    def __init__(self, info: Info, build: Callable[[str, Any], tf.data.Dataset], seed: int) -> None:
         self.info = info
-        self._build = build
+        self._build, self._seed = build, seed
 
     @cached_property
     def train(self) -> tf.data.Dataset:
-        """The training split, with augmentation and a new order in every epoch."""
-        return _without_truth(self._build("train", True))
+        """The training split, with augmentation and a new order each time that it is iterated over."""
+        seeds = tf.data.Dataset.random(self._seed, rerandomize_each_iteration=True).take(1)
+        return _without_truth(seeds.flat_map(self._epoch))
 
     @cached_property
     def validation(self) -> tf.data.Dataset:
         """The validation split, in a fixed order."""
-        return _without_truth(self._build("validation", False))
+        return _without_truth(self._build("validation", None))
 
     @cached_property
     def test(self) -> tf.data.Dataset:
         """The test split, in a fixed order."""
-        return _without_truth(self._build("test", False))
+        return _without_truth(self._build("test", None))
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """The training split epoch after epoch, without end, from epoch `first`.
+
+        Order and augmentation of an epoch depend on its number and the seed only, so that training that starts at a
+        later epoch sees the same batches as training that did not stop.
+        """
+
+        def epoch(number: tf.Tensor) -> tf.data.Dataset:
+            place = tf.stack([tf.constant(self._seed, tf.int64), number])
+            return self._epoch(tf.random.stateless_uniform((), place, 0, 2**62, tf.int64))
+
+        return _without_truth(tf.data.Dataset.range(first, 2**62).flat_map(epoch))
+
+    def _epoch(self, seed: tf.Tensor) -> tf.data.Dataset:
+        tf.random.set_seed(1)  # of the function that is traced: its order depends on `seed` alone
+        return self._build("train", seed)
 
     def truth(self, split: str = "test") -> tf.data.Dataset:
         """A split in a fixed order, with the ground truth that localization metrics need.
@@ -104,7 +125,7 @@ class Data:
         """
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-        return self._build(split, False)
+        return self._build(split, None)
 
 
 def _without_truth(dataset: tf.data.Dataset) -> tf.data.Dataset:

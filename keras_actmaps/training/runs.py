@@ -1,25 +1,26 @@
-"""Run folders: written atomically by training, read by explaining."""
+"""The runs that training has published, for explaining."""
 
-import csv
 import json
 import os
-import shutil
+import shlex
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_actmaps.core.files import atomic_write, save_rows, save_text
+from keras_actmaps.models.model_files import load_model
+from keras_actmaps.training.checkpoint_file import CHECKPOINT
 
 if TYPE_CHECKING:
     from keras_actmaps.data import Data
 
-MODEL, CHECKPOINT, HISTORY = "model.keras", "checkpoint.keras", "history.csv"
-PACKAGES = tuple(dict.fromkeys(("keras", keras.backend.backend(), "tensorflow", "tensorflow-datasets", "numpy")))
+MODEL, HISTORY = "model.keras", "history.csv"
+PARTIAL, EARLIER = ".partial", ".earlier"  # endings of folders: of an unfinished run, and of one that is being replaced
+NEAR = 0.1  # of the way from chance to 1
+UNSETTLED = 0.05  # of the accuracy
 
-Epoch = dict[str, float]  # the number of an epoch and its logs
+Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -61,112 +62,83 @@ def open_run(path: str | os.PathLike) -> Run:
     ValueError
         If its records cannot be read.
     """
-    path = Path(path)
+    path = _published(Path(path))
     if not (path / "run.json").is_file() or not (path / MODEL).is_file():
         existing = ", ".join(map(str, _find_runs(path.parent) or _find_runs(Path("runs")))) or "none"
-        raise FileNotFoundError(f"no run in {str(path)!r}; existing runs: {existing}")
-    return Run(path, _read_json(path / "run.json"), _read_json(path / "metrics.json"))
+        raise FileNotFoundError(f"no run in {str(path)!r}; existing runs: {existing}{_unfinished(path.parent)}")
+    return Run(path, read_json(path / "run.json"), read_json(path / "metrics.json"))
 
 
 def newest_run(runs: str | os.PathLike = "runs") -> Run:
     """The most recently written run; FileNotFoundError if there is none."""
     found = _find_runs(Path(runs))
     if not found:
-        raise FileNotFoundError(f"no run yet in {str(runs)!r}; train one with: python train.py")
+        advice = _unfinished(Path(runs)) or "; train one with: python train.py"
+        raise FileNotFoundError(f"no run yet in {str(runs)!r}{advice}")
     return open_run(max(found, key=lambda run: (run / MODEL).stat().st_mtime))
 
 
-def load_model(path: str | os.PathLike) -> keras.Model:
-    """Load a `.keras` file; FileNotFoundError if it does not exist, ValueError if it is not a model."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no model file {str(path)!r}")
+def describe_accuracy(metrics: Metrics) -> str:
+    """The accuracy of a run as text for a caption; empty if it is unknown."""
+    if "test_accuracy" in metrics:
+        return f"test accuracy {metrics['test_accuracy']:.1%}"
+    return f"validation accuracy {metrics['val_accuracy']:.1%}" if "val_accuracy" in metrics else ""
+
+
+def weaknesses(metrics: Metrics) -> list[str]:
+    """What the metrics of a run warn of, in one sentence each."""
+    found = []
+    accuracy, chance = metrics.get("test_accuracy", 1.0), metrics.get("chance", 0.0)
+    if accuracy < chance + NEAR * (1 - chance):
+        found.append(
+            f"the test accuracy, {accuracy:.1%}, is near chance ({chance:.1%} of the test images are of the most "
+            "frequent class), so maps say little about the classes"
+        )
+    moving, batch = metrics.get("moving_accuracy", 0.0), metrics.get("batch_accuracy", 0.0)
+    if batch - moving > UNSETTLED:
+        found.append(
+            f"the accuracy is {moving:.1%} with the moving averages of batch normalization but {batch:.1%} with the "
+            "statistics of each batch, so the averages have not settled; train for more epochs or on more images"
+        )
+    return found
+
+
+def resume_command(runs: str | os.PathLike, dataset: str) -> str:
+    """The command that continues the training of a data set."""
+    folder = "" if str(runs) == "runs" else f" --runs {shlex.quote(str(runs))}"
+    return f"python train.py --dataset {shlex.quote(dataset)}{folder} --resume"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; ValueError if it cannot be read."""
     try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many types for a broken file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{str(path)!r} cannot be loaded as a Keras model: {reason}") from error
-
-
-class RunFolder:
-    """The folder of a run in progress: `<name>.partial`, which replaces `<name>` when it is published.
-
-    An earlier run of the same name is therefore not lost to one that never finished an epoch.
-    """
-
-    def __init__(self, runs: str | os.PathLike, dataset: str) -> None:
-        name, _, directory = dataset.partition(":")
-        self.path = Path(runs) / (f"{name}-{Path(directory).resolve().name}" if directory else name)
-        self.partial = self.path.with_name(self.path.name + ".partial")
-
-    def begin(self, record: dict[str, Any], summary: str) -> None:
-        """Create an empty folder with the record of the run."""
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self.partial.mkdir(parents=True)
-        self.write("run.json", json.dumps({**record, "versions": _versions()}, indent=2))
-        self.write("summary.txt", summary)
-        self.write("metrics.json", "{}")
-
-    def resume(self) -> tuple[keras.Model, list[Epoch]]:
-        """The model of the last finished epoch, with its optimizer, and the history so far.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder contains no checkpoint.
-        """
-        if not self.partial.is_dir() and self.path.is_dir():
-            shutil.copytree(self.path, self.partial)
-        checkpoint = self.partial / CHECKPOINT
-        if not checkpoint.is_file():
-            raise FileNotFoundError(f"nothing to resume in {str(self.path)!r}; train without --resume first")
-        with (self.partial / HISTORY).open(newline="", encoding="utf-8") as file:
-            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-        return keras.saving.load_model(checkpoint), rows
-
-    def write(self, name: str, text: str) -> None:
-        """Write a text file."""
-        save_text(self.partial / name, text)
-
-    def write_history(self, history: list[Epoch]) -> None:
-        """Write `history.csv`, with NaN for columns that an epoch does not have."""
-        names = list(dict.fromkeys(name for epoch in history for name in epoch))
-        save_rows(self.partial / HISTORY, [names, *([epoch.get(name, "nan") for name in names] for epoch in history)])
-
-    def save(self, name: str, model: keras.Model) -> None:
-        """Save a model, with its optimizer except for the one that is explained."""
-        with atomic_write(self.partial / name) as temporary:
-            model.save(temporary, include_optimizer=name != MODEL)
-
-    def has_model(self) -> bool:
-        """Whether an epoch was finished."""
-        return (self.partial / MODEL).is_file()
-
-    def publish(self) -> Run:
-        """Replace the earlier run of the same name by this one."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        self.partial.replace(self.path)
-        return open_run(self.path)
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{str(path)!r} cannot be read: it contains no JSON object")
+    return found
 
 
 def _find_runs(folder: Path) -> list[Path]:
-    found = sorted(file.parent for file in folder.glob(f"*/{MODEL}"))
-    return [run for run in found if run.suffix != ".partial" and (run / "run.json").is_file()]
+    """The published runs in a folder."""
+    names = {file.parent.name.removesuffix(EARLIER) for file in folder.glob(f"*/{MODEL}")}
+    found = [_published(folder / name) for name in sorted(names) if not name.endswith(PARTIAL)]
+    return [run for run in found if (run / "run.json").is_file()]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
+def _published(path: Path) -> Path:
+    """Where a run is: in its folder, or in that which replaces it, if the process was killed between two names."""
+    if path.exists() or not path.with_name(path.name + EARLIER).is_dir():
+        return path
+    partial = path.with_name(path.name + PARTIAL)
+    return partial if partial.is_dir() else path.with_name(path.name + EARLIER)
 
 
-def _versions() -> dict[str, str]:
-    """The versions of the packages in use; those under another name, such as tensorflow-cpu, are omitted."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def _unfinished(folder: Path) -> str:
+    """What to do about a run that was never published; empty if there is none."""
+    for partial in sorted(folder.glob(f"*{PARTIAL}")):
+        if (partial / CHECKPOINT).is_file() and (partial / "run.json").is_file():
+            dataset = str(read_json(partial / "run.json").get("dataset"))
+            return f"; {str(partial)!r} is unfinished, continue it with: {resume_command(folder, dataset)}"
+    return ""

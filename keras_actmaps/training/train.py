@@ -1,26 +1,26 @@
 """Training into a run folder."""
 
-import json
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import keras
 
 from keras_actmaps import data as datasets
-from keras_actmaps import models
 from keras_actmaps.core.settings import Count, Ge, Gt, Lt, settings_of
 from keras_actmaps.data.records import Limit
-from keras_actmaps.training.checkpoint import RunCheckpoint
+from keras_actmaps.training.checkpoint import Diverged, RunCheckpoint, require_finite
+from keras_actmaps.training.evaluation import evaluate
 from keras_actmaps.training.linear_head import fit_head
-from keras_actmaps.training.protocols import HEAD, PROTOCOLS, Protocol, compile_model, find_protocol, new_model
-from keras_actmaps.training.runs import MODEL, Run, RunFolder
+from keras_actmaps.training.protocols import PROTOCOLS, Protocol, find_protocol, new_model
+from keras_actmaps.training.run_folder import RunFolder
+from keras_actmaps.training.runs import Run, resume_command, weaknesses
+from keras_actmaps.training.setup import Setup, continued, started, summary
 
-__all__ = ["PROTOCOLS", "Interrupted", "Protocol", "find_protocol", "new_model", "train"]
+__all__ = ["PROTOCOLS", "Diverged", "Interrupted", "Protocol", "find_protocol", "new_model", "train"]
 
 Callbacks = Callable[[datasets.Data, Path], list[keras.callbacks.Callback]]
 
@@ -41,7 +41,9 @@ def train(
     ] = None,
     limit: Limit = None,
     data_dir: Annotated[str | os.PathLike | None, "folder of TFDS data that is searched first"] = None,
-    seed: Annotated[int, Ge(0), Lt(2**32), "seed of the weights and of the order of the images"] = 0,
+    seed: Annotated[
+        Annotated[int, Ge(0), Lt(2**32)] | None, "seed of the weights and of the order of the images; None for 0"
+    ] = None,
     runs: Annotated[str | os.PathLike, "the folder of all runs"] = "runs",
     resume: Annotated[bool, "continue after the last finished epoch"] = False,
     say: Callable[[str], Any] = print,
@@ -62,7 +64,8 @@ def train(
     runs : path
         The folder of all runs.
     resume : bool
-        Continue after the last finished epoch.
+        Continue after the last finished epoch, with the settings of the run; only `epochs` may be others. On the same
+        machine, the model is that of training that was not interrupted, to the last bit.
     say : callable
         Called with each line of information.
     callbacks : callable, optional
@@ -77,39 +80,37 @@ def train(
     ------
     ValueError, FileNotFoundError, DataUnavailable
         Before any training, for invalid settings, files and data.
+    BlockingIOError
+        If another process is training the same run.
+    Diverged
+        A ValueError, if the loss is no longer finite; an earlier run is kept.
     Interrupted
         On Ctrl-C; the best model so far is published.
     """
-    typed = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "limit": limit, "seed": seed}
-    for name, value in typed.items():
+    settings: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate, "limit": limit, "seed": seed}
+    for name, value in {"epochs": epochs, **settings}.items():
         settings_of(train)[name].validate(value)
     is_frozen = _is_frozen(backbone, weights, callbacks)
-    changes = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "model": backbone}
-    protocol = find_protocol(dataset, is_frozen, **changes)
+    settings |= {"model": backbone, "weights": weights}
     path = None if data_dir is None else str(data_dir)
-    arguments: dict[str, Any] = {"data_dir": path, "batch_size": protocol.batch_size, "seed": seed, "limit": limit}
-    if backbone:
-        side = models.side(backbone)
-        arguments |= {"size": side} if dataset == "pets" or dataset.startswith("folder:") else {}
-    keras.utils.set_random_seed(seed)
-    data = datasets.load(dataset, **arguments)
     folder = RunFolder(runs, dataset)
-    model, history = folder.resume() if resume else (new_model(protocol, weights, data), [])
-    summary = _summary(model)
-    say(f"{data.info.source}: {data.info.counts}\n{summary}")
-    if not resume:
-        record = {"dataset": dataset, "data": arguments, "protocol": asdict(protocol), "weights": weights, "seed": seed}
-        folder.begin(record | _facts(data.info), summary)
-    started = time.monotonic()
-    checkpoint = RunCheckpoint(folder, history)
-    observers = callbacks(data, folder.partial) if callbacks else []
-    try:
-        _fit(model, data, protocol, checkpoint, observers, is_frozen)
-    except KeyboardInterrupt:
-        for callback in observers:
-            callback.on_train_end()  # Keras does not call it after an interruption
-        raise Interrupted(_publish_interrupted(folder, checkpoint)) from None
-    return _finish(folder, checkpoint, data, time.monotonic() - started, say)
+    with folder.locked():
+        if resume:
+            setup = continued(folder, epochs, path, settings)
+        else:
+            setup = started(folder, epochs, path, settings, is_frozen, say)
+        say(f"{setup.data.info.source}: {setup.data.info.counts}\n{summary(setup.model)}")
+        checkpoint = RunCheckpoint(folder, setup.history, setup.best_model)
+        observers = callbacks(setup.data, folder.partial) if callbacks else []
+        try:
+            return _fit_and_publish(setup, checkpoint, observers, say)
+        except (KeyboardInterrupt, Diverged) as stop:
+            for callback in observers:
+                callback.on_train_end()  # Keras does not call it after an interruption
+            if isinstance(stop, Diverged):
+                folder.discard()
+                raise
+            raise Interrupted(_publish_interrupted(folder, checkpoint)) from None
 
 
 def _is_frozen(backbone: str | None, weights: str | None, callbacks: Callable | None) -> bool:
@@ -123,22 +124,35 @@ def _is_frozen(backbone: str | None, weights: str | None, callbacks: Callable | 
     return True
 
 
-def _fit(
-    model: keras.Model,
-    data: datasets.Data,
-    protocol: Protocol,
-    checkpoint: RunCheckpoint,
-    observers: list,
-    is_frozen: bool,
-) -> None:
-    if is_frozen:
-        checkpoint.set_model(model)
-        checkpoint.on_epoch_end(protocol.epochs - 1, fit_head(model, data, protocol))
-        return
-    model.fit(
-        data.train,
-        validation_data=data.validation,
-        initial_epoch=len(checkpoint.history),
+def _fit_and_publish(setup: Setup, checkpoint: RunCheckpoint, observers: list, say: Callable[[str], Any]) -> Run:
+    """Train for the remaining epochs, evaluate the best model on the test split and publish the run."""
+    started = time.monotonic()
+    if not setup.is_frozen:
+        _fit(setup, checkpoint, observers)
+    elif not checkpoint.history:
+        checkpoint.set_model(setup.model)
+        checkpoint.on_epoch_end(setup.protocol.epochs - 1, fit_head(setup.model, setup.data, setup.protocol))
+    metrics = evaluate(checkpoint.best_model, checkpoint.folder.partial, setup.data)
+    require_finite(metrics, "the test split")
+    best, seconds = checkpoint.best(), time.monotonic() - started
+    metrics |= {"epoch": best["epoch"], "val_accuracy": best["val_accuracy"], "seconds": round(seconds, 1)}
+    for warning in weaknesses(metrics):
+        say(f"warning: {warning}")
+    run = checkpoint.folder.publish(checkpoint.best_model, checkpoint.history, metrics)
+    say(
+        f"test accuracy {metrics['test_accuracy']:.2%} on {setup.data.info.counts['test']} images "
+        f"(epoch {best['epoch']:.0f}, {seconds:.0f} s); wrote {run.path}"
+    )
+    return run
+
+
+def _fit(setup: Setup, checkpoint: RunCheckpoint, observers: list) -> None:
+    first, protocol = len(checkpoint.history), setup.protocol
+    setup.model.fit(
+        setup.data.epochs(first),
+        steps_per_epoch=protocol.steps(setup.data.info.counts["train"]),
+        validation_data=setup.data.validation,
+        initial_epoch=first,
         epochs=protocol.epochs,
         callbacks=[*observers, checkpoint],
         shuffle=False,  # the pipeline shuffles
@@ -146,48 +160,16 @@ def _fit(
     )
 
 
-def _finish(
-    folder: RunFolder, checkpoint: RunCheckpoint, data: datasets.Data, seconds: float, say: Callable[[str], Any]
-) -> Run:
-    """Evaluate the best model on the test split and publish the run."""
-    model = keras.saving.load_model(folder.partial / MODEL, compile=False)
-    compile_model(model, HEAD, 1)
-    loss, accuracy = model.evaluate(data.test, verbose=0)
-    best = checkpoint.best()
-    metrics = {
-        "test_accuracy": accuracy,
-        "test_loss": loss,
-        "epoch": best["epoch"],
-        "val_accuracy": best["val_accuracy"],
-        "seconds": round(seconds, 1),
-    }
-    folder.write("metrics.json", json.dumps(metrics, indent=2))
-    run = folder.publish()
-    say(
-        f"test accuracy {accuracy:.2%} on {data.info.counts['test']} images (epoch {best['epoch']:.0f}, "
-        f"{seconds:.0f} s); wrote {run.path}"
-    )
-    return run
-
-
 def _publish_interrupted(folder: RunFolder, checkpoint: RunCheckpoint) -> str:
     """Publish the finished epochs; returns the message for the user."""
-    if not folder.has_model():
-        return "interrupted before the end of the first epoch; nothing was saved"
-    best, run = checkpoint.best(), folder.publish()
+    if not checkpoint.history:
+        folder.discard()
+        return "interrupted before the end of the first epoch; nothing was saved, so train again without --resume"
+    best = checkpoint.best()
+    metrics = {"epoch": best["epoch"], "val_accuracy": best["val_accuracy"]}
+    run = folder.publish(checkpoint.best_model, checkpoint.history, metrics)
     return (
         f"interrupted; the best model so far (epoch {best['epoch']:.0f}, validation accuracy "
-        f"{best['val_accuracy']:.2%}) is saved in {run.path}; continue with --resume"
+        f"{best['val_accuracy']:.2%}) is saved in {run.path}; continue with: "
+        f"{resume_command(folder.path.parent, folder.dataset)}"
     )
-
-
-def _facts(info: datasets.Info) -> dict[str, Any]:
-    """The facts about the data set that explaining needs."""
-    names = ("classes", "image_shape", "scale", "counts", "source", "notice")
-    return {name: getattr(info, name) for name in names}
-
-
-def _summary(model: keras.Model) -> str:
-    lines: list[str] = []
-    model.summary(print_fn=lambda line, **_: lines.append(line))
-    return "\n".join(lines)

@@ -61,6 +61,12 @@ def test_ctrl_c_is_one_line_and_status_130(capsys):
     assert main.run(interrupted, "train.py", []) == 130
     assert capsys.readouterr().err == "train.py: what was done is kept\n"
 
+    def interrupted_early(name, arguments):
+        raise KeyboardInterrupt
+
+    assert main.run(interrupted_early, "train.py", []) == 130
+    assert capsys.readouterr().err == "train.py: interrupted\n"
+
 
 def test_an_error_of_several_lines_is_written_in_one(capsys):
     def broken(name, arguments):

@@ -10,7 +10,8 @@ import pytest
 
 from keras_actmaps import Explanation
 from keras_actmaps.cli import tf_explain
-from keras_actmaps.training import runs
+from keras_actmaps.training.checkpoint_file import model_bytes
+from keras_actmaps.training.run_folder import RunFolder
 
 INDEX = [2, 0, 3]
 
@@ -25,10 +26,9 @@ def run(run, tmp_path_factory):
     model = run.model()
     logits = np.concatenate([model.predict(images, verbose=0) for images, _ in run.data().test.as_numpy_iterator()])
     model.layers[-1].bias.assign(model.layers[-1].bias - logits.mean(0))
-    folder = runs.RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
+    folder = RunFolder(tmp_path_factory.mktemp("runs"), "drawn-grid")
     folder.begin(run.record, "")
-    folder.save("model.keras", model)
-    return folder.publish()
+    return folder.publish(model_bytes(model, folder.partial), [], {})
 
 
 @pytest.fixture
