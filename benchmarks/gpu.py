@@ -26,7 +26,7 @@ import numpy as np
 import keras_actmaps as kam
 from benchmarks.bare import passes
 from keras_actmaps import backend
-from keras_actmaps.core.rewrite import KERNEL_LAYERS
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS
 
 OPERATIONS = 2 * 4.09e9  # of one forward pass of ResNet50 at 224, multiplications and additions
 METHODS: dict[str, tuple[dict, tuple[int, int]]] = {  # settings, and passes per image: (forward, forward and backward)

@@ -52,6 +52,11 @@ class CompiledFunction:
             raise
 
 
+def eager_scope() -> Any:
+    """A context in which operations run at once, even while a program is traced."""
+    return jax.ensure_compile_time_eval()
+
+
 def xla_by_default() -> bool:
     """JAX compiles with XLA only."""
     return True

@@ -55,6 +55,11 @@ class CompiledFunction:
             return self._programs[shapes](*tensors)
 
 
+def eager_scope() -> Any:
+    """A context in which operations run at once, even while a program is traced."""
+    return tf.init_scope()
+
+
 def xla_by_default() -> bool:
     """Whether there is a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))

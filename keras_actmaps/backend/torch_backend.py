@@ -52,6 +52,11 @@ class CompiledFunction:
             return self._function(*map(ops.convert_to_tensor, tensors))
 
 
+def eager_scope() -> Any:
+    """A context in which operations run at once, as they always do on PyTorch."""
+    return torch.no_grad()
+
+
 def xla_by_default() -> bool:
     """PyTorch has no XLA."""
     return False

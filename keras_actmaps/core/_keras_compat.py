@@ -4,6 +4,7 @@ Nothing else in the package imports `keras.src` or reads an attribute of Keras t
 """
 
 import inspect
+import math
 from typing import Any
 
 import keras
@@ -70,24 +71,54 @@ def detached_copy(layer: Any) -> Any:
 
 
 def with_dtype_policy(layer: Any, policy: str) -> Any:
-    """A shallow copy of a layer under another dtype policy, such as "mixed_bfloat16"."""
-    return shallow_copy(layer, _dtype_policy=keras.dtype_policies.DTypePolicy(policy))
+    """A shallow copy of a layer under another dtype policy, such as "mixed_bfloat16"; it stays quantized."""
+    mode, is_quantized, _ = layer.dtype_policy.name.rpartition("_from_")
+    name = f"{mode}_from_{policy}" if is_quantized else policy
+    return shallow_copy(layer, _dtype_policy=keras.dtype_policies.get(name))
 
 
 def effective_kernel(layer: Any) -> Any:
-    """The kernel with which a layer computes: of a quantized Dense layer the dequantized one.
-
-    A row of the identity is quantized without error, so that a quantized layer returns the rows of its kernel for it.
-    """
-    if getattr(layer, "quantization_mode", None) is None or not isinstance(layer, keras.layers.Dense):
+    """The kernel with which a layer computes: of a quantized layer the dequantized one."""
+    mode = quantization_mode(layer)
+    if mode is None:
         return layer.kernel
-    bare = shallow_copy(layer, activation=keras.activations.linear, use_bias=False, bias=None)
-    return bare(keras.ops.eye(layer.input_spec.axes[-1]))
+    if mode == "float8":
+        return keras.quantizers.quantize_and_dequantize(
+            keras.ops.convert_to_tensor(layer._kernel), layer.kernel_scale, "float8_e4m3fn", layer.compute_dtype
+        )
+    bare = shallow_copy(layer, activation=None, use_bias=False, bias=None)
+    if isinstance(layer, keras.layers.EinsumDense):
+        return _einsum_kernel(bare)
+    return bare(keras.ops.eye(layer.input_spec.axes[-1]))  # a row of the identity is quantized without error
+
+
+def quantization_mode(layer: Any) -> str | None:
+    """The mode in which a layer is quantized, such as "int8"; None if it is not."""
+    return getattr(layer, "quantization_mode", None)
+
+
+def _einsum_kernel(bare: Any) -> Any:
+    """The dequantized kernel of an EinsumDense layer, from its outputs at unit vectors."""
+    inputs, kernel, outputs = bare.equation.replace("...", "*").replace("->", ",").replace(" ", "").split(",")
+    sizes = dict(zip(kernel, bare.original_kernel_shape))
+    read = [label for label in inputs if label in sizes]  # contracted, or shared with the outputs
+    count = math.prod(sizes[label] for label in read)
+    batch = next(label for label in inputs if label not in sizes)
+    shape = [count if label == batch else sizes.get(label, 1) for label in inputs]
+    found = bare(keras.ops.reshape(keras.ops.eye(count), shape))
+    shared = tuple(axis for axis, label in enumerate(outputs) if label in read)
+    found = keras.ops.sum(found, axis=shared) if shared else found
+    new = [label for label in outputs if label in sizes and label not in read]
+    found = keras.ops.reshape(found, [sizes[label] for label in (*read, *new)])
+    return keras.ops.transpose(found, [(*read, *new).index(label) for label in kernel])
 
 
 def with_kernel(layer: Any, kernel: Any) -> Any:
-    """A shallow copy of a layer that applies `kernel` alone: no bias, no low-rank update."""
-    return shallow_copy(layer, kernel=kernel, _kernel=kernel, lora_enabled=False, use_bias=False, bias=None)
+    """A shallow copy of a layer that applies `kernel` alone: no bias, no low-rank update, no quantization."""
+    policy = keras.dtype_policies.DTypePolicy(layer.compute_dtype)
+    return shallow_copy(
+        layer, kernel=kernel, _kernel=kernel, lora_enabled=False, use_bias=False, bias=None, _dtype_policy=policy
+    )
 
 
 def causal_padding(layer: Any) -> Any:

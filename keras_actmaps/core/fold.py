@@ -8,7 +8,8 @@ from keras import layers, tree
 
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.linear import Linear, linear_nodes, merge_pairs, normalizes
-from keras_actmaps.core.rewrite import KERNEL_LAYERS, OWN_MODULES, split_activations
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS, OWN_MODULES
+from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.types import Slot
 
 DTYPES = ("float32", "bfloat16")  # of layers with a kernel; normalizations are in float32
@@ -70,9 +71,9 @@ def _fold(first: Node, second: Node) -> Linear | None:
     A normalization of inputs that are padded afterwards is left, because its shift would vary in space.
     """
     linear, norm = first.operation, second.operation
-    if isinstance(linear, Linear) and _is_norm(second) and normalizes(norm, linear.channel_axis):
+    if isinstance(linear, Linear) and linear.can_fold and _is_norm(second) and normalizes(norm, linear.channel_axis):
         return linear.then(norm)
     linear, norm = second.operation, first.operation
-    if not (isinstance(linear, Linear) and _is_norm(first) and normalizes(norm, linear.channel_axis)):
+    if not (isinstance(linear, Linear) and linear.can_fold and _is_norm(first) and normalizes(norm, linear.channel_axis)):
         return None
     return linear.after(norm) if not linear.is_padded and getattr(linear.layer, "groups", 1) == 1 else None

@@ -31,10 +31,16 @@ class Node:
     """
 
     path: str
-    operation: Callable
+    operation: Any
     arguments: SymbolicArguments
     reads: Mapping[int, Slot]
     writes: tuple[Slot, ...]
+
+    @property
+    def floating(self) -> tuple[Slot, ...]:
+        """The slots of the floating tensors that are read: not those of masks and indices."""
+        symbols = {id(symbol): symbol for symbol in self.arguments.keras_tensors}
+        return tuple(slot for key, slot in self.reads.items() if is_floating(symbols[key].dtype))
 
     def __call__(self, values: Mapping[Slot, Tensor], operation: Callable | None = None) -> Any:
         """Run at inference on the tensors in `values`; outputs of bfloat16 layers are cast to float32."""
@@ -96,6 +102,22 @@ class Graph:
         return next((node for node in self.nodes if slot in node.writes), None)
 
 
+def is_floating(dtype: Any) -> bool:
+    """Whether a dtype, by name or as an attribute of a tensor, is a floating type."""
+    return "float" in str(dtype)
+
+
+def carrying(graph: Graph) -> list[Node]:
+    """The nodes on paths of floating tensors to the outputs: not those that compute masks and indices."""
+    reached: set[Slot] = set(tree.flatten(graph.outputs))
+    nodes = []
+    for node in reversed(graph.nodes):
+        if reached.intersection(node.writes):
+            reached.update(node.floating)
+            nodes.append(node)
+    return nodes[::-1]
+
+
 def ancestors(nodes: Iterable[Node], slots: Iterable[Slot]) -> tuple[Node, ...]:
     """The subset of `nodes` on which any of `slots` depends."""
     needed, kept = set(slots), []
@@ -145,7 +167,7 @@ def run_backward(nodes: Iterable[Node], arrived: Mapping[Slot, Any], rule: Calla
         The values to start from, such as the relevance of the outputs.
     rule : callable
         `(node, list) -> list`: from the values at the slots that the node writes (None where nothing has arrived) to
-        the value for each slot that it reads. Nodes at which nothing has arrived are skipped.
+        the value for each slot that it reads, or None. Nodes at which nothing has arrived are skipped.
 
     Returns
     -------
@@ -157,11 +179,19 @@ def run_backward(nodes: Iterable[Node], arrived: Mapping[Slot, Any], rule: Calla
         at_outputs = [arrived.get(slot) for slot in node.writes]
         if any(part is not None for part in at_outputs):
             for slot, part in zip(node.reads.values(), rule(node, at_outputs), strict=True):
-                arrived[slot] = arrived[slot] + part if slot in arrived else part
+                if part is not None:
+                    arrived[slot] = arrived[slot] + part if slot in arrived else part
     return arrived
 
 
 def single_input_node(path: str, operation: Callable, read: Slot, writes: tuple[Slot, ...], shapes: Mapping) -> Node:
     """The node that calls `operation` on one tensor."""
-    symbol = keras.KerasTensor(shapes[read])
-    return Node(path, operation, SymbolicArguments(symbol), {id(symbol): read}, writes)
+    return make_node(path, operation, read, writes, shapes)
+
+
+def make_node(path: str, operation: Callable, reads: Any, writes: tuple[Slot, ...], shapes: Mapping) -> Node:
+    """The node that calls `operation` on the tensors of a slot, or of a list of slots."""
+    slots = tree.flatten(reads)
+    symbols = [keras.KerasTensor(shapes[slot]) for slot in slots]
+    arguments = SymbolicArguments(tree.pack_sequence_as(reads, symbols))
+    return Node(path, operation, arguments, dict(zip(map(id, symbols), slots)), writes)

@@ -12,9 +12,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_actmaps.core._keras_compat import causal_padding, effective_kernel, with_kernel
+from keras_actmaps.core._keras_compat import causal_padding, effective_kernel, quantization_mode, with_kernel
 from keras_actmaps.core.graph import Graph, Node, single_input_node
-from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain, split_activations
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
+from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.types import Slot, Tensor
 
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -35,8 +36,8 @@ class Linear:
         `(inputs, kernel) -> outputs` without the bias.
     weights : callable
         `inputs -> (kernel, bias)`.
-    layout : {"last", "depthwise", "transposed"}
-        Axis of the output channels in the kernel: the last, the last two together, or the second last.
+    layout : {"last", "depthwise", "transposed", "einsum"}
+        Axis of the output channels in the kernel: the last, the last two together, the second last, or any.
     is_padded : bool
         Whether outputs at the border are computed from fewer inputs than others.
     """
@@ -49,11 +50,24 @@ class Linear:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         kernel, bias = self.weights(inputs)
-        return self.apply(inputs, kernel) + bias
+        outputs = self.apply(inputs, kernel) + bias
+        if not self.is_quantized:
+            return outputs
+        exact = ops.cast(self.layer(inputs), "float32")  # which rounds its inputs, too
+        return outputs + ops.stop_gradient(exact - outputs)
 
     @property
     def is_convolution(self) -> bool:
-        return not isinstance(self.layer, layers.Dense)
+        return hasattr(self.layer, "kernel_size")
+
+    @property
+    def is_quantized(self) -> bool:
+        return quantization_mode(self.layer) is not None
+
+    @property
+    def can_fold(self) -> bool:
+        """Whether another layer may be folded into the kernel."""
+        return self.layout != "einsum" and not self.is_quantized
 
     @property
     def channel_axis(self) -> int:
@@ -108,6 +122,17 @@ def scale_and_shift(norm: layers.BatchNormalization) -> tuple[Tensor, Tensor]:
     return scale, (shift + _value(norm.beta) if norm.center else shift)
 
 
+def dequantize(graph: Graph) -> Graph:
+    """The graph, with quantized layers as `Linear`, whose gradients are those of the dequantized kernels."""
+    nodes = (
+        replace(node, operation=_linear(node.operation))
+        if is_plain(node.operation, KERNEL_LAYERS) and quantization_mode(node.operation)
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
 def linearize(graph: Graph) -> Graph:
     """The same function with activations as separate nodes and layers with a kernel as `Linear`.
 
@@ -150,14 +175,15 @@ def _linear(layer: Any) -> Linear:
     def weights(inputs: Tensor) -> tuple[Tensor, Tensor]:
         return _value(effective_kernel(layer)), _bias(layer)
 
-    if isinstance(layer, TRANSPOSED):
-        return Linear(layer, apply, weights, "transposed")
-    return Linear(layer, apply, weights, "depthwise" if isinstance(layer, DEPTHWISE) else "last", _is_padded(layer))
+    layouts = {DEPTHWISE: "depthwise", TRANSPOSED: "transposed", (layers.EinsumDense,): "einsum"}
+    layout = next((layout for classes, layout in layouts.items() if isinstance(layer, classes)), "last")
+    return Linear(layer, apply, weights, layout, _is_padded(layer))
 
 
 def _is_padded(layer: Any) -> bool:
-    """Whether a layer with a kernel, other than a transposed convolution, pads its inputs."""
-    return getattr(layer, "padding", "valid") != "valid" and set(layer.kernel_size) != {1}
+    """Whether outputs at the border of a layer with a kernel are computed from fewer inputs than others."""
+    is_padding = getattr(layer, "padding", "valid") != "valid" and set(layer.kernel_size) != {1}
+    return is_padding or isinstance(layer, TRANSPOSED)
 
 
 def _split_separable(layer: Any) -> tuple[Linear, Linear]:
@@ -186,7 +212,7 @@ def _split_separable(layer: Any) -> tuple[Linear, Linear]:
 
 def _bias(layer: Any) -> Tensor:
     """The bias of a layer, broadcastable to its outputs; 0 without one."""
-    return per_channel(layer, _value(layer.bias)) if layer.use_bias else ops.zeros(())
+    return per_channel(layer, _value(layer.bias)) if layer.bias is not None else ops.zeros(())
 
 
 def _value(variable: Any) -> Tensor:
@@ -219,9 +245,9 @@ def merge_pairs(nodes: list[Node], keep: set[Slot], shapes: dict[Slot, tuple], f
 def _fold(first: Node, second: Node) -> Linear | None:
     """Two consecutive nodes as one `Linear`; None if they cannot be folded."""
     before, after = first.operation, second.operation
-    if isinstance(before, Linear) and normalizes(after, before.channel_axis):
+    if isinstance(before, Linear) and before.can_fold and normalizes(after, before.channel_axis):
         return before.then(after)
-    if not isinstance(after, Linear):
+    if not isinstance(after, Linear) or not after.can_fold:
         return None
     if normalizes(before, after.channel_axis) and getattr(after.layer, "groups", 1) == 1:
         return after.after(before)

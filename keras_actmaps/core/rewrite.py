@@ -14,16 +14,11 @@ from keras import tree
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import shallow_copy, with_dtype_policy
+from keras_actmaps.core.expand import expand_wrappers
 from keras_actmaps.core.graph import Graph, Node, ancestors, single_input_node
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS, OWN_MODULES, is_plain
 from keras_actmaps.core.types import Slot
 
-OWN_MODULES = ("keras.", "keras_actmaps.backend.")  # whose layers compute what their class name promises
-KERNEL_LAYERS = (
-    *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
-    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
-    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
-    *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
-)  # a kernel, a bias and an activation
 IDENTITIES = (
     *(keras.layers.Identity, keras.layers.Dropout, keras.layers.GaussianNoise, keras.layers.GaussianDropout),
     *(keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D),
@@ -56,7 +51,8 @@ def strip_output_activation(graph: Graph) -> Graph:
 
 
 def split_activations(graph: Graph) -> Graph:
-    """The graph with each `activation=` of a layer with a kernel as a separate node."""
+    """The graph with each `activation=` of a layer with a kernel as a separate node, also inside wrappers."""
+    graph = expand_wrappers(graph)
     slots = itertools.count(1 + max(graph.shapes))
     nodes, shapes = [], dict(graph.shapes)
     for node in graph.nodes:
@@ -105,11 +101,6 @@ def in_float32(operation: Any) -> Any:
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:
     """A copy of the layer on the same variables with another activation."""
     return shallow_copy(layer, activation=activation)
-
-
-def is_plain(operation: Any, classes: tuple) -> bool:
-    """Whether this is a Keras layer of these classes, or a subclass with an unchanged `call`."""
-    return isinstance(operation, classes) and type(operation).call.__module__.startswith(OWN_MODULES)
 
 
 def is_identity(operation: Any) -> bool:

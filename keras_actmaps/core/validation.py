@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph
-from keras_actmaps.core.rewrite import KERNEL_LAYERS, is_plain
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
 from keras_actmaps.core.types import Array, Slot
 

@@ -12,13 +12,13 @@ from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.graph import Node, run_nodes
 from keras_actmaps.core.layer_types import RELU, operation_name
-from keras_actmaps.core.rewrite import KERNEL_LAYERS
+from keras_actmaps.core.plain_layers import KERNEL_LAYERS
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.validation import innermost_layer, matching_paths, validate_batch_size
 from keras_actmaps.features.settings import validate_arguments
 
-CONVOLUTIONS = tuple(layer for layer in KERNEL_LAYERS if layer is not keras.layers.Dense)
+CONVOLUTIONS = tuple(layer for layer in KERNEL_LAYERS if "Dense" not in layer.__name__)
 TYPES = ("conv", "relu", "pool")
 
 Layers = Annotated[str | list[str] | tuple[str, ...] | None, "names, paths or types of layers"]

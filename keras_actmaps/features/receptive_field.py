@@ -12,7 +12,8 @@ from keras import layers
 
 from keras_actmaps.core.graph import Graph, Node, run_backward
 from keras_actmaps.core.layer_types import layer_type, operation_name
-from keras_actmaps.core.rewrite import is_identity, is_plain
+from keras_actmaps.core.plain_layers import is_plain
+from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.types import Array, Slot
 
 Box: TypeAlias = tuple[slice, ...]

@@ -1,23 +1,22 @@
 """DeepLIFT: the change of the score from a baseline, attributed to the change of each pixel."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import Node, run_backward, run_nodes
+from keras_actmaps.core.graph import Graph, carrying, is_floating, run_nodes
 from keras_actmaps.core.layer_types import describe_node, layer_type
+from keras_actmaps.core.linear import dequantize
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods._baselines import Baseline, baseline_for, gain_over
+from keras_actmaps.methods._baselines import Baseline, baseline_for
 from keras_actmaps.methods.registry import Attribution, Method
-
-SMALL = 1e-6  # below this change of an activation's input, its gradient replaces the quotient
-TOWARDS = 1e-4  # share of the way from baseline to input that breaks ties in the baseline
+from keras_actmaps.methods.rules.deeplift_rules import midpoints, propagate_multipliers
 
 
 def deeplift(
@@ -41,17 +40,33 @@ def deeplift(
 
 def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
     baseline_for(inputs[:1], baseline)
-    for node in split_activations(traced.require_graph()).nodes:
+    for node in carrying(_graph(traced)):
         if layer_type(node) is None:
             raise ValueError(
                 f"deeplift has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"
             )
 
 
+def _graph(traced: TracedModel) -> Graph:
+    """The graph with activations as nodes and quantized layers by their kernels."""
+    traced.require_graph()
+    return dequantize(split_activations(traced.folded))
+
+
+def _passes(traced: TracedModel, inputs: Tensor, start: Tensor) -> tuple[Graph, dict, dict]:
+    """The graph and its values for the inputs and for the baseline, under the masks of the inputs."""
+    graph = _graph(traced)
+    values = run_nodes(graph.nodes, {graph.inputs[0]: inputs})
+    references = {graph.inputs[0]: start}
+    for node in graph.nodes:
+        is_mask = not any(is_floating(values[slot].dtype) for slot in node.writes)
+        references |= {slot: values[slot] for slot in node.writes} if is_mask else run_nodes([node], references)
+    return graph, values, references
+
+
 def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
     """Multipliers times changes of the inputs, (N, ..., C)."""
-    graph = split_activations(traced.folded)
-    values, references = (run_nodes(graph.nodes, {graph.inputs[0]: x}) for x in (inputs, start))
+    graph, values, references = _passes(traced, inputs, start)
     slots = tree.flatten(graph.outputs)
     outputs, before = ([ops.cast(part[slot], "float32") for slot in slots] for part in (values, references))
     packed = tree.pack_sequence_as(graph.outputs, outputs)
@@ -60,47 +75,25 @@ def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tenso
     def score(*outputs: Tensor) -> list[Tensor]:
         return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), chosen)]
 
-    (scores,), backward = backend.vjp(score, _midpoints(outputs, before))
-    multipliers = dict(zip(slots, backward([ops.ones_like(scores)])))
-
-    def rule(node: Node, arrived: list) -> list:
-        x, x0 = ([part[slot] for slot in node.reads.values()] for part in (values, references))
-        y, y0 = ([part[slot] for slot in node.writes] for part in (values, references))
-        arrived = [ops.zeros_like(y) if m is None else m for y, m in zip(y, arrived)]
-        propagate = {"activation": _rescale, "max": _by_winner}.get(layer_type(node) or "", _by_gradient)
-        return propagate(
-            lambda *tensors: tree.flatten(node(dict(zip(node.reads.values(), tensors)))), x, x0, y, y0, arrived
-        )
-
-    arrived = run_backward(graph.nodes, multipliers, rule)
+    (scores,), backward = backend.vjp(score, midpoints(outputs, before))
+    start_at = dict(zip(slots, backward([ops.ones_like(scores)])))
+    arrived = propagate_multipliers(graph, values, references, start_at)
     return Attribution(arrived[graph.inputs[0]] * (inputs - start), packed)
 
 
-def _by_gradient(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """The gradient at the midpoint, which is exact for linear layers and products."""
-    return backend.vjp(function, _midpoints(x, x0))[1](multipliers)
+def _reference_scores(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
+    """The scores of the baseline, under the masks of the inputs."""
+    graph, _, references = _passes(traced, inputs, start)
+    outputs = tree.map_structure(lambda slot: ops.cast(references[slot], "float32"), graph.outputs)
+    return Attribution(traced.score(outputs, targets), outputs)
 
 
-def _rescale(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """m (y - y0) / (x - x0), elementwise."""
-    change = x[0] - x0[0]
-    is_small = ops.abs(change) < SMALL
-    quotient = multipliers[0] * (y[0] - y0[0]) / ops.where(is_small, 1.0, change)
-    return [ops.where(is_small, _by_gradient(function, x, x0, y, y0, multipliers)[0], quotient)]
-
-
-def _by_winner(function: Callable, x: list, x0: list, y: list, y0: list, multipliers: list) -> list:
-    """A rise of the maximum goes to the argmax of x, a fall to that of x0; ties in x0 are broken by x."""
-    near = [b + TOWARDS * (a - b) for a, b in zip(x, x0)]
-    change = y[0] - y0[0]
-    rises = backend.vjp(function, x)[1]([multipliers[0] * ops.maximum(change, 0.0)])
-    falls = backend.vjp(function, near)[1]([multipliers[0] * ops.minimum(change, 0.0)])
-    steps = [a - b for a, b in zip(x, x0)]
-    return [(up + down) / ops.where(step == 0, 1.0, step) for up, down, step in zip(rises, falls, steps)]
-
-
-def _midpoints(x: list, x0: list) -> list:
-    return [(a + b) / 2 for a, b in zip(x, x0)]
+def _total(
+    traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
+) -> Array:
+    """Y(x) - Y(x0)."""
+    start = np.ascontiguousarray(baseline_for(inputs, settings["baseline"]))
+    return scores - backend.to_numpy(traced.run(_reference_scores, inputs, targets, start, context=context)[0])
 
 
 METHOD = Method(
@@ -109,7 +102,7 @@ METHOD = Method(
     single_pass=False,
     reduction="sum",
     validate=_validate,
-    total=gain_over("baseline"),
+    total=_total,
     needs=frozenset({"gradients", "graph"}),
     summary="The contribution of each pixel to the score, relative to a baseline, by the rescale rule",
     paper="Shrikumar et al. 2017, section 3.5.2: rescale",

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import run_nodes
+from keras_actmaps.core.graph import carrying, run_nodes
 from keras_actmaps.core.linear import linearize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge
@@ -113,7 +113,7 @@ def _validate(
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     one_rule = None if rule is None else str(rule)
     propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
-    for node in graph.nodes:
+    for node in carrying(graph):
         propagation.rule_of(node)
 
 
