@@ -31,11 +31,14 @@ class Rearranged:
 def expand_wrappers(graph: Graph) -> Graph:
     """The graph without Bidirectional and TimeDistributed, where these can be written as other nodes."""
     shapes = dict(graph.shapes)
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        expand = next((expand for can, expand in EXPANSIONS if can(node, shapes)), None)
-        nodes.extend([node] if expand is None else expand(node, shapes))
+    nodes = [part for node in graph.nodes for part in _expanded(node, shapes)]
     return replace(graph, nodes=tuple(nodes), shapes=shapes)
+
+
+def _expanded(node: Node, shapes: dict) -> list[Node]:
+    """A node, or the nodes that it stands for, wrappers inside wrappers included."""
+    expand = next((expand for can, expand in EXPANSIONS if can(node, shapes)), None)
+    return [node] if expand is None else [part for one in expand(node, shapes) for part in _expanded(one, shapes)]
 
 
 def _is_bidirectional(node: Node, shapes: dict) -> bool:

@@ -176,9 +176,18 @@ class OwnBlock(layers.Layer):
 HIDDEN = {
     "own layer": lambda x: OwnRelu(name="hidden")(x),
     "own block": lambda x: _named(OwnBlock(), x),
-    "time distributed": lambda x: layers.TimeDistributed(layers.Dense(4, "relu"), name="hidden")(x),
-    "einsum": lambda x: layers.EinsumDense("nhwc,cd->nhwd", (10, 14, 4), activation="relu", name="hidden")(x),
+    "recurrent": lambda x: layers.GRU(4, activation="relu", return_sequences=True, name="hidden")(sequence(x)),
+    "time distributed": lambda x: layers.TimeDistributed(layers.GRU(4, "relu"), name="hidden")(x),
 }
+REACHED = {
+    "time distributed": lambda: layers.TimeDistributed(layers.Dense(4, "relu")),
+    "twice": lambda: layers.TimeDistributed(layers.TimeDistributed(layers.Dense(4, "relu"))),
+    "einsum": lambda: layers.EinsumDense("nhwc,cd->nhwd", (10, 14, 4), bias_axes="d", activation="relu"),
+}
+
+
+def sequence(x):
+    return layers.Reshape((140, 4))(x)
 
 
 def _named(layer, x):
@@ -191,10 +200,24 @@ def _named(layer, x):
 def test_a_relu_that_guided_rules_cannot_reach_is_an_error(images, place, method):
     inputs = keras.Input((12, 16, 3))
     x = HIDDEN[place](layers.Conv2D(4, 3, activation="relu")(inputs))
-    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     with pytest.raises(ValueError, match=f"{method} replaces the gradient of every ReLU, but layer 'hidden'"):
         kam.explain(model, images, method)
     assert kam.explain(model, images, "saliency").maps.shape == (5, 12, 16)
+
+
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
+@pytest.mark.parametrize("place", REACHED)
+def test_a_relu_in_a_wrapper_is_replaced_as_well(images, place, method):
+    models = []
+    for hidden in (REACHED[place], lambda: layers.Dense(4, "relu")):
+        inputs = keras.Input((12, 16, 3))
+        x = hidden()(layers.Conv2D(4, 3, activation="relu")(inputs))
+        models.append(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
+    randomised(models[1])
+    models[0].set_weights(models[1].get_weights())
+    e, expected = (kam.explain(model, images, method, targets=1) for model in models)
+    np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * np.abs(expected.maps).max())
 
 
 def test_rule_pass_needs_equal_shapes():

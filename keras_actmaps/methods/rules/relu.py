@@ -25,7 +25,7 @@ def deconvnet_relu(relu: Callable) -> Callable:
 
 def _check_inside(node: Node, graph: Graph, method: str) -> None:
     """ValueError for a layer with a ReLU inside, whose gradient cannot be replaced."""
-    if layer_type(node) is not None:
+    if layer_type(node) not in ("recurrent", None):
         return
     inside: list | None = []
     names = {name.replace("ReLU6", "Relu6") for name in getattr(node.operation, "inner_names", ())}
@@ -33,7 +33,8 @@ def _check_inside(node: Node, graph: Graph, method: str) -> None:
         inside = inner_operations(node.operation, [graph.shapes[slot] for slot in node.reads.values()])
         parts = [node.operation, *(inside or [])]
         names |= {operation_name(part) for part in parts}
-        names |= {operation_name(getattr(part, "activation", None)) for part in parts}
+        activations = ("activation", "recurrent_activation")
+        names |= {operation_name(getattr(part, name, None)) for part in parts for name in activations}
     is_relu = not names.isdisjoint(RELU)
     if is_relu or inside is None:
         raise ValueError(
