@@ -74,6 +74,8 @@ def _fold(first: Node, second: Node) -> Linear | None:
     if isinstance(linear, Linear) and linear.can_fold and _is_norm(second) and normalizes(norm, linear.channel_axis):
         return linear.then(norm)
     linear, norm = second.operation, first.operation
-    if not (isinstance(linear, Linear) and linear.can_fold and _is_norm(first) and normalizes(norm, linear.channel_axis)):
+    if not (
+        isinstance(linear, Linear) and linear.can_fold and _is_norm(first) and normalizes(norm, linear.channel_axis)
+    ):
         return None
     return linear.after(norm) if not linear.is_padded and getattr(linear.layer, "groups", 1) == 1 else None
