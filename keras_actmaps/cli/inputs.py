@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_actmaps import models, render
 from keras_actmaps.cli.quiet import load_data_package
+from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.training import runs
@@ -216,12 +217,13 @@ class Stream:
         from keras_actmaps import data as datasets
 
         left = self.count
-        for images, labels, truth in self.batches.as_numpy_iterator():
-            truth = datasets.truth_of(truth, images.shape[1:3])
-            yield images[:left], labels[:left], {name: values[:left] for name, values in truth.items()}
-            left -= len(images)
-            if left <= 0:
-                return
+        with datasets.readable_errors():
+            for images, labels, truth in self.batches.as_numpy_iterator():
+                truth = datasets.truth_of(truth, images.shape[1:3])
+                yield images[:left], labels[:left], {name: values[:left] for name, values in truth.items()}
+                left -= len(images)
+                if left <= 0:
+                    return
 
 
 def _classified_correctly(model: Any, images: Array, labels: Array) -> list[int]:
@@ -231,7 +233,9 @@ def _classified_correctly(model: Any, images: Array, labels: Array) -> list[int]
 
 def _from_file(subject: Subject, file: str, shape: tuple[int | None, ...], say: Say) -> Array:
     """The image in a file as a model input; conversions are reported with `say`."""
-    image = render.read(file)
+    image, remarks = read_image(file)
+    for remark in remarks:
+        say(f"{file}: {remark}")
     height, width, channels = (expected or side for expected, side in zip(shape, (*image.shape[:2], 3)))
     if image.shape[:2] != (height, width):
         say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {width}x{height} pixels")

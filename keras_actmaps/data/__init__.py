@@ -25,7 +25,7 @@ from keras_actmaps.data.cifar10 import cifar10
 from keras_actmaps.data.folder import folder
 from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
-from keras_actmaps.data.records import Data, Info
+from keras_actmaps.data.records import Data, Info, readable_errors
 from keras_actmaps.data.sources import DataUnavailable, is_prepared
 from keras_actmaps.data.truth import boxes, masks, truth_of
 
@@ -41,6 +41,7 @@ __all__ = [
     "is_prepared",
     "load",
     "masks",
+    "readable_errors",
     "truth_of",
 ]
 

@@ -1,8 +1,8 @@
 """A folder with one subfolder of images per class, with or without train/ and test/ above them.
 
 `keras.utils.image_dataset_from_directory` is not used: it resizes without antialiasing, which changes large
-photographs, splits into two parts rather than three, counts empty folders as classes, and reports a broken file only
-during training, without its name.
+photographs, splits into two parts rather than three, counts empty folders as classes, ignores the EXIF orientation, and
+reports a broken file only during training, without its name.
 """
 
 import os
@@ -14,14 +14,26 @@ from typing import Annotated
 import numpy as np
 import tensorflow as tf
 
+from keras_actmaps.core.image_files import Header, obstacle, read_header, read_image, to_channels
 from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.types import Array
 from keras_actmaps.data.cifar10 import augment
-from keras_actmaps.data.records import BatchSize, Data, ImageSize, Info, Limit, limit_counts
+from keras_actmaps.data.records import (
+    SPLITS,
+    BatchSize,
+    Data,
+    ImageSize,
+    Info,
+    Limit,
+    limit_counts,
+    readable_errors,
+)
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-SAMPLED = 64  # images opened to find the common size and whether any is in color
+SAMPLED = 64  # images opened to find whether any is in color, where the size is known
 LARGEST = 160
+NAMED = 5  # skipped files
 SHARES = {"train": 0.8, "validation": 0.1}
 
 Files = list[tuple[Path, int]]
@@ -33,13 +45,13 @@ def folder(
     batch_size: BatchSize = 32,
     seed: Seed = 0,
     limit: Limit = None,
-    size: Annotated[ImageSize | None, "height and width in pixels; None for that of the images, at most 160"] = None,
+    size: Annotated[ImageSize | None, "height and width in pixels; None for the median's, at most 160"] = None,
 ) -> Data:
     """Images (N, size, size, 1 or 3) in 0..1 from DIR/CLASS/*.png, *.jpg or *.jpeg.
 
     With DIR/train and DIR/test, the test images are those of test/, and a tenth of train/ is held out for validation;
-    otherwise the images are divided 80 : 10 : 10. The shorter side is resized to `size` and the center cropped.
-    Images have one channel if none of a sample has color.
+    otherwise the images are divided 80 : 10 : 10. The shorter side is resized to `size`, by default the median of the
+    shorter sides, and the center cropped. Images have one channel if none has color.
 
     Raises
     ------
@@ -50,11 +62,12 @@ def folder(
     """
     root = Path(directory).expanduser()
     classes, files = divide(root, seed)
-    shapes = [_image_shape(path) for path, _ in _sample(files["train"], SAMPLED)]
-    channels = 3 if any(shape[2] >= 3 for shape in shapes) else 1
-    side = size or min(LARGEST, min(min(shape[:2]) for shape in shapes))
+    headers = [read_header(path) for path, _ in (_sample(files["train"], SAMPLED) if size else files["train"])]
+    channels = max(header.channels for header in headers)
+    side = size or min(LARGEST, int(np.median([min(header[:2]) for header in headers])))
     counts = limit_counts({split: len(part) for split, part in files.items()}, limit)
-    info = Info(f"folder:{root}", classes, (side, side, channels), counts, str(root.resolve()))
+    remarks = (*_skipped(root), *([] if size else _resized(headers, side)))
+    info = Info(f"folder:{root}", classes, (side, side, channels), counts, str(root.resolve()), remarks=remarks)
 
     @cache
     def cached(split: str) -> tf.data.Dataset:
@@ -77,7 +90,13 @@ def folder(
 
         return examples.batch(batch_size).enumerate().map(assemble, tf.data.AUTOTUNE)
 
-    return Data(info, build, seed)
+    def check() -> None:
+        with readable_errors():
+            for split in SPLITS:  # which also fills the cache
+                for _ in cached(split):
+                    pass
+
+    return Data(info, build, seed, check)
 
 
 def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:
@@ -86,7 +105,7 @@ def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:
         raise FileNotFoundError(f"no folder {str(root)!r}")
     has_splits = (root / "train").is_dir() and (root / "test").is_dir()
     base = root / "train" if has_splits else root
-    classes = tuple(sorted(path.name for path in base.iterdir() if path.is_dir() and _image_files(path)))
+    classes = tuple(sorted(path.name for path in base.iterdir() if _is_class(path)))
     if not classes:
         raise FileNotFoundError(f"no class folder with a {', '.join(SUFFIXES)} image in {str(base)!r}")
     if len(classes) == 1:
@@ -106,8 +125,25 @@ def divide(root: Path, seed: int) -> tuple[tuple[str, ...], dict[str, Files]]:
     return classes, parts
 
 
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and bool(_image_files(path))
+
+
 def _image_files(directory: Path) -> list[Path]:
+    return [path for path in _named_like_images(directory) if not obstacle(path)]
+
+
+def _named_like_images(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def _skipped(root: Path) -> list[str]:
+    """A remark on the files that are named like images but cannot be any."""
+    folders = [path for path in (root, *root.glob("*"), *root.glob("*/*")) if path.is_dir()]
+    found = [(path, obstacle(path)) for folder in folders for path in _named_like_images(folder)]
+    skipped = [f"{path.relative_to(root)} ({reason})" for path, reason in found if reason]
+    more = f" and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return [f"skipped: {', '.join(skipped[:NAMED])}{more}"] if skipped else []
 
 
 def _shuffled_files(base: Path, classes: tuple[str, ...], random: np.random.Generator) -> Files:
@@ -129,18 +165,27 @@ def _sample(files: Files, count: int) -> Files:
     return files[:: max(1, len(files) // count)][:count]
 
 
-def _image_shape(path: Path) -> tuple[int, int, int]:
-    """Height, width and channels; ValueError for a file that cannot be decoded."""
-    try:
-        height, width, channels = tf.io.decode_image(path.read_bytes(), expand_animations=False).shape
-    except tf.errors.InvalidArgumentError:
-        raise ValueError(f"{str(path)!r} cannot be read as an image") from None
-    return height, width, channels
+def _resized(headers: list[Header], side: int) -> list[str]:
+    """A remark on the training images that are not of the size of the model."""
+    others = [header for header in headers if header[:2] != (side, side)]
+    if not others:
+        return []
+    smaller = sum(min(header[:2]) < side for header in others)
+    sizes = sorted({header[:2] for header in others}, key=lambda size: size[0] * size[1])
+    span = " to ".join(f"{height}x{width}" for height, width in dict.fromkeys((sizes[0], sizes[-1])))
+    return [
+        f"{len(others)} of {len(headers)} training images, of height x width {span}, are resized to a shorter side of "
+        f"{side} pixels and cropped" + (f"; {smaller} of them are enlarged" if smaller else "")
+    ]
 
 
 def _read(path: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     """One image as uint8, the shorter side resized to `size` and the center cropped."""
-    image = tf.io.decode_image(tf.io.read_file(path), channels, expand_animations=False)
+
+    def decode(name: bytes) -> Array:
+        return to_channels(read_image(name.decode()).pixels, channels)
+
+    image = tf.ensure_shape(tf.numpy_function(decode, [path], tf.uint8), (None, None, channels))
     height, width = tf.unstack(tf.shape(image)[:2])
     shorter = tf.minimum(height, width)
     scaled = (size * height // shorter, size * width // shorter)

@@ -1,6 +1,8 @@
 """The records that every data set returns: facts, and three tf.data pipelines that are built when they are needed."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -38,6 +40,8 @@ class Info:
         The pipelines yield float32 images of `pixel / scale`.
     notice : str
         A remark that is shown with the data; may be empty.
+    remarks : tuple of str
+        What is said when a model is trained on the data, such as files that are skipped.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Info:
     source: str
     scale: float = 255.0
     notice: str = ""
+    remarks: tuple[str, ...] = ()
 
     def normalize(self, pixels: ArrayLike) -> Array:
         """Pixels 0..255 of any type as float32 images for the model."""
@@ -70,10 +75,18 @@ class Data:
         None, otherwise with augmentation and in an order that depend on nothing but this int64 tensor.
     seed : int
         That of the training split.
+    check : callable, optional
+        Raises ValueError for data that cannot be read.
     """
 
-    def __init__(self, info: Info, build: Callable[[str, Any], tf.data.Dataset], seed: int) -> None:
-        self.info = info
+    def __init__(
+        self,
+        info: Info,
+        build: Callable[[str, Any], tf.data.Dataset],
+        seed: int,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.info, self.check = info, check
         self._build, self._seed = build, seed
 
     @cached_property
@@ -126,6 +139,16 @@ class Data:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
         return self._build(split, None)
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn the errors of a pipeline, whose text TensorFlow extends by a traceback, into a ValueError of one line."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        first = str(error.message).strip().splitlines()[0]
+        raise ValueError(re.split(r"\b(?:ValueError|FileNotFoundError): ", first, maxsplit=1)[-1]) from error
 
 
 def _without_truth(dataset: tf.data.Dataset) -> tf.data.Dataset:

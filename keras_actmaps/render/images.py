@@ -1,12 +1,12 @@
 """Images in any common range as pixels; reading image files and fitting them to a model."""
 
 import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.types import Array
 
 
@@ -55,21 +55,9 @@ def read(path: str | os.PathLike) -> Array:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If it cannot be read as an image.
+        If it cannot be read as an image, is damaged, or has more than 50 million pixels.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no image file {str(path)!r}")
-    encoded = np.frombuffer(path.read_bytes(), "uint8")
-    image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
-    if image is None:
-        raise ValueError(f"{str(path)!r} cannot be read as an image")
-    if image.dtype != np.uint8:
-        white = 1.0 if image.dtype.kind == "f" else 2.0 ** (8 * image.itemsize) - 1
-        image = np.clip(image / white * 255, 0, 255).round().astype("uint8")
-    if image.ndim == 2:
-        return image[..., None]
-    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[-1] == 4 else cv2.COLOR_BGR2RGB)
+    return read_image(path).pixels
 
 
 def fit(image: Array, shape: tuple[int, int, int]) -> Array:

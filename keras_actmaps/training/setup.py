@@ -56,6 +56,11 @@ def started(
         arguments |= {"size": side} if has_size else {}
     keras.utils.set_random_seed(seed)
     data = datasets.load(folder.dataset, **arguments)
+    for remark in data.info.remarks:
+        say(remark)
+    data.check()
+    if folder.dataset.startswith("folder:"):
+        arguments["size"] = data.info.image_shape[0]  # which further files would change
     model = new_model(protocol, settings["weights"], data)
     record: dict[str, Any] = {"dataset": folder.dataset, "data": arguments, "protocol": asdict(protocol)}
     record |= {"weights": settings["weights"], "seed": seed}
@@ -82,6 +87,7 @@ def continued(folder: RunFolder, epochs: int | None, data_dir: str | None, setti
     data = datasets.load(folder.dataset, **arguments)
     if (list(data.info.classes), data.info.counts) != (classes, counts):
         raise ValueError(f"the data has changed since the run began: {data.info.counts} images instead of {counts}")
+    data.check()
     protocol = replace(protocol, epochs=epochs or protocol.epochs)
     folder.write_record({**record, "data": arguments, "protocol": asdict(protocol)})
     is_frozen = record["weights"] not in (None, "none")

@@ -1,10 +1,14 @@
 """folder:DIR: splits, channels, and one-line errors for folders that cannot be used."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_actmaps import data
+from keras_actmaps.training import train
 
 
 def write(path, value, shape=(20, 30), channels=1):
@@ -47,6 +51,60 @@ def test_train_and_test_folders_and_color(tmp_path):
     loaded = data.load(f"folder:{tmp_path}", size=8)
     assert loaded.info.counts == {"train": 18, "validation": 2, "test": 6}
     assert everything(loaded.test)[0].shape == (6, 8, 8, 3)
+
+
+def test_the_size_is_the_median_of_the_shorter_sides_and_what_is_resized_is_said(tmp_path):
+    for number in range(60):
+        write(tmp_path / "ab"[number % 2] / f"{number}.png", number, (48, 64))
+    write(tmp_path / "a" / "odd.png", 9, (9, 300))
+    info = data.load(f"folder:{tmp_path}").info
+    assert info.image_shape == (48, 48, 1)
+    (remark,) = info.remarks
+    assert remark.endswith("are resized to a shorter side of 48 pixels and cropped; 1 of them are enlarged")
+    assert remark.startswith(
+        f"{info.counts['train']} of {info.counts['train']} training images, of height x width 9x300"
+    )
+    assert data.load(f"folder:{tmp_path}", size=9).info.remarks == ()
+
+
+def test_what_is_named_like_an_image_but_is_none_is_skipped_and_said(directory):
+    (directory / "dark" / "folder.png").mkdir()
+    (directory / "dark" / "link.png").symlink_to("absent.png")
+    (directory / "dark" / "self.png").symlink_to("self.png")
+    (directory / "dark" / "._1.png").write_bytes(b"\0\5\x16\7")
+    (directory / "dark" / "empty.jpg").touch()
+    os.mkfifo(directory / "dark" / "pipe.png")
+    write(directory / ".hidden" / "1.png", 3)
+    info = data.load(f"folder:{directory}", size=20).info
+    assert info.counts == {"train": 32, "validation": 4, "test": 4} and info.classes == ("bright", "dark")
+    (remark,) = info.remarks
+    assert remark.startswith("skipped: ") and remark.endswith(" and 1 more")
+    assert "dark/._1.png (hidden), dark/empty.jpg (empty), dark/folder.png (a folder)" in remark
+    assert "dark/link.png (a dangling link)" in remark and "dark/pipe.png (a device or a pipe)" in remark
+
+
+def test_a_truncated_image_is_named_before_training(directory):
+    broken = directory / "dark" / "3.jpg"
+    broken.write_bytes(broken.read_bytes()[:-60])
+    loaded = data.load(f"folder:{directory}")
+    with pytest.raises(ValueError, match=r"^'.*dark/3\.jpg' is damaged: [^\n]*$"):
+        loaded.check()
+    with pytest.raises(ValueError, match=r"dark/3\.jpg' is damaged"):
+        train.train(f"folder:{directory}", runs=directory / "runs", say=lambda _: None)
+    assert not list((directory / "runs").iterdir())
+
+
+def test_the_orientation_in_the_exif_data_is_applied(directory):
+    upright = np.zeros((20, 30), "uint8")
+    upright[:, :10] = 200
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row of the file is the right side of the image
+    for name in ("bright", "dark"):
+        for path in (directory / name).iterdir():
+            Image.fromarray(np.rot90(upright)).save(path, exif=exif, quality=95)
+    images, _ = everything(data.load(f"folder:{directory}").test)
+    expected = upright[:, 5:25, None] / 255  # the center
+    np.testing.assert_allclose(images, np.broadcast_to(expected, images.shape), atol=0.05)
 
 
 def test_the_message_names_a_text_file_that_ends_in_png(directory):

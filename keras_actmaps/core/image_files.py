@@ -1,0 +1,176 @@
+"""Image files as arrays of pixels: any common format and mode, or one error that says what is wrong with the file."""
+
+import os
+import re
+import stat
+import warnings
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from keras_actmaps.core.types import Array
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")  # none that starts another program, as EPS does
+MOST_PIXELS = 50_000_000
+_GRAY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+class Header(NamedTuple):
+    """What a file says about its image before it is decoded: size as displayed, and channels, 1 or 3."""
+
+    height: int
+    width: int
+    channels: int
+
+
+class ImageFile(NamedTuple):
+    """An image.
+
+    Attributes
+    ----------
+    pixels : uint8 array of shape (H, W, 1 or 3)
+        Gray or RGB, upright; of an animation, the first frame.
+    remarks : tuple of str
+        What is not in the pixels: further frames, transparency, another orientation in the file.
+    """
+
+    pixels: Array
+    remarks: tuple[str, ...]
+
+
+def read_header(path: str | os.PathLike) -> Header:
+    """The size of an image, without decoding it; raises as `read_image` does."""
+    with _opened(path) as file, _identified(path, file) as image:
+        width, height = image.size
+        turned = _orientation(image) >= 5
+        return Header(*((width, height) if turned else (height, width)), 1 if image.mode in _GRAY else 3)
+
+
+def read_image(path: str | os.PathLike) -> ImageFile:
+    """Read an image file.
+
+    16 bits per channel are scaled to 8, palettes and CMYK are converted, transparency is ignored, and the orientation
+    in the EXIF data is applied.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an image in a supported format, is damaged, or has more than 50 million pixels.
+    """
+    with _opened(path) as file, _identified(path, file) as image:
+        remarks = []
+        if getattr(image, "is_animated", False):
+            remarks.append("the first of several frames")
+        if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in image.info:
+            remarks.append("transparency ignored")
+        try:
+            image.load()
+        except Exception as error:  # decoders raise many types for damaged data
+            raise ValueError(f"{str(path)!r} is damaged: {_reason(error)}") from error
+        if _orientation(image) > 1:
+            remarks.append("turned upright, as its EXIF data says")
+            image = ImageOps.exif_transpose(image)
+        return ImageFile(_to_uint8(image), tuple(remarks))
+
+
+def to_channels(pixels: Array, channels: int) -> Array:
+    """Pixels (H, W, 1 or 3) as gray or RGB."""
+    if pixels.shape[-1] == channels:
+        return pixels
+    return (
+        np.repeat(pixels, 3, axis=-1) if channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    )
+
+
+def obstacle(path: Path) -> str:
+    """Why a file of a folder is no image, by its name and kind: "hidden", "a folder" ...; empty if it may be one."""
+    if path.name.startswith("."):
+        return "hidden"
+    try:
+        return _obstacle(path.stat())
+    except OSError as error:
+        return "a dangling link" if isinstance(error, FileNotFoundError) else str(error.strerror)
+
+
+def _opened(path: str | os.PathLike) -> IO[bytes]:
+    """A regular file, opened without waiting for the writer of a named pipe."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(Path(path).expanduser(), flags)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no image file {str(path)!r}") from None
+    except (OSError, ValueError) as error:  # ValueError for a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"{str(path)!r} cannot be opened: {reason}") from error
+    kind = _obstacle(os.fstat(descriptor))
+    if kind:
+        os.close(descriptor)
+        raise ValueError(f"no image file {str(path)!r}: it is {kind}")
+    return os.fdopen(descriptor, "rb")
+
+
+def _obstacle(status: os.stat_result) -> str:
+    """Why something cannot be read as an image file; empty if it may be one."""
+    if stat.S_ISDIR(status.st_mode):
+        return "a folder"
+    if not stat.S_ISREG(status.st_mode):
+        return "a device or a pipe"
+    return "" if status.st_size else "empty"
+
+
+def _identified(path: str | os.PathLike, file: IO[bytes]) -> Image.Image:
+    """The image in a file, not yet decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        names = ", ".join(FORMATS)
+        raise ValueError(f"{str(path)!r} cannot be read as an image; supported are {names}") from None
+    except Image.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        raise ValueError(_too_large(path, int(found.group()) if found else 0)) from None
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} is damaged: {_reason(error)}") from error
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        image.close()
+        raise ValueError(_too_large(path, width * height))
+    return image
+
+
+def _too_large(path: str | os.PathLike, pixels: int) -> str:
+    return f"{str(path)!r} has {pixels:,} pixels; at most {MOST_PIXELS:,} are read, so reduce it first"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation in the EXIF data, 1 for upright; 1 also for damaged data."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = image.getexif().get(0x0112, 1)
+    except Exception:  # any damage of the EXIF data
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_uint8(image: Image.Image) -> Array:
+    """Pixels of any mode as gray or RGB."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image)
+        white = 1.0 if image.mode == "F" else 65535.0
+        return np.clip(np.rint(np.nan_to_num(values) * (255 / white)), 0, 255).astype("uint8")[..., None]
+    if image.mode in {"La", "RGBa"}:
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    if image.mode in {"P", "PA"}:
+        image = image.convert("RGBA")
+    pixels = np.asarray(image.convert("L" if image.mode in _GRAY else "RGB"))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
