@@ -30,6 +30,7 @@ _framework: Any = importlib.import_module(f"keras_actmaps.backend.{keras.backend
 CompiledFunction = _framework.CompiledFunction
 gradients = _framework.gradients
 vjp = _framework.vjp
+batched_gradients = _framework.batched_gradients
 custom_gradient = _framework.custom_gradient
 eager_scope = _framework.eager_scope
 xla_by_default = _framework.xla_by_default

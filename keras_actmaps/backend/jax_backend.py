@@ -67,16 +67,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
 
     Raises ValueError if the scores do not depend on the tensors through differentiable operations.
     """
-    reached = []
-
-    @jax.custom_jvp
-    def watched(scores: Any) -> Any:
-        return scores
-
-    @watched.defjvp
-    def _(primals: tuple, tangents: tuple) -> tuple:  # JAX calls this only where the scores depend on a tensor
-        reached.append(True)
-        return watched(*primals), tangents[0]
+    watched, reached = _watch()
 
     def total(*tensors: Any) -> tuple:
         scores, aux = function(*tensors)
@@ -90,6 +81,22 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     return list(backward(jnp.ones(()))), aux
 
 
+def _watch() -> tuple[Callable, list]:
+    """The identity function, and a list that is filled where its argument depends on a tensor with a gradient."""
+    reached: list[bool] = []
+
+    @jax.custom_jvp
+    def watched(scores: Any) -> Any:
+        return scores
+
+    @watched.defjvp
+    def _(primals: tuple, tangents: tuple) -> tuple:  # JAX calls this only where the scores depend on a tensor
+        reached.append(True)
+        return watched(*primals), tangents[0]
+
+    return watched, reached
+
+
 def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """`function(*tensors) -> list`: its outputs, and the function from cotangents of these to cotangents of `tensors`.
 
@@ -97,6 +104,17 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """
     outputs, backward = jax.vjp(function, *tensors)
     return outputs, lambda cotangents: list(backward(type(outputs)(cotangents)))
+
+
+def batched_gradients(function: Callable, tensors: Sequence) -> tuple[Any, Callable]:
+    """`function(*tensors) -> scores (N, classes)`: the scores, and the function from cotangents (B, N, classes) to
+    gradients (B, ...) at each tensor. Raises ValueError as `gradients` does.
+    """
+    watched, reached = _watch()
+    scores, backward = jax.vjp(lambda *tensors: watched(function(*tensors)), *tensors)
+    if not reached:
+        raise ValueError(NO_GRADIENT)
+    return scores, jax.vmap(lambda cotangents: list(backward(cotangents)))
 
 
 def custom_gradient(function: Callable, backward: Callable) -> Callable:

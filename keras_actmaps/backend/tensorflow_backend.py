@@ -95,6 +95,23 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     return outputs, backward
 
 
+def batched_gradients(function: Callable, tensors: Sequence) -> tuple[Any, Callable]:
+    """`function(*tensors) -> scores (N, classes)`: the scores, and the function from cotangents (B, N, classes) to
+    gradients (B, ...) at each tensor. Raises ValueError as `gradients` does.
+    """
+    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+        tape.watch(tensors)
+        scores = function(*tensors)
+
+    def backward(cotangents: Any) -> list:
+        found = tape.gradient(scores, tensors, cotangents)
+        if any(gradient is None for gradient in found):
+            raise ValueError(NO_GRADIENT)
+        return [tf.convert_to_tensor(gradient) for gradient in found]
+
+    return scores, lambda cotangents: tf.vectorized_map(backward, cotangents)
+
+
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
     """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
 

@@ -95,6 +95,27 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     return [output.detach() for output in outputs], backward
 
 
+def batched_gradients(function: Callable, tensors: Sequence) -> tuple[Any, Callable]:
+    """`function(*tensors) -> scores (N, classes)`: the scores, and the function from cotangents (B, N, classes) to
+    gradients (B, ...) at each tensor. Raises ValueError as `gradients` does.
+    """
+    with torch.enable_grad():
+        leaves = _leaves(tensors)
+        scores = function(*leaves)
+    if not scores.requires_grad:
+        raise ValueError(NO_GRADIENT)
+
+    def backward(cotangents: torch.Tensor) -> list:
+        found = torch.autograd.grad(
+            scores, leaves, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+        if any(gradient is None for gradient in found):
+            raise ValueError(NO_GRADIENT)
+        return list(found)
+
+    return scores.detach(), backward
+
+
 def custom_gradient(function: Callable, backward: Callable) -> Callable:
     """`function` of one tensor with the gradient `backward(inputs, gradients of the outputs)`."""
     own_backward = backward

@@ -9,6 +9,7 @@ from keras import ops, tree
 from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core.attribution import Attribution, Target
+from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
@@ -231,7 +232,7 @@ class TracedModel:
     def map_at_layer(self, inputs: Tensor, targets: Any, equation: Callable) -> Attribution:
         """`equation(features, gradients) -> maps` at the layer: (N, h, w), or (N, K, h, w) for targets (N, K).
 
-        The part before the layer runs once, the part after it once for each of K targets. With a list of layers the
+        The model runs forward once, and backward to the layer once for each of K targets. With a list of layers the
         equation receives lists.
         """
         values, slots, after = self.split(inputs)
@@ -239,20 +240,24 @@ class TracedModel:
         features = [known[slot] for slot in slots]
         zeros = [ops.zeros_like(feature) for feature in features]
 
-        def map_of(targets: Any) -> tuple[Tensor, Any]:
-            def head(*shifts: Tensor) -> tuple[Tensor, Any]:
-                outputs = self.run_to_outputs(after, values, dict(zip(slots, shifts)))
-                return self.score(outputs, targets), outputs
-
-            gradients, outputs = backend.gradients(head, zeros)
+        def map_of(gradients: list) -> Tensor:
             pairs = (features, gradients) if isinstance(self.layer, list) else (features[0], gradients[0])
-            return equation(*(tree.map_structure(_float32, pair) for pair in pairs)), outputs
+            return equation(*(tree.map_structure(_float32, pair) for pair in pairs))
+
+        def head(*shifts: Tensor) -> Any:
+            return self.run_to_outputs(after, values, dict(zip(slots, shifts)))
 
         if callable(targets) or len(targets.shape) == 1:
-            return Attribution(*map_of(targets))
+            gradients, outputs = backend.gradients(lambda *shifts: self._scores_of(head(*shifts), targets), zeros)
+            return Attribution(map_of(gradients), outputs)
         outputs = self.run_to_outputs(after, values)
-        maps = ops.map(lambda column: map_of(column)[0], ops.transpose(targets))
-        return Attribution(ops.moveaxis(maps, 0, 1), outputs)
+        resolved = self.resolve(outputs, targets)
+        return Attribution(
+            map_classes(lambda *shifts: self.class_scores(head(*shifts)), zeros, resolved, map_of), outputs
+        )
+
+    def _scores_of(self, outputs: Any, targets: Any) -> tuple[Tensor, Any]:
+        return self.score(outputs, targets), outputs
 
     def score(self, outputs: Any, targets: Any) -> Tensor:
         """The scores (N,) of targets (N,), or (N, K) of (N, K).

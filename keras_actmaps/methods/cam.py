@@ -30,18 +30,24 @@ def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
 
 
 def _validate(traced: TracedModel, inputs: Array) -> None:
-    """ValueError unless the nodes after the layer are global average pooling and linear layers."""
+    problem = linear_head_problem(traced)
+    if problem is not None:
+        raise ValueError(
+            "cam needs only global average pooling and linear layers behind layer "
+            f"{traced.require_layers()[0]!r} of {traced.name!r}, but {problem}; gradcam works there"
+        )
+
+
+def linear_head_problem(traced: TracedModel) -> str | None:
+    """Why the nodes after the layer are not global average pooling and linear layers; None if they are."""
     (path,) = traced.require_layers()
     head, rank = traced.graph.descendants([traced.graph.slot_of[path]]), len(traced.space)
     wrong = next((node for node in head if not _is_affine(node.operation, rank)), None)
+    if wrong is not None:
+        return f"{wrong.path!r} ({type(wrong.operation).__name__}) follows"
     pools = sum(_is_pool(node.operation, rank) for node in head)
-    if wrong is None and pools == 1 and traced.classes and all(len(node.reads) == 1 for node in head):
-        return
-    reason = f"{wrong.path!r} ({type(wrong.operation).__name__}) follows" if wrong else "what follows it is different"
-    raise ValueError(
-        f"cam needs only global average pooling and linear layers behind layer {path!r} of {traced.name!r}, but "
-        f"{reason}; gradcam works there"
-    )
+    is_chain = pools == 1 and traced.classes and all(len(node.reads) == 1 for node in head)
+    return None if is_chain else "what follows it is different"
 
 
 def _is_pool(operation: Any, rank: int) -> bool:
