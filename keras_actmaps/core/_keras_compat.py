@@ -44,6 +44,12 @@ def call_takes_training(model: keras.Model) -> bool:
     return "training" in inspect.signature(model.call).parameters
 
 
+def trains_by_default(operation: Any) -> bool:
+    """Whether Keras calls the layer with `training=True` where nobody sets it, because its `call` says so."""
+    parameter = inspect.signature(operation.call).parameters.get("training")
+    return parameter is not None and parameter.default is True
+
+
 def built_shapes(model: keras.Model) -> list[tuple]:
     """The input shapes that a model without symbolic inputs was built for."""
     shapes = getattr(model, "_build_shapes_dict", None) or {}

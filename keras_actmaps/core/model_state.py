@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from keras_actmaps import backend
-from keras_actmaps.core._keras_compat import all_layers
+from keras_actmaps.core._keras_compat import all_layers, trains_by_default
 from keras_actmaps.core.graph import Graph
 
 
@@ -26,8 +26,12 @@ def has_single_sigmoid(graph: Graph) -> bool:
 
 
 def warn_of_training_calls(graph: Graph) -> None:
-    """Warn if a layer is called with `training=True`, because maps explain the model at inference."""
-    found = [node.path for node in graph.nodes if node.arguments.kwargs.get("training") is True]
+    """Warn if a layer is called with `training=True`, because maps explain the model at inference.
+
+    Not where this is the default of the layer, as in augmentation, which `predict` switches off as well.
+    """
+    called = [node for node in graph.nodes if node.arguments.kwargs.get("training") is True]
+    found = [node.path for node in called if not trains_by_default(node.operation)]
     if found:
         warnings.warn(
             f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4

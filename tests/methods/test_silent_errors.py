@@ -324,6 +324,15 @@ def test_a_constant_channel_masks_everything_in_score_cam(images):
     )
 
 
+def test_augmentation_is_switched_off_without_a_warning(images, recwarn):
+    plain = gap_network()
+    inputs = keras.Input(images.shape[1:])
+    model = keras.Model(inputs, plain(layers.RandomFlip(seed=1)(inputs)))
+    e = kam.explain(model, images, "saliency", targets=1)
+    assert not [warning for warning in recwarn if "training=True" in str(warning.message)]
+    np.testing.assert_allclose(e.maps, kam.explain(plain, images, "saliency", targets=1).maps, rtol=1e-5, atol=1e-7)
+
+
 def layout_pair():
     """The same network channels last and channels first."""
     models = []
