@@ -79,8 +79,10 @@ def detached_copy(layer: Any) -> Any:
 def with_dtype_policy(layer: Any, policy: str) -> Any:
     """A shallow copy of a layer under another dtype policy, such as "mixed_bfloat16"; it stays quantized."""
     mode, is_quantized, _ = layer.dtype_policy.name.rpartition("_from_")
-    name = f"{mode}_from_{policy}" if is_quantized else policy
-    return shallow_copy(layer, _dtype_policy=keras.dtype_policies.get(name))
+    policies = keras.dtype_policies
+    other = policies.get(f"{mode}_from_{policy}") if is_quantized else policies.DTypePolicy(policy)
+    other._variable_dtype = layer.variable_dtype  # Keras casts variables where it differs from the dtype of the layer
+    return shallow_copy(layer, _dtype_policy=other)
 
 
 def effective_kernel(layer: Any) -> Any:
@@ -106,7 +108,7 @@ def quantization_mode(layer: Any) -> str | None:
 def _einsum_kernel(bare: Any) -> Any:
     """The dequantized kernel of an EinsumDense layer, from its outputs at unit vectors."""
     inputs, kernel, outputs = bare.equation.replace("...", "*").replace("->", ",").replace(" ", "").split(",")
-    sizes = dict(zip(kernel, bare.original_kernel_shape))
+    sizes = dict(zip(kernel, getattr(bare, "original_kernel_shape", None) or bare._kernel.shape))
     read = [label for label in inputs if label in sizes]  # contracted, or shared with the outputs
     count = math.prod(sizes[label] for label in read)
     batch = next(label for label in inputs if label not in sizes)

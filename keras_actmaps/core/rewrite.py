@@ -92,10 +92,13 @@ def with_precision(graph: Graph, precision: str, name: str) -> Graph:
 
 
 def in_float32(operation: Any) -> Any:
-    """A mixed-precision layer on the same variables that computes in float32; anything else unchanged."""
-    if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16"):
+    """A layer on the same variables that computes in float32, as do the layers inside it; anything else unchanged."""
+    if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16", "float64"):
         return operation
-    return with_dtype_policy(operation, "float32")
+    inside = {name: in_float32(part) for name, part in vars(operation).items() if isinstance(part, keras.layers.Layer)}
+    if isinstance(operation, keras.layers.StackedRNNCells):
+        inside["cells"] = [in_float32(cell) for cell in operation.cells]
+    return shallow_copy(with_dtype_policy(operation, "float32"), **inside)
 
 
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:
