@@ -8,7 +8,9 @@ import keras
 from jax import numpy as jnp
 
 PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "highest"}
-NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
+NO_GRADIENT = (
+    "the score does not depend on the input through operations that have a gradient; occlusion and rise need none"
+)
 
 
 class CompiledFunction:
@@ -49,6 +51,8 @@ class CompiledFunction:
                 return self._function(values, *tensors)
         except ValueError as error:  # raised by this package while tracing
             vars(error).pop("__notes__", None)  # JAX's note on frames that it omits from the traceback
+            if "callbacks do not support JVP" in str(error):
+                raise ValueError(NO_GRADIENT) from error
             raise
 
 

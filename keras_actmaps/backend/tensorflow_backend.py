@@ -1,6 +1,8 @@
 """TensorFlow: GradientTape differentiates; tf.function compiles, with XLA where there is a GPU."""
 
+import re
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +14,9 @@ _settings = tf.config.experimental
 _tensor_float_32 = SharedSetting(
     _settings.tensor_float_32_execution_enabled, _settings.enable_tensor_float_32_execution
 )
-NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
+NO_GRADIENT = (
+    "the score does not depend on the input through operations that have a gradient; occlusion and rise need none"
+)
 
 
 class CompiledFunction:
@@ -27,7 +31,8 @@ class CompiledFunction:
     precision : {"float32", "tf32", "bfloat16"}
         Of matrix products; rounded to TensorFloat-32 for "tf32".
     xla : bool or None
-        None uses XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower.
+        None uses XLA on a GPU, and a plain graph on a CPU, where XLA can be ten times slower. A function with an
+        operation that XLA lacks, such as bicubic resizing, runs as a plain graph with a warning.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class CompiledFunction:
 
         xla = xla_by_default() if xla is None else xla
         self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
+        self._plain = tf.function(traced, autograph=False) if xla else None
 
     def __call__(self, *tensors: Any) -> Any:
         tensors = tuple(tf.convert_to_tensor(tensor) for tensor in tensors)
@@ -52,7 +58,21 @@ class CompiledFunction:
             with self._lock:
                 if shapes not in self._programs:
                     self._programs[shapes] = self._function.get_concrete_function(*tensors)
+            try:
+                return self._programs[shapes](*tensors)
+            except tf.errors.OpError as error:
+                if self._plain is None or "XLA" not in error.message:
+                    raise
+                _warn_of_plain_graph(error.message)
+            with self._lock:
+                self._programs[shapes] = self._plain.get_concrete_function(*tensors)
             return self._programs[shapes](*tensors)
+
+
+def _warn_of_plain_graph(message: str) -> None:
+    """Warn that XLA has refused a function, with the operations that it lacks."""
+    found = sorted(set(re.findall(r"No registered '(\w+)' OpKernel", message)))
+    warnings.warn(f"XLA lacks {', '.join(found) or 'an operation'} of the model; run without XLA", stacklevel=3)
 
 
 def eager_scope() -> Any:
@@ -74,7 +94,10 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
         scores, aux = function(*tensors)
-    found = tape.gradient(scores, tensors)
+    try:
+        found = tape.gradient(scores, tensors)
+    except LookupError as error:  # an operation without a gradient
+        raise ValueError(NO_GRADIENT) from error
     if any(gradient is None for gradient in found):
         raise ValueError(NO_GRADIENT)
     return [tf.convert_to_tensor(gradient) for gradient in found], aux
@@ -90,7 +113,10 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
         outputs = function(*tensors)
 
     def backward(cotangents: list) -> list:
-        return tape.gradient(outputs, tensors, cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        try:
+            return tape.gradient(outputs, tensors, cotangents, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        except LookupError as error:  # an operation without a gradient
+            raise ValueError(NO_GRADIENT) from error
 
     return outputs, backward
 

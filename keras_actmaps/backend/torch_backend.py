@@ -10,7 +10,9 @@ from keras_actmaps.backend._shared_setting import SharedSetting
 from keras_actmaps.backend.torch_fx import convert_module as convert_module
 
 Module = torch.nn.Module
-NO_GRADIENT = "the score does not depend on the input through operations that have a gradient"
+NO_GRADIENT = (
+    "the score does not depend on the input through operations that have a gradient; occlusion and rise need none"
+)
 _PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "conv"))  # noqa: B009, which mypy does not know
 
 
