@@ -1,4 +1,4 @@
-"""Operations that XLA lacks, or that have no gradient: a plain graph with a warning, or an error that names what works."""
+"""Operations that XLA lacks or that have no gradient: a plain graph with a warning, or an error with an advice."""
 
 import warnings
 
@@ -42,7 +42,7 @@ def images():
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow has both compilers")
 @pytest.mark.parametrize(
     ("interpolation", "method", "operation"),
-    [("bicubic", "saliency", "ResizeBicubic"), ("area", "hirescam", "ResizeArea")],
+    [("bicubic", "saliency", "ResizeBicubic"), ("lanczos3", "hirescam", "ScaleAndTranslate")],
 )
 def test_what_xla_lacks_runs_as_a_plain_graph(interpolation, method, operation):
     model = network(layers.Resizing(9, 9, interpolation=interpolation))

@@ -1,4 +1,4 @@
-"""Quantized layers: every mode has the scores of the model, and the maps of a plain network with dequantized kernels."""
+"""Quantized layers have the scores of the model, and the maps of a plain network with the dequantized kernels."""
 
 import keras
 import numpy as np
