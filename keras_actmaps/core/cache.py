@@ -50,8 +50,16 @@ def as_traced(
         replaced = model.replaced_source()
         return model if replaced is None else _cached(*replaced)
     backend.check_model(model)
-    shape = tuple(np.shape(inputs)[1:]) if backend.is_torch_module(model) else None
+    shape = _shape_of_one(inputs) if backend.is_torch_module(model) else None
     return _cached(model, layer, shape, precision or "float32", xla)
+
+
+def _shape_of_one(inputs: Any) -> tuple[int, ...]:
+    """The shape of one of the inputs; ValueError if they differ."""
+    try:
+        return tuple(np.shape(inputs)[1:])
+    except ValueError:
+        raise ValueError("the inputs are not an array: their shapes differ") from None
 
 
 def _cached(model: Any, layer: Any, shape: Any, precision: str, xla: bool | None) -> TracedModel:

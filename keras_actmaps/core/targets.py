@@ -118,6 +118,8 @@ def _logit(outputs: Tensor, number: int) -> Tensor:
 
 def _select(outputs: Any, name: str | int) -> Tensor:
     """One of several outputs; ValueError for one that does not exist."""
+    if hasattr(outputs, "shape"):
+        raise ValueError(f"output {name!r} does not exist; the model has one output, for which name is None")
     try:
         return outputs[name]
     except (KeyError, IndexError, TypeError):

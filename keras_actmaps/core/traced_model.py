@@ -17,7 +17,7 @@ from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn
 from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.settings import freeze
+from keras_actmaps.core.settings import freeze, show
 from keras_actmaps.core.trace import input_shape, trace_model
 from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.core.validation import PREDICTED
@@ -267,14 +267,14 @@ class TracedModel:
         if callable(targets):
             is_target = isinstance(targets, Target)
             outputs = tree.map_structure(self._in_model_layout, outputs if is_target else self._activated(outputs))
-            scores = _float32(ops.convert_to_tensor(targets(outputs)))
-            count = tree.flatten(outputs)[0].shape[0]
-            if tuple(scores.shape) != (count,):
+            scores, count = targets(outputs), tree.flatten(outputs)[0].shape[0]
+            shape = tuple(scores.shape) if hasattr(scores, "shape") else None
+            if shape != (count,):
                 raise ValueError(
-                    f"a function as targets must return one score per input, of shape ({count},), got shape "
-                    f"{tuple(scores.shape)}"
+                    f"a function as targets must return one score per input, of shape ({count},), got "
+                    f"{show(scores) if shape is None else f'shape {shape}'}"
                 )
-            return scores
+            return _float32(ops.convert_to_tensor(scores))
         targets = self.resolve(outputs, targets)
         outputs = self.class_scores(outputs)
         if len(targets.shape) == 1:

@@ -172,7 +172,8 @@ def explain_batch(
     columns = list(targets.T) if per_target else [targets]
     batches, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
     context = replace(context, report=lambda done, total: report(done, None if total is None else batches * total))
-    results = [_in_batches(traced, inputs, request, column, context) for column in columns]
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        results = [_in_batches(traced, inputs, request, column, context) for column in columns]
     maps, resolved, scores, residual = results[0]
     if per_target:
         maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*results))

@@ -66,13 +66,7 @@ def open_run(path: str | os.PathLike) -> Run:
     if not (path / "run.json").is_file() or not (path / MODEL).is_file():
         existing = ", ".join(map(str, _find_runs(path.parent) or _find_runs(Path("runs")))) or "none"
         raise FileNotFoundError(f"no run in {str(path)!r}; existing runs: {existing}{_unfinished(path.parent)}")
-    record, metrics = read_json(path / "run.json"), read_json(path / "metrics.json")
-    types: dict[str, Any] = {"dataset": str, "data": dict, "classes": list, "notice": str, "source": str}
-    types["scale"] = int | float
-    wrong = [name for name, allowed in types.items() if not isinstance(record.get(name), allowed)]
-    if wrong:
-        raise ValueError(f"{str(path / 'run.json')!r} is not the record of a run: no valid {', '.join(wrong)}")
-    return Run(path, record, {name: value for name, value in metrics.items() if isinstance(value, (int, float))})
+    return Run(path, read_json(path / "run.json"), read_json(path / "metrics.json"))
 
 
 def newest_run(runs: str | os.PathLike = "runs") -> Run:

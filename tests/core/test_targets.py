@@ -87,3 +87,15 @@ def test_a_single_sigmoid_has_two_classes(images):
     np.testing.assert_allclose(one, -other)
     probability = array(ops.convert_to_tensor(model.predict(images, verbose=0)))[:, 0]
     np.testing.assert_allclose(1 / (1 + np.exp(-other)), probability, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [0, "logits"])
+def test_a_named_output_of_a_model_with_one_output_is_an_error(name):
+    with pytest.raises(ValueError, match=f"^output {name!r} does not exist; the model has one output"):
+        kam.explain(gap_network(), np.zeros((2, 12, 16, 3)), "saliency", targets=kam.targets.Output(name, 0))
+
+
+@pytest.mark.parametrize("value", [None, 1.0])
+def test_a_function_without_a_score_per_input_is_an_error(value):
+    with pytest.raises(ValueError, match=rf"must return one score per input, of shape \(2,\), got {value}$"):
+        kam.explain(gap_network(), np.zeros((2, 12, 16, 3)), "saliency", targets=lambda outputs: value)
