@@ -16,6 +16,7 @@ from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.methods import catalogue
+from keras_actmaps.methods.supported import supported
 
 
 def run(options: ExplainOptions, say: Say = print) -> list[Path]:
@@ -29,6 +30,11 @@ def run(options: ExplainOptions, say: Say = print) -> list[Path]:
     mode = _mode(options)
     if options.list:
         say(catalogue.listing(mode.table))
+        return []
+    if options.supported:
+        with _say_warnings(say):
+            subject = find_subject(options.run, options.model, say)
+            say(str(supported(subject.model, layer=_number(options.layer))))
         return []
     mode.validate(options)
     choices = parse_choices(options.method, options.settings, mode.table)
@@ -93,11 +99,16 @@ def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
 
 def _layer(traced: TracedModel, layer: str | None) -> str | None:
     """The path of a layer given by its index; any other text unchanged."""
+    number = _number(layer)
+    return str(traced.at(number).layer) if isinstance(number, int) else layer
+
+
+def _number(layer: str | None) -> str | int | None:
+    """A layer given by its index as an integer; any other text unchanged."""
     try:
-        number = int(layer or "")
+        return int(layer or "")
     except ValueError:
         return layer
-    return str(traced.at(number).layer)
 
 
 def _subject(options: ExplainOptions, choices: list[Choice], say: Say) -> Subject:

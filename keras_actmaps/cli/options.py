@@ -35,6 +35,7 @@ class ExplainOptions:
 
     method: str = "gradcam"
     list: bool = False
+    supported: bool = False
     run: str | None = None
     model: str | None = None
     image: Sequence[str] | None = None
@@ -110,6 +111,7 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         "commas, or all (default: gradcam; --list names them)",
     )
     add("--list", action="store_true", help="print the methods with their papers and settings, and stop")
+    add("--supported", action="store_true", help="print which methods fit the model, why the others do not, and stop")
     add(
         "-s",
         "--set",

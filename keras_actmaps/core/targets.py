@@ -66,7 +66,7 @@ class Output(Target):
     index: int | tuple[int, ...] = 0
 
     def __call__(self, outputs: Any) -> Tensor:
-        output = outputs if self.name is None else _select(outputs, self.name)
+        output = _select(outputs, self.name)
         index = (self.index,) if isinstance(self.index, int) else self.index
         shape = tuple(output.shape[1:])
         if len(index) != len(shape) or any(not 0 <= one < side for one, side in zip(index, shape)):
@@ -81,7 +81,7 @@ class Mean(Target):
     name: str | int | None = None
 
     def __call__(self, outputs: Any) -> Tensor:
-        output = outputs if self.name is None else _select(outputs, self.name)
+        output = _select(outputs, self.name)
         return ops.mean(output, axis=tuple(range(1, len(output.shape))))
 
 
@@ -94,7 +94,8 @@ class Similarity(Target):
     def __init__(self, embedding: Sequence[float]):
         object.__setattr__(self, "embedding", tuple(float(number) for number in embedding))
 
-    def __call__(self, outputs: Tensor) -> Tensor:
+    def __call__(self, outputs: Any) -> Tensor:
+        outputs = _select(outputs, None)
         if tuple(outputs.shape[1:]) != (len(self.embedding),):
             raise ValueError(
                 f"an embedding of {len(self.embedding)} numbers does not fit outputs {tuple(outputs.shape[1:])}"
@@ -116,12 +117,13 @@ def _logit(outputs: Tensor, number: int) -> Tensor:
     return outputs[:, number]
 
 
-def _select(outputs: Any, name: str | int) -> Tensor:
-    """One of several outputs; ValueError for one that does not exist."""
+def _select(outputs: Any, name: str | int | None) -> Tensor:
+    """The output of that name, or the only one for None; ValueError for one that does not exist."""
     if hasattr(outputs, "shape"):
+        if name is None:
+            return outputs
         raise ValueError(f"output {name!r} does not exist; the model has one output, for which name is None")
-    try:
-        return outputs[name]
-    except (KeyError, IndexError, TypeError):
-        choices = list(outputs) if isinstance(outputs, dict) else list(range(len(outputs)))
-        raise ValueError(f"output {name!r} does not exist; choices: {', '.join(map(str, choices))}") from None
+    choices = list(outputs) if isinstance(outputs, dict) else list(range(len(outputs)))
+    if name not in choices:
+        raise ValueError(f"output {name!r} does not exist; choices: {', '.join(map(str, choices))}")
+    return outputs[name]

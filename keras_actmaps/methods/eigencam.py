@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_actmaps.core.traced_model import TracedModel
@@ -17,8 +18,9 @@ def eigencam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     values, (slot,), head = traced.split(inputs)
     features = ops.cast(values[slot], "float32")
     matrix = ops.reshape(features, (features.shape[0], -1, features.shape[-1]))
-    left, strengths, _ = ops.svd(matrix, full_matrices=False)
-    first = left[:, :, 0] * strengths[:, :1]
+    finite = ops.all(ops.isfinite(matrix), axis=(1, 2), keepdims=True)  # of others there is no decomposition
+    left, strengths, _ = ops.svd(ops.where(finite, matrix, ops.zeros_like(matrix)), full_matrices=False)
+    first = ops.where(finite[:, 0], left[:, :, 0] * strengths[:, :1], np.nan)
     signed = ops.where(ops.sum(first, axis=1, keepdims=True) < 0, -first, first)
     maps = ops.reshape(signed, features.shape[:-1])
     if not callable(targets) and len(targets.shape) == 2:

@@ -65,7 +65,7 @@ INPUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "other sides": lambda x: np.concatenate([x, x], axis=1),
     "another axis": lambda x: x[..., None],
     "moved channels": lambda x: np.moveaxis(x, -1, 1),
-    "ragged": lambda x: [x[0], x[1][..., :1]],
+    "ragged": lambda x: [x[0], x[1][:1]],
     "a mapping": lambda x: {"a": x},
     "not contiguous": lambda x: np.asfortranarray(x)[::-1],
     "read only": lambda x: np.broadcast_to(x[:1], x.shape),
