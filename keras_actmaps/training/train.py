@@ -95,10 +95,13 @@ def train(
     path = None if data_dir is None else str(data_dir)
     folder = RunFolder(runs, dataset)
     with folder.locked():
-        if resume:
-            setup = continued(folder, epochs, path, settings)
-        else:
-            setup = started(folder, epochs, path, settings, is_frozen, say)
+        try:
+            if resume:
+                setup = continued(folder, epochs, path, settings)
+            else:
+                setup = started(folder, epochs, path, settings, is_frozen, say)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted before training began; run the same command again") from None
         say(f"{setup.data.info.source}: {setup.data.info.counts}\n{summary(setup.model)}")
         checkpoint = RunCheckpoint(folder, setup.history, setup.best_model)
         observers = callbacks(setup.data, folder.partial) if callbacks else []

@@ -86,6 +86,34 @@ def test_an_interruption_saves_the_best_model(tmp_path, monkeypatch):
     assert len(history(train_drawn(tmp_path, epochs=3, resume=True))) == 3
 
 
+def test_the_state_of_random_layers_is_in_the_checkpoint(tmp_path):
+    keras.utils.set_random_seed(1)
+    dropout = keras.layers.Dropout(0.5)
+    model = keras.Sequential([keras.Input((50,)), dropout, keras.layers.Dense(1)])
+    model.compile()
+    images = np.ones((2, 50), "float32")
+    dropout(images, training=True)
+    history = [{"epoch": 1, "loss": np.pi / 3}]
+    checkpoint_file.write_checkpoint(tmp_path / "c.keras", Checkpoint(model, history, b"best"))
+    expected = [keras.ops.convert_to_numpy(dropout(images, training=True)) for _ in range(2)]
+    state = checkpoint_file.read_checkpoint(tmp_path / "c.keras")
+    assert (state.history, state.best) == (history, b"best")
+    for values in expected:
+        found = keras.ops.convert_to_numpy(state.model.layers[0](images, training=True))
+        np.testing.assert_array_equal(found, values)
+    assert not np.array_equal(*expected)
+
+
+def test_an_interruption_before_training_says_what_to_do(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "started", interrupted)
+    with pytest.raises(train.Interrupted, match="interrupted before training began; run the same command again"):
+        train_drawn(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_resumed_run_keeps_its_settings(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "_fit", pytest.fail)
     folder = RunFolder(tmp_path, "drawn-grid")
