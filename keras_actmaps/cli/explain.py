@@ -11,9 +11,10 @@ from keras_actmaps import render
 from keras_actmaps.cli import default
 from keras_actmaps.cli.choices import Choice, Mode, parse_choices
 from keras_actmaps.cli.figures import FIGURES
-from keras_actmaps.cli.inputs import Say, Subject, find_subject, find_target, without_model
+from keras_actmaps.cli.inputs import find_target
 from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.request import Request
+from keras_actmaps.cli.subject import Say, Subject, find_subject, without_model
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.methods import catalogue
 from keras_actmaps.methods.supported import supported
@@ -114,7 +115,7 @@ def _number(layer: str | None) -> str | int | None:
 def _subject(options: ExplainOptions, choices: list[Choice], say: Say) -> Subject:
     """The model; only a data set if there is no run and no method needs a model."""
     try:
-        return find_subject(options.run, options.model, say)
+        return find_subject(options, say)
     except FileNotFoundError:
         needs_model = any(choice.name not in FIGURES or FIGURES[choice.name].needs_model for choice in choices)
         if options.run or options.model or needs_model:

@@ -1,58 +1,20 @@
-"""Inputs of the command explain: a model from a run or a file, and images from a split or from files."""
+"""Inputs of the command explain: images from a split or from files, and the class to explain."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
-from keras_actmaps import models, render
+from keras_actmaps import render
 from keras_actmaps.cli.quiet import load_data_package
+from keras_actmaps.cli.subject import Say, Subject
 from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.training import runs
 
 if TYPE_CHECKING:  # imports TensorFlow, which is needed only to read a data set
     from keras_actmaps.data import Data
-
-DRAWN = 100  # drawn images per split if no other data is available
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A model, and the available information on its classes and images.
-
-    Attributes
-    ----------
-    model : keras.Model or None
-        None for a data set alone (`without_model`).
-    classes : tuple of str
-        Class names, if known.
-    scale : float
-        The model takes images of `pixel / scale`.
-    notice : str
-        A remark that is shown with the data; may be empty.
-    run : Run or None
-        The run that the model belongs to.
-    """
-
-    model: keras.Model | None
-    classes: tuple[str, ...] = ()
-    scale: float = 255.0
-    notice: str = ""
-    run: runs.Run | None = None
-
-    def name(self, target: int) -> str:
-        """The name of a class, or `class N` if it is unknown."""
-        return self.classes[target] if target < len(self.classes) else f"class {target}"
-
-    def pixels(self, images: Array) -> Array:
-        """Model inputs as uint8 images."""
-        return np.clip(np.rint(images * self.scale), 0, 255).astype("uint8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,42 +36,6 @@ class Images:
     sources: list[str]
     labels: list[int] | None = None
     truth: dict[str, Array] = field(default_factory=dict)
-
-
-def find_subject(run: str | None, model: str | None, say: Say) -> Subject:
-    """The model of a run (by default the newest), of a file, or of keras.applications with ImageNet weights."""
-    if model is None:
-        return _subject_of_run(run, say)
-    if model.endswith((".keras", ".h5")) or Path(model).exists():
-        loaded = runs.load_model(model)
-        rescales = any(isinstance(layer, keras.layers.Rescaling) for layer in loaded.layers[:3])
-        say(f"{model}: classes have no names; images are passed in 0..{255 if rescales else 1}")
-        return Subject(loaded, scale=1.0 if rescales else 255.0)
-    return Subject(models.backbone(model, "imagenet"), models.imagenet_classes(), scale=1.0)
-
-
-def _subject_of_run(run: str | None, say: Say) -> Subject:
-    found = runs.open_run(run) if run else runs.newest_run()
-    record = found.record
-    say(f"run {found.path}: {record['source']}")
-    for warning in runs.weaknesses(found.metrics):
-        say(f"warning: {warning}")
-    notice = " · ".join(filter(None, [runs.describe_accuracy(found.metrics), record["notice"]]))
-    return Subject(found.model(), tuple(record["classes"]), record["scale"], notice, found)
-
-
-def without_model(data_dir: str | None, say: Say) -> Subject:
-    """A data set without a model, for figures that need none: CIFAR-10 if it is prepared, else drawn images."""
-    load_data_package()
-    from keras_actmaps import data as datasets
-
-    ready = datasets.is_prepared("cifar10", data_dir)
-    name = "cifar10" if ready else "drawn-grid"
-    settings: dict[str, Any] = {"data_dir": data_dir} if ready else {"limit": DRAWN}
-    info = datasets.load(name, **settings).info
-    say(f"no run: images of {name}" + ("" if ready else ", because CIFAR-10 is not prepared"))
-    record = {"dataset": name, "data": settings}
-    return Subject(None, info.classes, info.scale, info.notice, runs.Run(Path(), record, {}))
 
 
 def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
@@ -241,4 +167,4 @@ def _from_file(subject: Subject, file: str, shape: tuple[int | None, ...], say: 
         say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {width}x{height} pixels")
     if image.shape[-1] != channels:
         say(f"{file}: converted from {'gray to color' if channels == 3 else 'color to gray'}")
-    return render.fit(image, (height, width, channels)).astype("float32") / np.float32(subject.scale)
+    return subject.preprocessing.encode(render.fit(image, (height, width, channels)))

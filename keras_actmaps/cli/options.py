@@ -1,5 +1,6 @@
 """The options of the commands train and explain: records, and the parsers that fill them."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -53,6 +54,10 @@ class ExplainOptions:
     limit: int | None = None
     data_dir: str | None = None
     settings: Sequence[str] = ()
+    scale: str | None = None
+    preprocess: str | None = None
+    classes: str | None = None
+    allow_unsafe_model: bool = False
 
     @property
     def is_everything(self) -> bool:
@@ -133,7 +138,21 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         type=nonempty,
         help="metrics of the table, separated by commas, or all (default: a few that fit the data)",
     )
-    return ExplainOptions(**vars(parser.parse_args(arguments)))
+    options = ExplainOptions(**vars(parser.parse_args(_with_negative_range(arguments))))
+    if options.model is None and (options.scale or options.preprocess or options.classes or options.allow_unsafe_model):
+        raise ValueError("--scale, --preprocess, --classes and --allow-unsafe-model need --model FILE")
+    return options
+
+
+def _with_negative_range(arguments: Sequence[str] | None) -> list[str]:
+    """The arguments with `--scale -1-1` as one, since argparse takes -1-1 for an option."""
+    joined: list[str] = []
+    for argument in sys.argv[1:] if arguments is None else arguments:
+        if joined[-1:] == ["--scale"] and argument == "-1-1":
+            joined[-1] = "--scale=-1-1"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _add_inputs(parser: Parser) -> None:
@@ -144,6 +163,27 @@ def _add_inputs(parser: Parser) -> None:
         "--model",
         type=nonempty,
         help="a .keras file, or a keras.applications name with ImageNet weights, instead of a run",
+    )
+    inputs = parser.add_mutually_exclusive_group().add_argument
+    inputs(
+        "--scale",
+        choices=["0-1", "0-255", "-1-1"],
+        help="with --model FILE: the range of the inputs (default: what the first layers of the model suggest)",
+    )
+    inputs(
+        "--preprocess",
+        type=nonempty,
+        metavar="MODULE",
+        help="with --model FILE: the preprocessing of a module of keras.applications, such as mobilenet_v2",
+    )
+    parser.add_argument(
+        "--classes",
+        type=nonempty,
+        metavar="FILE",
+        help="with --model FILE: names of the classes, a name per line, or JSON",
+    )
+    parser.add_argument(
+        "--allow-unsafe-model", action="store_true", help="with --model FILE: run the Python code in its Lambda layers"
     )
     images = parser.add_mutually_exclusive_group().add_argument
     images("--image", nargs="+", type=nonempty, help="image files")

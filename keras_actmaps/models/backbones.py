@@ -11,6 +11,7 @@ import numpy as np
 from keras import layers
 
 from keras_actmaps.core.settings import Count, Gt, Setting
+from keras_actmaps.models.preprocessing import linear
 from keras_actmaps.models.squeezenet_v1 import squeezenet
 from keras_actmaps.models.teaching import Shape, pooled_logits
 from keras_actmaps.models.weights import PREPROCESS, load_weights
@@ -114,10 +115,9 @@ def _built(make: Callable[..., keras.Model], name: str, weights: str | None) -> 
 
 
 def _preprocessing(preprocess: Callable, maximum: float) -> layers.Layer:
-    """The preprocessing of pixels 0..255 as one linear layer, from its values at black and at the pure colors."""
-    probes = np.concatenate([np.zeros((1, 3)), 255.0 * np.eye(3)]).astype("float32").reshape((4, 1, 1, 3))
-    values = np.asarray(preprocess(probes.copy())).reshape((4, 3))
-    matrix, offset = (values[1:] - values[0]) / maximum, values[0]
+    """The preprocessing of pixels 0..255 as one linear layer on pixels 0..maximum."""
+    matrix, offset = linear(preprocess)
+    matrix = matrix * (255.0 / maximum)
     if np.allclose(matrix, np.diag(np.diag(matrix))):
         return layers.Rescaling(np.diag(matrix).tolist(), offset.tolist(), name=PREPROCESS)
     mix = layers.Conv2D(3, 1, trainable=False, name=PREPROCESS)

@@ -66,7 +66,12 @@ def open_run(path: str | os.PathLike) -> Run:
     if not (path / "run.json").is_file() or not (path / MODEL).is_file():
         existing = ", ".join(map(str, _find_runs(path.parent) or _find_runs(Path("runs")))) or "none"
         raise FileNotFoundError(f"no run in {str(path)!r}; existing runs: {existing}{_unfinished(path.parent)}")
-    return Run(path, read_json(path / "run.json"), read_json(path / "metrics.json"))
+    record, metrics = read_json(path / "run.json"), read_json(path / "metrics.json")
+    types = {"dataset": str, "data": dict, "classes": list, "scale": (int, float), "notice": str, "source": str}
+    wrong = [name for name, allowed in types.items() if not isinstance(record.get(name), allowed)]
+    if wrong:
+        raise ValueError(f"{str(path / 'run.json')!r} is not the record of a run: no valid {', '.join(wrong)}")
+    return Run(path, record, {name: value for name, value in metrics.items() if isinstance(value, (int, float))})
 
 
 def newest_run(runs: str | os.PathLike = "runs") -> Run:

@@ -48,7 +48,7 @@ def ascent(
         **{"targets": targets, "layer": layer, "steps": steps, "seed": seed},
         "start": request.images.arrays if start == "image" else None,
         "every": STEPS_PER_STATE if film is None else max(1, -(-steps // frames)),
-        "bounds": (0.0, 255.0 / request.subject.scale),
+        "bounds": request.subject.preprocessing.bounds,
         **settings,
     }
     ascent_states(traced, **arguments)  # raises errors of the arguments before any computation
@@ -56,7 +56,7 @@ def ascent(
     if request.subject.run is not None:
         top = top_images(traced, request.data().truth(request.split), targets, layer)
         if settings.get("ground") is None:
-            arguments["ground"] = top.median + TO_MIDDLE * (127.5 / request.subject.scale - top.median)
+            arguments["ground"] = top.median + TO_MIDDLE * (np.mean(request.subject.preprocessing.bounds) - top.median)
     with progress("ascent") as report:
         last, pictures, captions = _collect(request, ascent_states(traced, report=report, **arguments))
     is_class = request.layer is None and traced.classes is not None
