@@ -67,7 +67,8 @@ def open_run(path: str | os.PathLike) -> Run:
         existing = ", ".join(map(str, _find_runs(path.parent) or _find_runs(Path("runs")))) or "none"
         raise FileNotFoundError(f"no run in {str(path)!r}; existing runs: {existing}{_unfinished(path.parent)}")
     record, metrics = read_json(path / "run.json"), read_json(path / "metrics.json")
-    types = {"dataset": str, "data": dict, "classes": list, "scale": (int, float), "notice": str, "source": str}
+    types: dict[str, Any] = {"dataset": str, "data": dict, "classes": list, "notice": str, "source": str}
+    types["scale"] = int | float
     wrong = [name for name, allowed in types.items() if not isinstance(record.get(name), allowed)]
     if wrong:
         raise ValueError(f"{str(path / 'run.json')!r} is not the record of a run: no valid {', '.join(wrong)}")
