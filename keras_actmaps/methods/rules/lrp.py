@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from keras import ops, tree
@@ -12,6 +13,7 @@ from keras_actmaps.core.linear import Linear
 from keras_actmaps.core.recurrent import back_through_time, mask_of, roll_out, step_of
 from keras_actmaps.core.settings import show
 from keras_actmaps.core.types import Slot, Tensor
+from keras_actmaps.core.value_ranges import nonnegative_slots
 from keras_actmaps.methods.rules.lrp_rules import KERNEL_RULES, LayerState, Parameters, propagate
 from keras_actmaps.methods.rules.node_rules import NODE_RULES, Passage, apply_user_rule
 
@@ -100,13 +102,18 @@ class Propagation:
 
         return run_backward(self.graph.nodes, relevance, visit)
 
+    @cached_property
+    def nonnegative(self) -> set[Slot]:
+        """The slots that are never negative."""
+        return nonnegative_slots(self.graph)
+
     def _through_kernel(self, node: Node, rule: str, values: Mapping, relevance: Tensor, bounds: Mapping) -> Tensor:
         read = next(iter(node.reads.values()))
         x, y = values[read], values[node.writes[0]]
         linear: Any = node.operation
         low, high = bounds.get(read) or (_value_range(x) if rule == "zB" else (x, x))
         kernel, bias = linear.weights(x)
-        state = LayerState(x, kernel, bias, y, low, high)
+        state = LayerState(x, kernel, bias, y, low, high, read in self.nonnegative)
         if rule == "mix":
             return propagate(linear, state, relevance, "w^2", replace(self.parameters, bias=False))
         return propagate(linear, state, relevance, rule, self.parameters)

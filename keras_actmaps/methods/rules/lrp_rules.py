@@ -31,6 +31,7 @@ class LayerState:
     """A layer in a forward pass.
 
     x, w, b, y: inputs, kernel, bias and outputs. low, high: the least and greatest values that x can have.
+    is_nonnegative: whether x is never negative, as behind a ReLU, so that its negative part needs no product.
     """
 
     x: Tensor
@@ -39,20 +40,28 @@ class LayerState:
     y: Tensor
     low: Tensor
     high: Tensor
+    is_nonnegative: bool = False
+
+    def split(self, positive: Tensor, negative: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """The pairs of inputs and kernels with one kernel for positive inputs and one for negative inputs."""
+        if self.is_nonnegative:
+            return [(self.x, positive)]
+        return [(_plus(self.x), positive), (_minus(self.x), negative)]
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """z_ij as the sum over pairs (x, w) of x_i w_ij; the bias beside it; the share f of the relevance."""
+    """z_ij as the sum over pairs (x, w) of x_i w_ij; the bias beside it; the share f; sum_i z_ij + b_j if known."""
 
     pairs: list[tuple[Tensor, Tensor]]
     bias: Tensor
     share: Any = 1.0
+    outputs: Tensor | None = None
 
 
 def epsilon(state: LayerState, parameters: Parameters) -> list[Contributions]:
     """z_ij = x_i w_ij (Bach et al. 2015, eq. 58; with epsilon 0 eq. 56, LRP-0)."""
-    return [Contributions([(state.x, state.w)], state.b)]
+    return [Contributions([(state.x, state.w)], state.b, outputs=state.y)]
 
 
 def gamma(state: LayerState, parameters: Parameters) -> list[Contributions]:
@@ -64,8 +73,7 @@ def gamma(state: LayerState, parameters: Parameters) -> list[Contributions]:
     def favor(part: Callable, other: Callable) -> tuple[list, Tensor]:
         positive = state.w + parameters.gamma * part(state.w)
         negative = state.w + parameters.gamma * other(state.w)
-        pairs = [(_plus(state.x), positive), (_minus(state.x), negative)]
-        return pairs, state.b + parameters.gamma * part(state.b)
+        return state.split(positive, negative), state.b + parameters.gamma * part(state.b)
 
     is_positive, is_negative = (ops.cast(sign, state.y.dtype) for sign in (state.y > 0, state.y < 0))
     (pairs, bias), (other_pairs, other_bias) = favor(_plus, _minus), favor(_minus, _plus)
@@ -74,14 +82,13 @@ def gamma(state: LayerState, parameters: Parameters) -> list[Contributions]:
 
 def z_plus(state: LayerState, parameters: Parameters) -> list[Contributions]:
     """Positive contributions only: z_ij = max(x_i w_ij, 0) (Montavon et al. 2017, eq. 14)."""
-    pairs = [(_plus(state.x), _plus(state.w)), (_minus(state.x), _minus(state.w))]
-    return [Contributions(pairs, _plus(state.b))]
+    return [Contributions(state.split(_plus(state.w), _minus(state.w)), _plus(state.b))]
 
 
 def alpha_beta(state: LayerState, parameters: Parameters) -> list[Contributions]:
     """alpha times the positive minus beta times the negative contributions (Bach et al. 2015, eq. 60)."""
     (positive,) = z_plus(state, parameters)
-    negative = [(_plus(state.x), _minus(state.w)), (_minus(state.x), _plus(state.w))]
+    negative = state.split(_minus(state.w), _plus(state.w))
     return [
         Contributions(positive.pairs, positive.bias, parameters.alpha),
         Contributions(negative, _minus(state.b), -parameters.beta),
@@ -119,7 +126,7 @@ KERNEL_RULES = {
 
 def propagate(linear: Linear, state: LayerState, relevance: Tensor, rule: str, parameters: Parameters) -> Tensor:
     """The relevance of the inputs of a `Linear`, from that of its outputs, by a rule."""
-    total = ops.zeros_like(state.x)
+    total: Any = 0.0
     for contributions in KERNEL_RULES[rule](state, parameters):
         inputs, kernels = (list(part) for part in zip(*contributions.pairs))
 
@@ -127,7 +134,8 @@ def propagate(linear: Linear, state: LayerState, relevance: Tensor, rule: str, p
             return [sum(linear.apply(x, kernel) for x, kernel in zip(inputs, kernels))]
 
         (z,), backward = backend.vjp(outputs, inputs)
-        z = z + contributions.bias if parameters.bias else z
+        if parameters.bias:  # compilers drop the product where the outputs are known
+            z = z + contributions.bias if contributions.outputs is None else contributions.outputs
         stabilizer = parameters.epsilon if rule == "epsilon" else 0.0
         parts = backward([contributions.share * ratio(relevance, z, stabilizer)])
         total = total + sum(x * part for x, part in zip(inputs, parts))
@@ -136,8 +144,8 @@ def propagate(linear: Linear, state: LayerState, relevance: Tensor, rule: str, p
 
 def ratio(relevance: Tensor, z: Tensor, epsilon: float) -> Tensor:
     """relevance / (z + epsilon sign(z)), sign(0) = 1; 0 where z is 0."""
-    z = z + epsilon * ops.where(z < 0, -1.0, 1.0)
-    return ops.where(z == 0, 0.0, relevance / ops.where(z == 0, 1.0, z))
+    z = z + epsilon * ops.where(z < 0, -1.0, 1.0) if epsilon else z
+    return ops.divide_no_nan(relevance, z)
 
 
 def _plus(values: Tensor) -> Tensor:
