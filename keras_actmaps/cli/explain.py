@@ -34,7 +34,7 @@ def run(options: ExplainOptions, say: Say = print) -> list[Path]:
         return []
     if options.supported:
         with _say_warnings(say):
-            subject = find_subject(options.run, options.model, say)
+            subject = find_subject(options, say)
             say(str(supported(subject.model, layer=_number(options.layer))))
         return []
     mode.validate(options)
