@@ -5,13 +5,23 @@ Nothing else in the package imports `keras.src` or reads an attribute of Keras t
 
 import inspect
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import keras
 from keras.src.models.functional import Functional
+from keras.src.ops.numpy import GetItem
 from keras.src.ops.symbolic_arguments import SymbolicArguments
 
 __all__ = ["Functional", "SymbolicArguments"]
+
+
+class InputSpec(NamedTuple):
+    """Name, shape (None for the batch and unknown sizes) and dtype of an input of a model."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
 
 
 def symbolic_function(model: keras.Model) -> keras.Function | None:
@@ -50,10 +60,69 @@ def trains_by_default(operation: Any) -> bool:
     return parameter is not None and parameter.default is True
 
 
-def built_shapes(model: keras.Model) -> list[tuple]:
-    """The input shapes that a model without symbolic inputs was built for."""
-    shapes = getattr(model, "_build_shapes_dict", None) or {}
-    return [tuple(shape) for shape in shapes.values() if isinstance(shape, (tuple, list))]
+def input_structure(model: keras.Model) -> Any:
+    """The inputs of a built model, as `InputSpec` in the structure in which `call` takes them; None if unknown."""
+    if isinstance(model, Functional):
+        return _named(model._inputs_struct)
+    if getattr(model, "inputs", None):
+        (one,) = model.inputs
+        return InputSpec(one.name, _batch(one.shape), one.dtype)
+    built = getattr(model, "_build_shapes_dict", None) or {}
+    shapes = [shape for shape in built.values() if isinstance(shape, (tuple, list, dict)) and shape]
+    return _spec_of(shapes[0] if len(shapes) == 1 else shapes or None, "input")
+
+
+def input_specs(model: keras.Model) -> list[InputSpec]:
+    """The inputs of a built model in the order of the flattened structure; [] if they are unknown."""
+    structure = input_structure(model)
+    return [] if structure is None else flat_specs(structure)
+
+
+def flat_specs(structure: Any) -> list[InputSpec]:
+    """The specifications in a structure of inputs, flattened as Keras does."""
+    if isinstance(structure, InputSpec):
+        return [structure]
+    values = [structure[key] for key in sorted(structure)] if isinstance(structure, dict) else structure
+    return [spec for value in values for spec in flat_specs(value)]
+
+
+def fill_specs(structure: Any, values: Any) -> Any:
+    """The structure of inputs with the next of the iterator `values` in the place of each specification."""
+    if isinstance(structure, InputSpec):
+        return next(values)
+    if isinstance(structure, dict):
+        return {key: fill_specs(structure[key], values) for key in sorted(structure)}
+    return type(structure)(fill_specs(value, values) for value in structure)
+
+
+def get_columns() -> keras.Operation:
+    """The operation that indexes a tensor."""
+    return GetItem()
+
+
+def _named(inputs: Any, key: str | None = None) -> Any:
+    """Nested symbolic inputs as `InputSpec`, named by their keys in a dict, or else as the tensors are."""
+    if isinstance(inputs, Mapping):
+        return {key: _named(value, str(key)) for key, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return [_named(value) for value in inputs]
+    return InputSpec(key or inputs.name, _batch(inputs.shape), inputs.dtype)
+
+
+def _spec_of(shapes: Any, name: str) -> Any:
+    """Nested shapes as `InputSpec`, named by their keys or positions."""
+    if shapes is None:
+        return None
+    if isinstance(shapes, Mapping):
+        return {key: _spec_of(shape, str(key)) for key, shape in shapes.items()}
+    if all(side is None or isinstance(side, int) for side in shapes):
+        return InputSpec(name, _batch(shapes), keras.backend.floatx())
+    return type(shapes)(_spec_of(shape, f"{name}_{number}") for number, shape in enumerate(shapes))
+
+
+def _batch(shape: Any) -> tuple:
+    """A shape with None for the batch."""
+    return (None, *tuple(shape)[1:])
 
 
 def all_layers(layer: keras.layers.Layer) -> list:

@@ -30,19 +30,19 @@ def even_batch_size(batch_size: int, count: int) -> int:
 
 def iterate_batches(
     dataset: Any, rank: int | None, batch_size: int
-) -> Iterator[tuple[Array, Array | None, dict[str, Array]]]:
-    """A stream as batches (images, labels or None, extras) of NumPy arrays.
+) -> Iterator[tuple[Any, Array | None, dict[str, Array]]]:
+    """A stream as batches (inputs, labels or None, extras) of NumPy arrays; several inputs keep their structure.
 
     Parameters
     ----------
     dataset : iterable
-        A tf.data.Dataset, a keras.utils.PyDataset, a torch DataLoader or any iterable, of images or
-        (images, labels, ...), in batches or one by one.
+        A tf.data.Dataset, a keras.utils.PyDataset, a torch DataLoader or any iterable, of inputs or
+        (inputs, labels, ...), in batches or one by one. Several inputs are a dict of arrays, or a list in a tuple.
     rank : int or None
-        Number of axes of a batch; elements of one axis less are single images and are gathered into batches. None
-        treats every element as a batch.
+        Number of axes of a batch, summed over several inputs; elements of one axis less each are single examples and
+        are gathered into batches. None treats every element as a batch.
     batch_size : int
-        Size of the batches that single images are gathered into.
+        Size of the batches that single examples are gathered into.
 
     Yields
     ------
@@ -55,12 +55,13 @@ def iterate_batches(
     pending: list[tuple] = []
     for element in elements:
         parts = [*element, None, None] if isinstance(element, (tuple, list)) else [element, None, None]
-        images, labels = to_numpy(parts[0]), None if parts[1] is None else to_numpy(parts[1])
+        inputs, labels = to_arrays(parts[0]), None if parts[1] is None else to_numpy(parts[1])
         extras = {key: to_numpy(value) for key, value in parts[2].items()} if isinstance(parts[2], Mapping) else {}
-        if rank is None or images.ndim != rank - 1:
-            yield images, labels, extras
+        arrays = keras.tree.flatten(inputs)
+        if rank is None or sum(array.ndim for array in arrays) != rank - len(arrays):
+            yield inputs, labels, extras
             continue
-        pending.append((images, labels, extras))
+        pending.append((inputs, labels, extras))
         if len(pending) == batch_size:
             yield _stack(pending)
             pending = []
@@ -68,8 +69,16 @@ def iterate_batches(
         yield _stack(pending)
 
 
-def _stack(rows: list[tuple]) -> tuple[Array, Array | None, dict[str, Array]]:
-    """Single elements (image, label, extras) as one batch."""
-    images, labels, extras = zip(*rows)
+def to_arrays(inputs: Any) -> Any:
+    """An array of any framework as NumPy's, and a dict, list or tuple of them likewise."""
+    if isinstance(inputs, (Mapping, list, tuple)):
+        return keras.tree.map_structure(to_numpy, inputs)
+    return to_numpy(inputs)
+
+
+def _stack(rows: list[tuple]) -> tuple[Any, Array | None, dict[str, Array]]:
+    """Single elements (inputs, label, extras) as one batch."""
+    inputs, labels, extras = zip(*rows)
     stacked = {name: np.stack([one[name] for one in extras]) for name in extras[0]}
-    return np.stack(images), None if labels[0] is None else np.stack(labels), stacked
+    batch = keras.tree.map_structure(lambda *arrays: np.stack(arrays), *inputs)
+    return batch, None if labels[0] is None else np.stack(labels), stacked

@@ -9,6 +9,7 @@ import numpy as np
 from keras_actmaps import backend
 from keras_actmaps.core.model_state import model_state
 from keras_actmaps.core.settings import freeze
+from keras_actmaps.core.several_inputs import example_shapes, has_several_inputs
 from keras_actmaps.core.traced_model import TracedModel
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -29,8 +30,8 @@ def as_traced(
     model : keras.Model, torch.nn.Module or TracedModel
     layer, precision, xla
         As for `TracedModel`; None keeps the value of a TracedModel.
-    inputs : array or None
-        The inputs to explain; a `torch.nn.Module` is traced for their shape.
+    inputs : array, list or dict of arrays, or None
+        The inputs to explain; a `torch.nn.Module` and a model with several inputs are traced for their shapes.
 
     Returns
     -------
@@ -51,6 +52,8 @@ def as_traced(
         return model if replaced is None else _cached(*replaced)
     backend.check_model(model)
     shape = _shape_of_one(inputs) if backend.is_torch_module(model) else None
+    if inputs is not None and has_several_inputs(model):
+        shape = example_shapes(model, inputs)
     return _cached(model, layer, shape, precision or "float32", xla)
 
 

@@ -22,8 +22,9 @@ class Explanation:
 
     Attributes
     ----------
-    maps : float32 array of shape (N, *space) or (N, K, *space)
-        Signed and not normalized; with K maps per image if K targets per image are explained.
+    maps : float32 array of shape (N, *space) or (N, K, *space), or dict of such arrays
+        Signed and not normalized; with K maps per image if K targets per image are explained. For a model with several
+        inputs a dict by the names of inputs.
     targets : int64 array of shape (N,) or (N, K), or None
         The classes that are explained; None for a function of the outputs.
     scores : float32 array of shape (N,) or (N, K)
@@ -40,7 +41,7 @@ class Explanation:
         Versions of the packages that computed the maps.
     """
 
-    maps: Array
+    maps: Array | dict[str, Array]
     targets: Array | None
     scores: Array
     method: str
@@ -50,13 +51,20 @@ class Explanation:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.maps)
+        return len(self.scores)
+
+    def input(self, name: str) -> "Explanation":
+        """The explanation with the maps of one of several inputs only; ValueError for an unknown name."""
+        if not isinstance(self.maps, dict):
+            raise ValueError(f"input={name!r}, but the explained model has a single input")
+        if name not in self.maps:
+            raise ValueError(f"no maps of input {name!r}; choices: {', '.join(self.maps)}")
+        return replace(self, maps=self.maps[name])
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> "Explanation":
         """The explanation of one image (as a batch of one) or of several."""
         rows = [index] if isinstance(index, (int, np.integer)) else index
-        found: dict[str, Any] = {name: array[rows] for name, array in _per_image_arrays(self).items()}
-        return replace(self, **found)
+        return _with_arrays(self, {name: array[rows] for name, array in _per_image_arrays(self).items()})
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the explanation as `.npz`, or only the maps as `.npy`. The file is replaced atomically.
@@ -79,7 +87,7 @@ class Explanation:
         """
         suffix = Path(path).suffix.lower()
         if suffix == ".npy":
-            return save_array(path, self.maps)
+            return save_array(path, maps_of_one_input(self))
         if suffix != ".npz":
             raise ValueError(
                 f"{str(path)!r} must end in .npz, or in .npy for the maps alone; kam.render.save writes pictures"
@@ -103,34 +111,57 @@ class Explanation:
             with np.load(path, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
             metadata = json.loads(str(found.pop("about")))
-            return cls(**{"targets": None} | metadata | found)
+            maps = _nested(found)
+            return cls(**{"targets": None} | metadata | maps)
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(path)!r} is not a saved explanation: {error}") from error
 
 
+def maps_of_one_input(explanation: Explanation) -> Array:
+    """The maps of a single input; ValueError if there are maps of several inputs."""
+    if isinstance(explanation.maps, dict):
+        names = ", ".join(explanation.maps)
+        raise ValueError(f"the explanation has maps by input ({names}); select one: explanation.input(name)")
+    return explanation.maps
+
+
 def maps_of_one_target(explanation: Explanation) -> Array:
-    """The maps (N, ...); ValueError if an image has maps of several targets or a map is not finite."""
+    """The maps (N, ...); ValueError if an image has maps of several targets or inputs, or a map is not finite."""
+    maps = maps_of_one_input(explanation)
     if np.ndim(explanation.scores) == 2:
         raise ValueError(
             f"the explanation has maps of {explanation.scores.shape[1]} targets per image; pass maps of one target"
         )
-    finite = np.isfinite(explanation.maps).reshape(len(explanation), -1).all(axis=1)
+    finite = np.isfinite(maps).reshape(len(explanation), -1).all(axis=1)
     if not finite.all():
         raise ValueError(f"map {int(np.argmin(finite))} contains NaN or Inf")
-    return explanation.maps
+    return maps
 
 
 def concatenate(parts: Sequence[Explanation]) -> Explanation:
     """The explanations of consecutive batches as one."""
     arrays = [_per_image_arrays(part) for part in parts]
-    concatenated: dict[str, Any] = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
-    return replace(parts[0], **concatenated)
+    return _with_arrays(parts[0], {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]})
 
 
 def _per_image_arrays(explanation: Explanation) -> dict[str, Array]:
-    """The arrays with one row per image."""
+    """The arrays with one row per image; maps of several inputs are named `maps/INPUT`."""
     arrays = {name: getattr(explanation, name) for name in _PER_IMAGE}
+    if isinstance(explanation.maps, dict):
+        arrays = {f"maps/{name}": array for name, array in arrays.pop("maps").items()} | arrays
     return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _with_arrays(explanation: Explanation, arrays: Mapping[str, Array]) -> Explanation:
+    """The explanation with other arrays, named as by `_per_image_arrays`."""
+    return replace(explanation, **_nested(arrays))
+
+
+def _nested(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Arrays with those named `maps/INPUT` as a dict of maps."""
+    maps = {name.removeprefix("maps/"): array for name, array in arrays.items() if name.startswith("maps/")}
+    others: dict[str, Any] = {name: array for name, array in arrays.items() if not name.startswith("maps/")}
+    return others | ({"maps": maps} if maps else {})
 
 
 def _to_json(value: Any) -> Any:

@@ -15,9 +15,12 @@ from keras import tree
 
 from keras_actmaps.core._keras_compat import (
     SymbolicArguments,
+    InputSpec,
     all_layers,
-    built_shapes,
     call_takes_training,
+    fill_specs,
+    flat_specs,
+    input_structure,
     ordered_nodes,
     output_structure,
     symbolic_function,
@@ -27,10 +30,13 @@ from keras_actmaps.core.rewrite import in_float32
 from keras_actmaps.core.types import Slot, Tensor
 
 
-def trace_model(model: keras.Model) -> Graph:
-    """The graph of a built model; ValueError for a model without weights or with several inputs."""
-    function = _function(model)
-    return _opaque_graph(model) if function is None else _Tracer().trace(model, function)
+def trace_model(model: keras.Model, shapes: Sequence[tuple] | None = None) -> Graph:
+    """The graph of a built model; ValueError for a model without weights.
+
+    shapes: of one example of each input, for a subclassed model; None for those that the model was built for.
+    """
+    function = symbolic_function(model) or _traced_call(model, shapes)
+    return _opaque_graph(model, shapes) if function is None else _Tracer().trace(model, function)
 
 
 class _Tracer:
@@ -96,17 +102,19 @@ class _Tracer:
         return [scope[id(tensor)] for tensor in function.outputs]
 
 
-def input_shape(model: keras.Model) -> tuple:
-    """The shape of a model's single input, with None for the batch; ValueError if it is unknown or not single."""
+def input_specs_of(model: keras.Model) -> list[InputSpec]:
+    """Names, shapes and dtypes of a model's inputs, in the order of the graph's; ValueError if they are unknown."""
+    return flat_specs(structure_of(model))
+
+
+def structure_of(model: keras.Model) -> Any:
+    """The inputs of a model, as `InputSpec` in their structure; ValueError if they are unknown."""
     if not model.built:
         raise ValueError(f"{model.name!r} has no weights yet; build it or call it on an image first")
-    shapes = [tuple(tensor.shape) for tensor in tree.flatten(getattr(model, "inputs", None) or [])]
-    shapes = shapes or built_shapes(model)
-    if not shapes:
+    structure = input_structure(model)
+    if structure is None:
         raise ValueError(f"the input shape of {model.name!r} is not known; call it on an image first")
-    if len(shapes) != 1:
-        raise ValueError(f"{model.name!r} has {len(shapes)} inputs; only models with one input can be explained")
-    return (None, *shapes[0][1:])
+    return structure
 
 
 def inner_operations(operation: Any, shapes: Sequence[tuple]) -> list | None:
@@ -131,9 +139,9 @@ def _function(model: keras.Model) -> keras.Function | None:
     return symbolic_function(model) or _traced_call(model)
 
 
-def _traced_call(model: keras.Model) -> keras.Function | None:
+def _traced_call(model: keras.Model, shapes: Sequence[tuple] | None = None) -> keras.Function | None:
     """The `call` of a subclassed model as a Keras function; None if it cannot be traced."""
-    inputs = keras.KerasTensor(input_shape(model), dtype=keras.backend.floatx())
+    inputs = _symbols(structure_of(model), shapes)
     training = {"training": False} if call_takes_training(model) else {}
     try:
         return keras.Function(inputs, model.call(inputs, **training))
@@ -141,14 +149,25 @@ def _traced_call(model: keras.Model) -> keras.Function | None:
         return None
 
 
-def _opaque_graph(model: keras.Model) -> Graph:
+def _symbols(structure: Any, shapes: Sequence[tuple] | None) -> Any:
+    """Symbolic inputs in the structure of a model's inputs; shapes: of one example of each, or None for its own."""
+    specs: list[InputSpec] = flat_specs(structure)
+    found = [(None, *shape) for shape in shapes] if shapes else [spec.shape for spec in specs]
+    return fill_specs(structure, (keras.KerasTensor(shape, spec.dtype) for shape, spec in zip(found, specs)))
+
+
+def _opaque_graph(model: keras.Model, shapes: Sequence[tuple] | None = None) -> Graph:
     """A model as a single node with a weak reference to it, so that a cached graph does not keep the model alive."""
-    symbol = keras.KerasTensor(input_shape(model))
+    inputs = _symbols(structure_of(model), shapes)
+    symbols = tree.flatten(inputs)
     reference: Callable[[], Any] = weakref.ref(model)
     training = {"training": False} if call_takes_training(model) else {}
 
-    def call(inputs: Tensor) -> Any:
+    def call(inputs: Any) -> Any:
         return reference()(inputs, **training)
 
-    node = Node(model.name, call, SymbolicArguments(symbol), {id(symbol): 0}, (1,))
-    return Graph((node,), (0,), 1, {}, {0: symbol.shape}, is_opaque=True)
+    slots = range(len(symbols))
+    reads = {id(symbol): slot for slot, symbol in zip(slots, symbols)}
+    node = Node(model.name, call, SymbolicArguments(inputs), reads, (len(symbols),))
+    shapes_of = {slot: symbol.shape for slot, symbol in zip(slots, symbols)}
+    return Graph((node,), tuple(slots), len(symbols), {}, shapes_of, is_opaque=True)

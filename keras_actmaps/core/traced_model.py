@@ -8,7 +8,7 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
-from keras_actmaps.core.attribution import Attribution, Target
+from keras_actmaps.core.attribution import Attribution, Target, map_shape
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes
@@ -18,7 +18,8 @@ from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
-from keras_actmaps.core.trace import input_shape, trace_model
+from keras_actmaps.core.several_inputs import Part, pack, part_named, parts_of, with_table
+from keras_actmaps.core.trace import input_specs_of, trace_model
 from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.core.validation import PREDICTED
 
@@ -33,8 +34,9 @@ class TracedModel:
     layer : str, int, list or None, default None
         A name, a path into a nested model (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of
         these for methods that fuse layers. None is the last layer with a spatial output.
-    shape : tuple of int or None
-        Shape of one input of a module, such as (C, H, W).
+    shape : tuple of int, tuple of these, or None
+        Shape of one input of a module, such as (C, H, W); the shapes of one example of each input of a model with several
+        inputs, where sizes are unknown.
     precision : {"float32", "tf32", "bfloat16"}
         "tf32" rounds float32 products to TensorFloat-32 on GPUs that support it; "bfloat16" computes layers with a
         kernel in bfloat16. Maps are float32 in any case.
@@ -47,13 +49,15 @@ class TracedModel:
         The traced model, without a softmax or sigmoid at its outputs.
     layer : str, list of str or None
         Path of the layer, or paths of the layers.
+    parts : tuple of Part
+        The inputs of a model with several inputs, which are the columns of one table (N, F); () for a single input.
     name, input_shape, precision, xla, is_channels_first
         Those of the model, and arguments as passed.
 
     Raises
     ------
     ValueError
-        For a model without weights or with several inputs, and for an unknown layer or precision.
+        For a model without weights, and for an unknown layer or precision.
     TypeError
         For a model of another framework.
 
@@ -74,11 +78,20 @@ class TracedModel:
         if self.is_channels_first:
             model = backend.convert_module(model, shape)
         self.name: str = model.name
-        self.graph: Graph = with_precision(strip_output_activation(trace_model(model)), precision, model.name)
-        self.input_shape = input_shape(model)
+        specs = input_specs_of(model)
+        shapes = None if self.is_channels_first else shape
+        self.graph: Graph = with_precision(strip_output_activation(trace_model(model, shapes)), precision, model.name)
         self._first_slots = channels_first_slots(self.graph)
         self._returns_channels_last = self.is_channels_first
-        if self.graph.inputs[0] in self._first_slots:
+        self._part_slots = self.graph.inputs
+        self.parts: tuple[Part, ...] = ()
+        self._example: tuple[Part, Any] | None = None
+        if len(specs) > 1:
+            is_first = [slot in self._first_slots for slot in self.graph.inputs]
+            self.parts = parts_of(specs, shape, is_first, self.name)
+            self.graph = with_table(self.graph, self.parts)
+        self.input_shape = self.graph.shapes[self.graph.inputs[0]] if self.parts else specs[0].shape
+        if not self.parts and self.graph.inputs[0] in self._first_slots:
             self.is_channels_first = True
             self.graph = with_last_inputs(self.graph)
             self.input_shape = self.graph.shapes[self.graph.inputs[0]]
@@ -97,6 +110,7 @@ class TracedModel:
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
+        self._layer_part = self._part_of(paths)
         self._programs = Programs()
         self._folded: tuple[Graph | None, Graph] = None, self.graph
 
@@ -137,7 +151,23 @@ class TracedModel:
     @property
     def space(self) -> tuple[int | None, ...]:
         """The shape of a map: (H, W) for images, (T,) for sequences, (F,) for tables."""
+        if self.layer_part is not None:
+            return self.layer_part.space
         return self.input_shape[1:-1] or self.input_shape[1:]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether inputs are tables (N, F) of several inputs."""
+        return bool(self.parts) and self._example is None
+
+    @property
+    def layer_part(self) -> Part | None:
+        """Of several inputs the one that leads to the layer, to whose positions maps at the layer belong."""
+        return self._layer_part if self.is_table else None
+
+    def map_space(self, inputs: Any) -> tuple[int, ...]:
+        """The shape of a map of these inputs (N, ...)."""
+        return map_shape(inputs) if self.layer_part is None else self.layer_part.space
 
     @property
     def traces(self) -> int:
@@ -152,13 +182,48 @@ class TracedModel:
         other._set_layer(layer)
         return other
 
+    def perturbing(self, name: str | None, table: Array) -> "TracedModel":
+        """The model as one of a single input, for one example of several inputs (1, F).
+
+        Only the input called `name` varies; the others are those of the example. None is the input with spatial axes.
+        """
+        return self._holding(part_named(name, self.parts), table)
+
+    def _holding(self, part: Part, table: Any) -> "TracedModel":
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._example, other.input_shape = (part, table), (None, *part.shape)
+        return other
+
+    def start(self, inputs: Tensor) -> dict[Slot, Tensor]:
+        """The tensors of the graph's inputs, to run nodes from."""
+        if self._example is not None:
+            part, table = self._example
+            count = ops.shape(inputs)[0]
+            before, after = (
+                ops.repeat(ops.convert_to_tensor(columns), count, axis=0)
+                for columns in (table[:, : part.start], table[:, part.stop :])
+            )
+            inputs = ops.concatenate([before, ops.reshape(inputs, (count, part.stop - part.start)), after], axis=1)
+        return {self.graph.inputs[0]: inputs}
+
+    def at_inputs(self, arrived: Mapping[Slot, Tensor]) -> Tensor:
+        """What a backward pass brings to the inputs, (N, ...)."""
+        values = arrived[self.graph.inputs[0]]
+        return values if self._example is None else self._example[0].of(values)
+
     def release(self) -> "TracedModel":
         """Drop the reference to the model, so that a cache of traced models does not keep it alive."""
         self._model = self._source = None
         return self
 
     def validate_inputs(self, inputs: Any) -> Array:
-        """User-supplied inputs as float32 (N, ...), channels last; ValueError if they do not fit the model."""
+        """User-supplied inputs as float32 (N, ...), channels last, or a table of several inputs.
+
+        Raises ValueError if they do not fit the model.
+        """
+        if self.parts:
+            return pack(inputs, self.parts, self.name)
         return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
 
     def validate_targets(self, targets: Any, count: int) -> Any:
@@ -195,7 +260,7 @@ class TracedModel:
 
     def outputs(self, inputs: Tensor) -> Any:
         """The model's outputs for inputs (N, ...), without a softmax or sigmoid, in float32."""
-        return self.run_to_outputs(self.folded.nodes, {self.graph.inputs[0]: inputs})
+        return self.run_to_outputs(self.folded.nodes, self.start(inputs))
 
     def run_to_outputs(
         self,
@@ -213,7 +278,7 @@ class TracedModel:
         after = self.folded.descendants(slots)
         ids_after = set(map(id, after))
         before = [node for node in self.folded.nodes if id(node) not in ids_after]
-        return run_nodes(before, {self.graph.inputs[0]: inputs}), slots, after
+        return run_nodes(before, self.start(inputs)), slots, after
 
     def gradients(self, inputs: Tensor, targets: Any, nodes: Iterable[Node] | None = None) -> tuple[Tensor, Any]:
         """Gradients of the targets' scores with respect to the inputs, in their shape (N, ..., C), and the outputs.
@@ -223,7 +288,7 @@ class TracedModel:
         nodes = tuple(nodes or self.folded.nodes)
 
         def function(x: Tensor) -> tuple[Tensor, Any]:
-            outputs = self.run_to_outputs(nodes, {self.graph.inputs[0]: x})
+            outputs = self.run_to_outputs(nodes, self.start(x))
             return self.score(outputs, targets), outputs
 
         (gradients,), outputs = backend.gradients(function, [inputs])
@@ -300,17 +365,22 @@ class TracedModel:
         Returns the values (a structure of tensors, in float32), the resolved targets and the scores.
         """
         target_function = targets if callable(targets) else None
+        part, table = self._example or (None, None)
 
         def program(inputs: Tensor, *arguments: Tensor) -> tuple[Any, Tensor, Tensor]:
+            traced = self
+            if part is not None:
+                traced, arguments = self._holding(part, arguments[0]), arguments[1:]
             batch_targets, *more = [target_function, *arguments] if target_function else arguments
-            values, outputs = function(self, inputs, batch_targets, *more, **settings)
-            outputs = self.outputs(inputs) if outputs is None else outputs
+            values, outputs = function(traced, inputs, batch_targets, *more, **settings)
+            outputs = traced.outputs(inputs) if outputs is None else outputs
             resolved, scores = self.resolve(outputs, batch_targets), self.score(outputs, batch_targets)
             return tree.map_structure(_float32, values), resolved, scores
 
         context.count_passes(len(inputs))
         arguments = tensors if target_function else (targets, *tensors)
-        return self.program((function, target_function, freeze(settings)), program)(inputs, *arguments)
+        arguments = arguments if part is None else (table, *arguments)
+        return self.program((function, target_function, freeze(settings), part), program)(inputs, *arguments)
 
     def program(self, key: Any, function: Callable) -> Any:
         """`function` of tensors, which may read the model's weights, compiled and cached under `key`.
@@ -334,12 +404,25 @@ class TracedModel:
         return ops.moveaxis(output, -1, 1) if self._returns_channels_last and has_channels else output
 
     def _is_spatial(self, slot: Slot) -> bool:
-        """Whether a slot has the axes of the input, with more than one position."""
+        """Whether a slot has the axes of an input, with more than one position."""
         shape = self.graph.shapes.get(slot, ())
         space = shape[2:] if slot in self._first_slots else shape[1:-1]
-        if len(self.input_shape) < 3 or len(shape) != len(self.input_shape):
-            return False
-        return any(side != 1 for side in space) or all(side == 1 for side in self.input_shape[1:-1])
+        shapes = [(None, *part.shape) for part in self.parts] or [self.input_shape]
+        alike = [one for one in shapes if len(one) == len(shape) > 2]
+        return bool(alike) and (
+            any(side != 1 for side in space) or any(all(side == 1 for side in one[1:-1]) for one in alike)
+        )
+
+    def _part_of(self, paths: Iterable[str]) -> Part | None:
+        """Of several inputs the first one that leads to the layers; None for a single input."""
+        slots = {self.graph.slot_of[path] for path in paths}
+        known = zip(self.parts, self._part_slots)
+        leading = [part for part, slot in known if part.is_spatial and slots & self._reached(slot)]
+        return leading[0] if leading else None
+
+    def _reached(self, slot: Slot) -> set[Slot]:
+        """The slots that depend on a slot."""
+        return {written for node in self.graph.descendants([slot]) for written in node.writes}
 
 
 def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:

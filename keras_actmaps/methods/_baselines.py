@@ -11,6 +11,7 @@ from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 
 Baseline = Literal["zero", "mean", "blur"] | float | np.ndarray
+Baselines = dict[str, Baseline]  # by the name of the input, for a model with several inputs
 Fill = Annotated[Baseline, "replacement of hidden pixels: zero, the mean color, a blur, a number or an image"]
 BLUR = 0.1  # standard deviation of the blur, as a share of each side
 
@@ -49,8 +50,12 @@ def baseline_for(inputs: Array, baseline: Any = "zero") -> Array:
     Raises
     ------
     ValueError
-        For an array that does not fit, and for a blur of tabular inputs.
+        For an array that does not fit, for a blur of tabular inputs, and for a dict where the model has one input.
     """
+    if callable(baseline):  # of several inputs, from `packed_baseline`
+        return baseline(inputs)
+    if isinstance(baseline, Mapping):
+        raise ValueError(f"a baseline per input ({', '.join(baseline)}) does not fit a model with a single input")
     if isinstance(baseline, str):
         return np.zeros_like(inputs) if baseline == "zero" else (_mean if baseline == "mean" else _blur)(inputs)
     try:

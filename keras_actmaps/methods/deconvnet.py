@@ -24,6 +24,7 @@ def _validate(traced: TracedModel, inputs: Array) -> None:
 METHOD = Method(
     name="deconvnet",
     function=deconvnet,
+    multi_input=True,
     reduction="sum",
     validate=_validate,
     needs=frozenset({"gradients", "graph"}),

@@ -14,7 +14,7 @@ from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods._baselines import Baseline, baseline_for
+from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.rules.deeplift_rules import midpoints, propagate_multipliers
 
@@ -25,7 +25,7 @@ def deeplift(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline, "reference input: zero, mean, blur, a number or an image"] = "zero",
+    baseline: Annotated[Baseline | Baselines, "reference input: zero, mean, blur, a number or an image"] = "zero",
 ) -> Attribution:
     """S = m (x - x0), the rescale rule of Shrikumar et al. 2017, section 3.5.2.
 
@@ -56,8 +56,8 @@ def _graph(traced: TracedModel) -> Graph:
 def _passes(traced: TracedModel, inputs: Tensor, start: Tensor) -> tuple[Graph, dict, dict]:
     """The graph and its values for the inputs and for the baseline, under the masks of the inputs."""
     graph = _graph(traced)
-    values = run_nodes(graph.nodes, {graph.inputs[0]: inputs})
-    references = {graph.inputs[0]: start}
+    values = run_nodes(graph.nodes, traced.start(inputs))
+    references = traced.start(start)
     for node in graph.nodes:
         is_mask = not any(is_floating(values[slot].dtype) for slot in node.writes)
         references |= {slot: values[slot] for slot in node.writes} if is_mask else run_nodes([node], references)
@@ -78,7 +78,7 @@ def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tenso
     (scores,), backward = backend.vjp(score, midpoints(outputs, before))
     start_at = dict(zip(slots, backward([ops.ones_like(scores)])))
     arrived = propagate_multipliers(graph, values, references, start_at)
-    return Attribution(arrived[graph.inputs[0]] * (inputs - start), packed)
+    return Attribution(traced.at_inputs(arrived) * (inputs - start), packed)
 
 
 def _reference_scores(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
@@ -99,6 +99,7 @@ def _total(
 METHOD = Method(
     name="deeplift",
     function=deeplift,
+    multi_input=True,
     single_pass=False,
     reduction="sum",
     validate=_validate,

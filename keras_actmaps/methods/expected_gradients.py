@@ -22,7 +22,7 @@ def expected_gradients(
     targets: Any,
     context: RunContext,
     *,
-    baselines: Annotated[np.ndarray | None, "inputs (B, ...), such as training images"] = None,
+    baselines: Annotated[np.ndarray | dict[str, np.ndarray] | None, "inputs (B, ...), such as training images"] = None,
     samples: Annotated[Count, "baselines drawn per image"] = 100,
     seed: Seed = 0,
 ) -> Attribution:
@@ -83,6 +83,7 @@ def _draw(inputs: Array, baselines: Array | None, samples: int, seed: int) -> tu
 METHOD = Method(
     name="expected_gradients",
     function=expected_gradients,
+    multi_input=True,
     single_pass=False,
     reduction="sum",
     validate=_validate,

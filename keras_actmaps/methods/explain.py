@@ -1,8 +1,8 @@
 """explain() and explain_dataset(): from a model, inputs and the name of a method to an Explanation."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -10,18 +10,19 @@ import keras
 import numpy as np
 
 from keras_actmaps import backend
-from keras_actmaps.core.attribution import Attribution, map_shape
+from keras_actmaps.core._keras_compat import input_specs
+from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
-from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.settings import settings_of, validate_settings
+from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.core.validation import validate_batch_size
-from keras_actmaps.methods.registry import Method, find_method, reduce_channels, validate_method
+from keras_actmaps.methods.registry import Method, reduce_channels
+from keras_actmaps.methods.request import MethodRequest, make_request
 
 
 def explain(
@@ -43,7 +44,7 @@ def explain(
     ----------
     model : keras.Model, torch.nn.Module or Probe
         Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed.
-    inputs : array of shape (N, ...)
+    inputs : array of shape (N, ...), or list or dict of arrays
         Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module.
     method : str or Method
         One of `METHODS`.
@@ -57,12 +58,16 @@ def explain(
     report : callable, optional
         `report(done, total)` is called as inputs are processed.
     **settings
-        Settings of the method, listed by `python explain.py --list`.
+        Settings of the method, listed by `python explain.py --list`. For a model with several inputs also `perturb`,
+        the name of the input that a method with perturbations varies while the others are held fixed; None is the
+        one with spatial axes.
 
     Returns
     -------
     Explanation
-        Maps are float32 (N, H, W), or (N, K, H, W) for K targets per input.
+        Maps are float32 (N, H, W), or (N, K, H, W) for K targets per input. For a model with several inputs they are a
+        dict of such arrays: of every floating input, of the one that is perturbed, or of the one that leads to the
+        layer.
 
     Raises
     ------
@@ -114,9 +119,10 @@ def explain_dataset(
         As `explain` does, for a dataset without inputs, and for "labels" if it has none.
     """
     request = make_request(method, settings, batch_size)
-    traced = None if backend.is_torch_module(model) else as_traced(model, layer, precision, xla=xla)
+    needs_shapes = backend.is_torch_module(model) or has_several_inputs(model)
+    traced = None if needs_shapes else as_traced(model, layer, precision, xla=xla)
     context, shape = None, None
-    for inputs, labels, _ in iterate_batches(dataset, len(traced.input_shape) if traced else None, batch_size):
+    for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
         traced = traced or as_traced(model, layer, precision, inputs, xla)
         inputs = traced.validate_inputs(inputs)
         if shape != inputs.shape[1:]:
@@ -137,34 +143,60 @@ def select_targets(targets: Any, labels: Array | None) -> Any:
     return labels
 
 
-@dataclass(frozen=True, eq=False)
-class MethodRequest:
-    """A method and all its settings, validated."""
-
-    method: Method
-    settings: Mapping[str, Any]
-
-    def validate(self, traced: TracedModel, inputs: Array) -> None:
-        """ValueError if the method does not support the model, its layer or these inputs."""
-        validate_method(self.method, traced, inputs, self.own_settings)
-
-    @property
-    def own_settings(self) -> dict[str, Any]:
-        """The settings of the method's function: all but `channels`."""
-        return {name: self.settings[name] for name in settings_of(self.method.function)}
-
-
-def make_request(method: str | Method, settings: Mapping[str, Any], batch_size: int = 32) -> MethodRequest:
-    """A method by name with all its settings; ValueError for an unknown name and for invalid values."""
-    found = find_method(method)
-    validate_batch_size(batch_size)
-    return MethodRequest(found, validate_settings(found.name, found.settings, settings))
+def input_rank(model: Any) -> int | None:
+    """The number of axes of a batch of inputs, summed over several inputs; None if it is not known."""
+    if backend.is_torch_module(model):
+        return None
+    if has_several_inputs(model):
+        return sum(len(spec.shape) for spec in input_specs(model))
+    traced = as_traced(model)
+    return sum(1 + len(part.shape) for part in traced.parts) or len(traced.input_shape)
 
 
 def explain_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
     """Explain validated inputs, in batches padded to `context.padded_size`."""
+    if traced.is_table:
+        return _explain_table(traced, inputs, request, targets, context)
+    return _explain_batch(traced, inputs, request, targets, context)
+
+
+def _explain_table(
+    traced: TracedModel, table: Array, request: MethodRequest, targets: Any, context: RunContext
+) -> Explanation:
+    """Explain several inputs: all of them at once, or one of them, example by example, with the others held fixed."""
+    if not request.perturbs:
+        e = _explain_batch(traced, table, request.of_table(traced), targets, context)
+        return replace(e, maps=_maps_by_input(traced, e.maps, request), settings=dict(request.settings))
+    part = part_named(request.perturb, traced.parts)
+    targets, found = traced.validate_targets(targets, len(table)), []
+    single = replace(context, padded_size=1)
+    for row in range(len(table)):
+        view = traced.perturbing(part.name, table[row : row + 1])
+        own_targets = targets if callable(targets) else targets[row : row + 1]
+        found.append(_explain_batch(view, part.of(table[row : row + 1]), request, own_targets, single))
+    e = concatenate(found)
+    return replace(e, maps={part.name: e.maps}, settings=dict(request.settings) | {"perturb": part.name})
+
+
+def _maps_by_input(traced: TracedModel, maps: Array, request: MethodRequest) -> dict[str, Array]:
+    """Values (N, F) or (N, K, F) of all inputs, or maps at a layer, by the names of the inputs."""
+    if traced.layer_part is not None and request.method.level == "layer":
+        return {traced.layer_part.name: maps}
+    rows, channels = maps.reshape(-1, maps.shape[-1]), request.settings.get("channels")
+
+    def of(part: Part) -> Array:
+        values = part.of(rows)
+        reduced = values if channels is None else backend.to_numpy(reduce_channels(values, channels))
+        return reduced.reshape(*maps.shape[:-1], *reduced.shape[1:])
+
+    return {part.name: of(part) for part in traced.parts if part.is_floating}
+
+
+def _explain_batch(
+    traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
+) -> Explanation:
     method = request.method
     targets = traced.validate_targets(targets, len(inputs))
     _warn_of_probabilities(traced, inputs)
@@ -206,7 +238,7 @@ def _in_batches(
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
         if request.settings.get("channels") != "keep":
-            maps = resize(maps, map_shape(inputs))
+            maps = resize(maps, traced.map_space(inputs))
         parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
@@ -224,7 +256,7 @@ def attribute_batch(
     _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
     known = targets if callable(targets) else resolved
     values, _ = method.function(traced, inputs, known, context, **request.own_settings)
-    maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(method, values, channels))
+    maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(traced, method, values, channels))
     return maps.astype("float32", copy=False), sums, resolved, scores
 
 
@@ -233,12 +265,12 @@ def _reduced(
 ) -> Attribution:
     """A single-pass method with its channels reduced, for `TracedModel.run`."""
     values, outputs = method.function(traced, inputs, targets, **settings)
-    return Attribution(_maps_and_sums(method, values, channels), outputs)
+    return Attribution(_maps_and_sums(traced, method, values, channels), outputs)
 
 
-def _maps_and_sums(method: Method, values: Tensor, channels: Any) -> tuple[Tensor, Tensor]:
+def _maps_and_sums(traced: TracedModel, method: Method, values: Tensor, channels: Any) -> tuple[Tensor, Tensor]:
     """The maps, and the values whose sum is compared with the method's total."""
-    if method.reduction is None:
+    if method.reduction is None or traced.is_table:  # channels of several inputs are reduced by input, at the end
         return values, values
     maps = reduce_channels(values, channels)
     is_signed = channels in ("sum", "keep") or method.total is None

@@ -16,6 +16,7 @@ def gradient_x_input(traced: TracedModel, inputs: Tensor, targets: Any) -> Attri
 METHOD = Method(
     name="gradient_x_input",
     function=gradient_x_input,
+    multi_input=True,
     reduction="sum",
     needs=frozenset({"gradients"}),
     summary="The gradient at each pixel times the pixel",

@@ -25,6 +25,7 @@ def _validate(traced: TracedModel, inputs: Array) -> None:
 METHOD = Method(
     name="guided_backprop",
     function=guided_backprop,
+    multi_input=True,
     reduction="sum",
     validate=_validate,
     needs=frozenset({"gradients", "graph"}),

@@ -11,7 +11,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods._baselines import Baseline, baseline_for, gain_over
+from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
 from keras_actmaps.methods._sampling import accumulate, run_samples
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
@@ -27,7 +27,7 @@ def integrated_gradients(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline, "start of the path: zero, mean, blur, a number or an image"] = "zero",
+    baseline: Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"] = "zero",
     steps: Annotated[Count, "nodes of the quadrature, forward and backward passes"] = 64,
     tolerance: Annotated[Tolerance, "largest residual, as a share of the score's difference from the baseline"] = None,
 ) -> Attribution:
@@ -118,6 +118,7 @@ def _quadrature(steps: int) -> tuple[Array, Array]:
 METHOD = Method(
     name="integrated_gradients",
     function=integrated_gradients,
+    multi_input=True,
     single_pass=False,
     reduction="sum",
     validate=_validate,

@@ -11,6 +11,7 @@ from keras_actmaps.core.graph import carrying, run_nodes
 from keras_actmaps.core.linear import linearize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge
+from keras_actmaps.core.several_inputs import value_ranges
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.registry import Attribution, Method
@@ -68,7 +69,10 @@ def lrp(
     passes all to the signal.
     """
     graph = linearize(traced.require_graph())
-    values = run_nodes(graph.nodes, {graph.inputs[0]: inputs})
+    values = run_nodes(graph.nodes, traced.start(inputs))
+    if traced.parts:
+        lowest, highest = value_ranges(values[graph.inputs[0]], traced.parts)
+        low, high = lowest if low is None else low, highest if high is None else high
     slots = tree.flatten(graph.outputs)
     outputs = [ops.cast(values[slot], "float32") for slot in slots]
 
@@ -80,7 +84,7 @@ def lrp(
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     one_rule = None if rule is None else str(rule)
     propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
-    return Attribution(propagation(values, start), tree.pack_sequence_as(graph.outputs, outputs))
+    return Attribution(traced.at_inputs(propagation(values, start)), tree.pack_sequence_as(graph.outputs, outputs))
 
 
 def _validate(
@@ -127,6 +131,7 @@ def _total(
 METHOD = Method(
     name="lrp",
     function=lrp,
+    multi_input=True,
     reduction="sum",
     validate=_validate,
     total=_total,

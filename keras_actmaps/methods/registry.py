@@ -51,6 +51,9 @@ class Method:
         Whether the function takes targets (N, K) and returns values (N, K, h, w).
     multi_layer : bool
         Whether it fuses a list of layers.
+    multi_input : bool
+        Whether it attributes the score to all inputs of a model with several, as the columns of one table (N, F). Other
+        methods of level "input", and those of many passes, perturb one input at a time.
     reduction : {"sum", "abs_max"} or None
         Default of the setting `channels`, which all methods whose values have channels share; None without channels.
     validate : callable or None
@@ -71,6 +74,7 @@ class Method:
     single_pass: bool = True
     multi_target: bool = False
     multi_layer: bool = False
+    multi_input: bool = False
     reduction: Literal["sum", "abs_max"] | None = None
     validate: Callable[..., None] | None = None
     total: Callable[..., Any] | None = None

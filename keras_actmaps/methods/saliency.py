@@ -15,6 +15,7 @@ def saliency(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
 METHOD = Method(
     name="saliency",
     function=saliency,
+    multi_input=True,
     reduction="abs_max",
     needs=frozenset({"gradients"}),
     summary="The sensitivity of the score to each pixel",

@@ -76,12 +76,12 @@ class Propagation:
     low: Any = None
     high: Any = None
 
-    def __call__(self, values: Mapping[Slot, Tensor], relevance: Mapping[Slot, Tensor]) -> Tensor:
-        """The relevance of the inputs from that at some slots; values: the tensors of all slots."""
+    def __call__(self, values: Mapping[Slot, Tensor], relevance: Mapping[Slot, Tensor]) -> dict[Slot, Tensor]:
+        """The relevance at every slot, inputs included, from that at some; values: the tensors of all slots."""
         before, first = first_layers(self.graph)
         rules = {id(node): self.rule_of(node, node in before, node in first) for node in carrying(self.graph)}
         bounds = self._bounds(values, before) if "zB" in rules.values() else {}
-        return self.backward(values, relevance, rules, bounds)[self.graph.inputs[0]]
+        return self.backward(values, relevance, rules, bounds)
 
     def backward(
         self, values: Mapping[Slot, Tensor], relevance: Mapping[Slot, Tensor], rules: Mapping, bounds: Mapping
