@@ -41,7 +41,7 @@ class Explanation:
         Versions of the packages that computed the maps.
     """
 
-    maps: Array | dict[str, Array]
+    maps: Any
     targets: Array | None
     scores: Array
     method: str

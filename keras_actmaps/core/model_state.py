@@ -1,11 +1,11 @@
 """The state of a model: whether it has changed since it was traced, and how it is called."""
 
-import warnings
 from typing import Any
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import all_layers, trains_by_default
 from keras_actmaps.core.graph import Graph
+from keras_actmaps.core.warn import warn_user
 
 
 def model_state(model: Any) -> tuple:
@@ -33,6 +33,4 @@ def warn_of_training_calls(graph: Graph) -> None:
     called = [node for node in graph.nodes if node.arguments.kwargs.get("training") is True]
     found = [node.path for node in called if not trains_by_default(node.operation)]
     if found:
-        warnings.warn(
-            f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}", stacklevel=4
-        )
+        warn_user(f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}")

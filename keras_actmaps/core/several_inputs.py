@@ -4,6 +4,7 @@ Methods see a model with one tabular input, in which each input is a range of co
 sees that input alone, while the others keep the values of the example that is explained (`TracedModel.perturbing`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,8 +73,14 @@ def has_several_inputs(model: Any) -> bool:
 
 
 def example_shapes(model: keras.Model, inputs: Any) -> tuple[tuple[int, ...], ...]:
-    """The shapes of one example of each input, in the order of the model; ValueError if inputs are missing."""
-    return tuple(tuple(np.shape(array)[1:]) for array in _in_order(inputs, input_specs(model), model.name))
+    """The shapes of one example of each input, in the order of the model; ValueError if they do not fit it."""
+    specs, shapes = input_specs(model), []
+    for spec, array in zip(specs, _in_order(inputs, specs, model.name)):
+        shape = tuple(np.shape(array))
+        if len(shape) != len(spec.shape) or any(side not in (None, own) for side, own in zip(spec.shape, shape)):
+            raise ValueError(f"input {spec.name!r} of shape {shape} does not fit; the model takes {spec.shape}")
+        shapes.append(shape[1:])
+    return tuple(shapes)
 
 
 def parts_of(
@@ -85,11 +92,12 @@ def parts_of(
     """
     parts, start = [], 0
     for number, (spec, is_first) in enumerate(zip(specs, channels_first)):
-        shape = tuple(shapes[number]) if shapes else tuple(spec.shape[1:])
-        if None in shape:
-            raise ValueError(f"input {spec.name!r} of {model!r} has unknown sizes {shape}; pass the inputs to explain()")
+        known = shapes[number] if shapes else spec.shape[1:]
+        shape = tuple(side for side in known if side is not None)
+        if len(shape) < len(known):
+            raise ValueError(f"input {spec.name!r} of {model!r} has unknown sizes {known}; pass `shape` to Probe")
         shape = (*shape[1:], shape[0]) if is_first else shape
-        stop = start + int(np.prod(shape, dtype=int))
+        stop = start + math.prod(shape)
         parts.append(Part(spec.name, shape, spec.dtype, is_first, start, stop))
         start = stop
     return tuple(parts)
@@ -205,7 +213,8 @@ def _in_order(inputs: Any, specs: Sequence[Any], model: str) -> list:
     names = [spec.name for spec in specs]
     if isinstance(inputs, Mapping):
         if set(inputs) != set(names):
-            raise ValueError(f"{model!r} has the inputs {', '.join(names)}, got {', '.join(map(str, inputs)) or 'none'}")
+            got = ", ".join(map(str, inputs)) or "none"
+            raise ValueError(f"{model!r} has the inputs {', '.join(names)}, got {got}")
         return [inputs[name] for name in names]
     if not isinstance(inputs, (list, tuple)) or len(inputs) != len(names):
         got = f"{len(inputs)} arrays" if isinstance(inputs, (list, tuple)) else f"a {type(inputs).__name__}"
@@ -219,7 +228,8 @@ def _columns(array: Array, part: Part) -> Array:
     if array.dtype.kind not in "iufb":
         raise ValueError(f"input {part.name!r} of type {array.dtype} is not numeric")
     if array.shape[1:] != expected:
-        raise ValueError(f"input {part.name!r} of shape {array.shape} does not fit; the model takes {(None, *expected)}")
+        taken = (None, *expected)
+        raise ValueError(f"input {part.name!r} of shape {array.shape} does not fit; the model takes {taken}")
     if part.is_channels_first:
         array = np.moveaxis(array, 1, -1)
     if array.dtype.kind in "iu" and array.size and np.abs(array.astype("float64")).max() > LARGEST_INTEGER:

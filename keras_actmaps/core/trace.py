@@ -14,8 +14,8 @@ import keras
 from keras import tree
 
 from keras_actmaps.core._keras_compat import (
-    SymbolicArguments,
     InputSpec,
+    SymbolicArguments,
     all_layers,
     call_takes_training,
     fill_specs,
@@ -27,7 +27,7 @@ from keras_actmaps.core._keras_compat import (
 )
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.rewrite import in_float32
-from keras_actmaps.core.types import Slot, Tensor
+from keras_actmaps.core.types import Slot
 
 
 def trace_model(model: keras.Model, shapes: Sequence[tuple] | None = None) -> Graph:

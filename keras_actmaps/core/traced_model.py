@@ -35,8 +35,8 @@ class TracedModel:
         A name, a path into a nested model (`"resnet50/conv5_block3_out"`), an index into `model.layers`, or a list of
         these for methods that fuse layers. None is the last layer with a spatial output.
     shape : tuple of int, tuple of these, or None
-        Shape of one input of a module, such as (C, H, W); the shapes of one example of each input of a model with several
-        inputs, where sizes are unknown.
+        Shape of one input of a module, such as (C, H, W). For a model with several inputs of unknown sizes, the shape
+        of one example of each.
     precision : {"float32", "tf32", "bfloat16"}
         "tf32" rounds float32 products to TensorFloat-32 on GPUs that support it; "bfloat16" computes layers with a
         kernel in bfloat16. Maps are float32 in any case.

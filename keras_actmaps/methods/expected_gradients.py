@@ -32,7 +32,8 @@ def expected_gradients(
     ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the pixels of the input itself,
     in random order, are used, which keep its colors but not its shapes.
     """
-    draw, positions = _draw(inputs, baselines, samples, seed)
+    rows = None if baselines is None else np.asarray(baselines)
+    draw, positions = _draw(inputs, rows, samples, seed)
     positions = positions.reshape(-1, *(1,) * (inputs.ndim - 1))
     total = np.zeros(inputs.shape)
 
@@ -45,7 +46,9 @@ def expected_gradients(
     return Attribution((total / samples).astype("float32"))
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baselines: Array | None, **_: Any) -> None:
+def _validate(traced: TracedModel, inputs: Array, *, baselines: Any, **_: Any) -> None:
+    if isinstance(baselines, dict):
+        raise ValueError(f"baselines per input ({', '.join(baselines)}) do not fit a model with a single input")
     if baselines is None and inputs.ndim == 2:
         raise ValueError("the features of a table cannot be reordered; pass baselines (B, F), such as rows of it")
     if baselines is not None and (baselines.shape[1:] != inputs.shape[1:] or not len(baselines)):

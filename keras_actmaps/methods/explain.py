@@ -1,6 +1,5 @@
 """explain() and explain_dataset(): from a model, inputs and the name of a method to an Explanation."""
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,7 +10,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import input_specs
-from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.attribution import Attribution, Target, map_shape
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
@@ -21,6 +20,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.core.warn import warn_user
 from keras_actmaps.methods.registry import Method, reduce_channels
 from keras_actmaps.methods.request import MethodRequest, make_request
 
@@ -199,7 +199,8 @@ def _explain_batch(
 ) -> Explanation:
     method = request.method
     targets = traced.validate_targets(targets, len(inputs))
-    _warn_of_probabilities(traced, inputs)
+    if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
+        _warn_of_probabilities(traced, inputs)
     per_target = not callable(targets) and targets.ndim == 2 and not method.multi_target
     columns = list(targets.T) if per_target else [targets]
     batches, report = len(columns) * -(-len(inputs) // context.padded_size), context.report
@@ -238,7 +239,7 @@ def _in_batches(
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
         if request.settings.get("channels") != "keep":
-            maps = resize(maps, traced.map_space(inputs))
+            maps = resize(maps, traced.map_space(inputs) if request.method.level == "layer" else map_shape(inputs))
         parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
@@ -290,10 +291,9 @@ def _warn_of_zero_maps(method: Method, maps: Array) -> None:
     empty = np.flatnonzero(~maps.reshape(len(maps), -1).any(axis=1))
     if empty.size:
         shown = ", ".join(map(str, empty[:5])) + (", ..." if empty.size > 5 else "")
-        warnings.warn(
+        warn_user(
             f"{method.name}: {empty.size} of {len(maps)} maps are all zero (inputs {shown}); nothing supports the "
             "target there, or no gradient reaches the input or the layer",
-            stacklevel=4,
         )
 
 
@@ -303,11 +303,10 @@ def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
         return
     outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
     if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
-        warnings.warn(
+        warn_user(
             f"{traced.name!r} returns probabilities, and its softmax cannot be removed because it is inside a layer "
             "or model that cannot be traced; the maps explain probabilities, not logits, and vanish where the model "
             "is certain",
-            stacklevel=4,
         )
 
 

@@ -1,7 +1,6 @@
 """Integrated gradients: the gradient along the path from a baseline to the input."""
 
 import functools
-import warnings
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
+from keras_actmaps.core.warn import warn_user
 from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
 from keras_actmaps.methods._sampling import accumulate, run_samples
 from keras_actmaps.methods.registry import Attribution, Method
@@ -97,10 +97,9 @@ def _refine(
             return
         if 2 * pieces * steps > MOST_STEPS:
             worst = rest[np.argmax(residual[rest] / allowed[rest])]
-            warnings.warn(
+            warn_user(
                 f"integrated_gradients: tolerance={tolerance} is not reached; after {pieces * steps} steps the "
                 f"residual is {residual[worst]:.2g} of a difference of {expected[worst]:.2g}",
-                stacklevel=2,
             )
             return
         pieces *= 2
