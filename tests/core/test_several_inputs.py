@@ -117,8 +117,8 @@ def test_maps_at_a_layer_belong_to_the_input_that_leads_to_it():
     model, (images, tables) = two_streams(), stream_inputs()
     e = kam.explain(model, [images, tables], "gradcam", targets=[0, 1, 2, 1, 0])
     assert e.layer == "conv" and list(e.maps) == ["image"]
-    features = np.asarray(keras.Model(model.inputs, model.get_layer("conv").output)([images, tables]))
-    gate = np.asarray(next(layer for layer in model.layers if isinstance(layer, layers.Dense))(tables))
+    features = ops.convert_to_numpy(keras.Model(model.inputs, model.get_layer("conv").output)([images, tables]))
+    gate = ops.convert_to_numpy(next(layer for layer in model.layers if isinstance(layer, layers.Dense))(tables))
     weights = gate * model.layers[-1].get_weights()[0][:, e.targets].T / 48
     expected = np.maximum((features * weights[:, None, None]).sum(-1), 0)
     np.testing.assert_allclose(e.maps["image"], expected, atol=1e-5 * expected.max())
