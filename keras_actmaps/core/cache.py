@@ -51,7 +51,7 @@ def as_traced(
         replaced = model.replaced_source()
         return model if replaced is None else _cached(*replaced)
     backend.check_model(model)
-    shape = _shape_of_one(inputs) if backend.is_torch_module(model) else None
+    shape: Any = _shape_of_one(inputs) if backend.is_torch_module(model) else None
     if inputs is not None and has_several_inputs(model):
         shape = example_shapes(model, inputs)
     return _cached(model, layer, shape, precision or "float32", xla)

@@ -144,9 +144,31 @@ def _traced_call(model: keras.Model, shapes: Sequence[tuple] | None = None) -> k
     inputs = _symbols(structure_of(model), shapes)
     training = {"training": False} if call_takes_training(model) else {}
     try:
-        return keras.Function(inputs, model.call(inputs, **training))
+        function = keras.Function(inputs, model.call(inputs, **training))
     except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
         return None
+    return function if _runs_as(function, model, inputs, training) else None
+
+
+def _runs_as(function: keras.Function, model: keras.Model, inputs: Any, training: dict[str, bool]) -> bool:
+    """Whether a traced `call` has outputs of the model's shapes for a batch of 3.
+
+    It has not where the code reads the batch size, unknown in the trace: `ops.reshape(x, (ops.shape(x)[0], -1))`.
+    """
+    symbols = tree.flatten(inputs)
+    if any(None in symbol.shape[1:] for symbol in symbols):
+        return True  # no sizes to run it with
+    zeros = [keras.ops.zeros((3, *symbol.shape[1:]), symbol.dtype) for symbol in symbols]
+    arrays = tree.pack_sequence_as(inputs, zeros)
+    try:
+        expected = model(arrays, **training)
+    except Exception:  # zeros need not be valid inputs of the user's model
+        return True
+    try:
+        found = function(arrays)
+    except Exception:  # any error of the trace that the model does not have
+        return False
+    return [tuple(one.shape) for one in tree.flatten(found)] == [tuple(one.shape) for one in tree.flatten(expected)]
 
 
 def _symbols(structure: Any, shapes: Sequence[tuple] | None) -> Any:

@@ -6,6 +6,7 @@ import pytest
 from helpers import array, gap_network, randomised
 from keras import layers, ops
 
+import keras_actmaps as kam
 from keras_actmaps import backend
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.rewrite import strip_output_activation
@@ -103,3 +104,22 @@ def test_an_overridden_call_is_traced_instead_of_the_layers():
     model = Counting([keras.Input((5,)), layers.Dense(3)])
     values = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
     np.testing.assert_allclose(run(trace_model(model), values), model.predict(values, verbose=0), rtol=1e-5)
+
+
+class Unsized(keras.Model):
+    """Reads the batch size from its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3)
+
+    def call(self, inputs):
+        return self.dense(ops.reshape(inputs, (ops.shape(inputs)[0], -1)))
+
+
+def test_a_call_that_reads_the_batch_size_is_explained_as_a_single_node():
+    model, images = Unsized(), np.random.default_rng(0).random((5, 4, 3, 2), "float32")
+    model(images)
+    e = kam.explain(model, images, "gradient_x_input", targets=1, channels="keep", batch_size=2)
+    kernel = model.dense.get_weights()[0][:, 1].reshape(4, 3, 2)
+    np.testing.assert_allclose(e.maps, images * kernel, rtol=1e-5, atol=1e-6)

@@ -1,7 +1,5 @@
 """DeepLIFT against closed forms: rescale, linear maps, products and maxima, and by its completeness."""
 
-import re
-
 import keras
 import numpy as np
 import pytest
@@ -83,8 +81,9 @@ def test_it_sums_to_the_difference_through_any_activation(activation):
 
 def test_bad_settings_raise_before_any_pass(images, monkeypatch):
     forbid_passes(monkeypatch)
-    message = "baseline must be 'zero', 'mean', 'blur', a finite number or an array, got 'black'"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(
+        ValueError, match=r"^baseline must be 'zero', 'mean', 'blur', a finite number, .*, got 'black'$"
+    ):
         kam.explain(gap_network(), images, "deeplift", baseline="black")
     with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'all'$"):
         kam.explain(gap_network(), images, "deeplift", channels="all")

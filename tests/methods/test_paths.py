@@ -182,7 +182,7 @@ BAD = [
     (
         "integrated_gradients",
         {"baseline": "white"},
-        "baseline must be 'zero', 'mean', 'blur', a finite number or an array, got 'white'",
+        "baseline must be 'zero', 'mean', 'blur', a finite number, an array or a dict",
     ),
     ("integrated_gradients", {"baseline": SHIFTED}, "a baseline of shape (5, 12, 16, 3) does not fit inputs"),
     ("integrated_gradients", {"channels": "mean"}, "channels must be 'sum', 'abs_max', 'max' or 'keep', got 'mean'"),
@@ -190,7 +190,11 @@ BAD = [
     ("expected_gradients", {"seed": "a"}, "seed must be an integer >= 0 and < 9,223,372,036,854,775,808, got 'a'"),
     ("expected_gradients", {"baselines": SHIFTED[:3, :, 1:]}, "baselines of shape (3, 12, 15, 3) do not fit inputs"),
     ("expected_gradients", {"baselines": SHIFTED[:0]}, "baselines of shape (0, 12, 16, 3) do not fit inputs"),
-    ("expected_gradients", {"baselines": SHIFTED[:1] + np.nan}, "baselines must be an array or None, got an array"),
+    (
+        "expected_gradients",
+        {"baselines": SHIFTED[:1] + np.nan},
+        "baselines must be an array, a dict from a name to an array or None, got an array",
+    ),
     ("blur_ig", {"sigma": 0}, "sigma must be a finite number > 0, got 0"),
     ("blur_ig", {"steps": -3}, f"steps must be {COUNT}, got -3"),
 ]
