@@ -39,6 +39,8 @@ class Node:
     @property
     def floating(self) -> tuple[Slot, ...]:
         """The slots of the floating tensors that are read: not those of masks and indices."""
+        if isinstance(self.operation, keras.layers.Embedding):
+            return ()  # whose indices may be of any dtype
         symbols = {id(symbol): symbol for symbol in self.arguments.keras_tensors}
         return tuple(slot for key, slot in self.reads.items() if is_floating(symbols[key].dtype))
 
@@ -108,14 +110,23 @@ def is_floating(dtype: Any) -> bool:
 
 
 def carrying(graph: Graph) -> list[Node]:
-    """The nodes on paths of floating tensors to the outputs: not those that compute masks and indices."""
+    """The nodes on paths of floating tensors to the outputs: not those that compute or look up masks and indices."""
     reached: set[Slot] = set(tree.flatten(graph.outputs))
     nodes = []
     for node in reversed(graph.nodes):
-        if reached.intersection(node.writes):
+        if reached.intersection(node.writes) and node.floating:
             reached.update(node.floating)
             nodes.append(node)
     return nodes[::-1]
+
+
+def check_inputs_reached(graph: Graph, method: str) -> None:
+    """ValueError for a graph whose outputs depend on its inputs as indices or masks only, as behind an Embedding."""
+    if not any(slot in graph.inputs for node in carrying(graph) for slot in node.floating):
+        raise ValueError(
+            f"{method} has no path from the outputs back to the inputs, which are indices or masks; occlusion and "
+            "kernel_shap need none"
+        )
 
 
 def ancestors(nodes: Iterable[Node], slots: Iterable[Slot]) -> tuple[Node, ...]:

@@ -137,12 +137,12 @@ def gates_of(graph: Graph, node: Node) -> list[bool]:
 
 
 def _gate_rank(graph: Graph, slot: Slot) -> int:
-    """2 for a sigmoid, 1 for ReLU6, 0 for anything else."""
+    """3 for a mask as numbers, 2 for a sigmoid, 1 for ReLU6, 0 for anything else."""
     node = graph.producer(slot)
     while node is not None and len(node.reads) == 1 and layer_type(node) in ("affine", "rearrange"):
         node = graph.producer(next(iter(node.reads.values())))
-    if node is None:
-        return 0
+    if node is None or not node.floating:
+        return 0 if node is None else 3
     name = operation_name(node.operation)
     is_bounded = isinstance(node.operation, keras.layers.ReLU) and node.operation.max_value is not None
     return 2 if name in GATES else 1 if is_bounded or name in BOUNDED else 0

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import Graph, carrying, is_floating, run_nodes
+from keras_actmaps.core.graph import Graph, carrying, check_inputs_reached, is_floating, run_nodes
 from keras_actmaps.core.layer_types import describe_node, layer_type
 from keras_actmaps.core.linear import dequantize
 from keras_actmaps.core.rewrite import split_activations
@@ -40,7 +40,9 @@ def deeplift(
 
 def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
     baseline_for(inputs[:1], baseline)
-    for node in carrying(_graph(traced)):
+    graph = _graph(traced)
+    check_inputs_reached(graph, "deeplift")
+    for node in carrying(graph):
         if layer_type(node) is None:
             raise ValueError(
                 f"deeplift has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import carrying, run_nodes
+from keras_actmaps.core.graph import carrying, check_inputs_reached, run_nodes
 from keras_actmaps.core.linear import linearize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge
@@ -113,6 +113,7 @@ def _validate(
     if low is not None and high is not None and np.any(np.asarray(low) >= np.asarray(high)):
         raise ValueError(f"low={low} is not below high={high}")
     graph = linearize(traced.require_graph())
+    check_inputs_reached(graph, "lrp")
     check_rules(graph, rules or {})
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     one_rule = None if rule is None else str(rule)

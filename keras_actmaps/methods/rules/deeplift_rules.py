@@ -51,6 +51,8 @@ def propagate_multipliers(
     """The multipliers of every slot from those of some slots."""
 
     def visit(node: Node, arrived: list) -> list:
+        if not node.floating:  # masks and indices
+            return [None] * len(node.reads)
         change = Change(graph, node, values, references)
         arrived = [ops.zeros_like(y) if m is None else m for y, m in zip(change.outputs[0], arrived)]
         found = layer_type(node)

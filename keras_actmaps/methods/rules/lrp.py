@@ -89,6 +89,8 @@ class Propagation:
         """The relevance at every slot that it reaches, by the rule of each node."""
 
         def visit(node: Node, arrived: list) -> list:
+            if id(node) not in rules:  # masks and indices
+                return [None] * len(node.reads)
             outputs = [values[slot] for slot in node.writes]
             arrived = [ops.zeros_like(y) if part is None else part for y, part in zip(outputs, arrived)]
             rule = rules[id(node)]

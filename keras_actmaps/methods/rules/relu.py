@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.graph import Graph, Node, check_inputs_reached
 from keras_actmaps.core.layer_types import RELU, describe_node, layer_type, operation_name
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.trace import inner_operations
@@ -50,6 +50,7 @@ def with_relu(graph: Graph, rule: Callable, name: str, method: str) -> tuple[Nod
     Variants such as ReLU6 and leaky ReLU are included; any other activation keeps its gradient. Raises ValueError
     for a model, called `name`, without ReLU.
     """
+    check_inputs_reached(graph, method)
     nodes = split_activations(graph).nodes
     for node in nodes:
         _check_inside(node, graph, method)
