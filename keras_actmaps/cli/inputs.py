@@ -79,7 +79,8 @@ def images_from_files(subject: Subject, traced: TracedModel | None, files: Seque
                 f"{file} of shape {array.shape} differs from {files[0]} of {arrays[0].shape}; this model takes "
                 "images of any size, but of one size at a time"
             )
-    return Images(np.stack(arrays), list(files))
+    is_first = traced is not None and traced.is_channels_first
+    return Images(np.moveaxis(np.stack(arrays), -1, 1 if is_first else -1), list(files))
 
 
 def images_of_split(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_actmaps import models
 from keras_actmaps.cli.options import ExplainOptions
@@ -13,7 +14,14 @@ from keras_actmaps.cli.quiet import load_data_package
 from keras_actmaps.core.types import Array
 from keras_actmaps.models.class_names import read_class_names
 from keras_actmaps.models.model_files import load_model
-from keras_actmaps.models.preprocessing import RANGES, Preprocessing, guess, misfit_warning, of_application
+from keras_actmaps.models.preprocessing import (
+    RANGES,
+    Preprocessing,
+    channels_first,
+    guess,
+    misfit_warning,
+    of_application,
+)
 from keras_actmaps.training import runs
 
 DRAWN = 100  # drawn images per split if no other data is available
@@ -50,7 +58,7 @@ class Subject:
 
     def pixels(self, images: Array) -> Array:
         """Model inputs as uint8 images."""
-        return self.preprocessing.decode(images)
+        return self.preprocessing.decode(np.moveaxis(images, 1, -1) if channels_first(images.shape[1:]) else images)
 
 
 def find_subject(options: ExplainOptions, say: Say) -> Subject:

@@ -179,11 +179,19 @@ def _resized(headers: list[Header], side: int) -> list[str]:
     ]
 
 
+def _without_ends(pixels: Array) -> Array:
+    """The center of a long strip, which would take much memory after resizing its shorter side."""
+    height, width = pixels.shape[:2]
+    most = 4 * min(height, width)
+    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
+    return pixels[top : top + most, left : left + most]
+
+
 def _read(path: tf.Tensor, size: int, channels: int) -> tf.Tensor:
     """One image as uint8, the shorter side resized to `size` and the center cropped."""
 
     def decode(name: bytes) -> Array:
-        return to_channels(read_image(name.decode()).pixels, channels)
+        return to_channels(_without_ends(read_image(name.decode()).pixels), channels)
 
     image = tf.ensure_shape(tf.numpy_function(decode, [path], tf.uint8), (None, None, channels))
     height, width = tf.unstack(tf.shape(image)[:2])

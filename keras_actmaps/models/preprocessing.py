@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,15 +129,23 @@ def misfit_warning(model: keras.Model, preprocessing: Preprocessing) -> str:
     )
 
 
+def channels_first(shape: Sequence[int | None]) -> bool:
+    """Whether images of this shape, without the batch, have their channels before height and width."""
+    return len(shape) == 3 and shape[0] in (1, 3) and shape[-1] not in (1, 3)
+
+
 def _misfits(model: keras.Model, candidates: list[Preprocessing]) -> dict[str, float] | None:
     """How far from mean 0 and deviation 1 each candidate is at the first kernels; None if nothing is done before."""
     graph = trace_model(model)
     shape = graph.shapes[graph.inputs[0]][1:]
+    is_first = channels_first(shape)
+    shape = (*shape[1:], shape[0]) if is_first else shape
     if graph.is_opaque or len(graph.inputs) != 1 or len(shape) != 3 or shape[-1] not in (1, 3):
         return None
     colors = np.stack(np.meshgrid(*[(0, 128, 255)] * shape[-1]), -1).reshape((-1, 1, 1, shape[-1])).astype("float32")
     pixels = np.broadcast_to(colors, (len(colors), *(side or SIDE for side in shape[:-1]), shape[-1]))
-    found = {one.name: (inputs := one.encode(pixels), _first_values(graph, inputs)) for one in candidates}
+    encoded = {one.name: np.moveaxis(one.encode(pixels), -1, 1 if is_first else -1) for one in candidates}
+    found = {name: (inputs, _first_values(graph, inputs)) for name, inputs in encoded.items()}
     if all(_is_unchanged(*found[name]) for name in RANGES):
         return None
     return {name: max(map(_misfit, values)) for name, (_, values) in found.items()}

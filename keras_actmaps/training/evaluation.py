@@ -15,10 +15,10 @@ from keras_actmaps.training.runs import Metrics
 if TYPE_CHECKING:
     from keras_actmaps.data import Data
 
-COMPARED = 1024  # test images with which the statistics of batch normalization are compared
+COMPARED = 512  # test images with which the statistics of batch normalization are compared
 
 
-def evaluate(best_model: bytes, folder: Path, data: "Data") -> Metrics:
+def evaluate(best_model: bytes, folder: Path, data: "Data", has_trained: bool = True) -> Metrics:
     """Accuracy and loss on the test split, and what is needed to judge them.
 
     Parameters
@@ -28,12 +28,14 @@ def evaluate(best_model: bytes, folder: Path, data: "Data") -> Metrics:
     folder : Path
         A folder for temporary files.
     data : Data
+    has_trained : bool
+        Whether the statistics of batch normalization were made by this training.
 
     Returns
     -------
     dict
         `test_accuracy` and `test_loss`; `chance`, the accuracy of always naming the most frequent class; for a model
-        with batch normalization also `moving_accuracy` and `batch_accuracy`, on at most 1,024 images, with its moving
+        with batch normalization also `moving_accuracy` and `batch_accuracy`, on about 500 images, with its moving
         statistics and with those of each batch.
     """
     path = folder / ".evaluated.keras"
@@ -44,7 +46,7 @@ def evaluate(best_model: bytes, folder: Path, data: "Data") -> Metrics:
     loss, accuracy = model.evaluate(data.test, verbose=0)
     labels = np.concatenate([labels for _, labels in data.test.as_numpy_iterator()])
     metrics = {"test_accuracy": accuracy, "test_loss": loss, "chance": float(np.bincount(labels).max() / len(labels))}
-    return metrics | _with_both_statistics(model, data)
+    return metrics | (_with_both_statistics(model, data) if has_trained else {})
 
 
 def _with_both_statistics(model: keras.Model, data: "Data") -> Metrics:

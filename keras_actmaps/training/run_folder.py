@@ -56,7 +56,7 @@ class RunFolder:
             if left.is_dir():
                 self._remove(left)
         if self.partial.is_dir():
-            for temporary in list(self.partial.rglob(".*")):
+            for temporary in [path for path in self.partial.rglob(".*") if not path.is_dir()]:
                 temporary.unlink()
 
     def _remove(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -77,8 +78,11 @@ def continued(folder: RunFolder, epochs: int | None, data_dir: str | None, setti
         protocol = Protocol(**record["protocol"])
         arguments, classes, counts = dict(record["data"]), list(record["classes"]), record["counts"]
         known = {**asdict(protocol), **arguments, "weights": record["weights"], "seed": record["seed"]}
+        was = str(record["dataset"])
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the record of {str(folder.path)!r} is not complete: {error!r}; train again") from error
+    if was != folder.dataset and _directory(was) != _directory(folder.dataset):
+        raise ValueError(f"the run in {str(folder.path)!r} is of {was!r}, not of {folder.dataset!r}")
     for name, value in settings.items():
         if value is not None and value != known[name]:
             raise ValueError(f"{name}={value!r} is not that of the run, {known[name]!r}, which a resumed run keeps")
@@ -92,6 +96,11 @@ def continued(folder: RunFolder, epochs: int | None, data_dir: str | None, setti
     folder.write_record({**record, "data": arguments, "protocol": asdict(protocol)})
     is_frozen = record["weights"] not in (None, "none")
     return Setup(state.model, data, protocol, is_frozen, state.history, state.best)
+
+
+def _directory(dataset: str) -> Path:
+    """The folder of images that a data set names."""
+    return Path(dataset.partition(":")[2]).expanduser().resolve()
 
 
 def summary(model: keras.Model) -> str:

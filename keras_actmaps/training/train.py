@@ -135,7 +135,7 @@ def _fit_and_publish(setup: Setup, checkpoint: RunCheckpoint, observers: list, s
     elif not checkpoint.history:
         checkpoint.set_model(setup.model)
         checkpoint.on_epoch_end(setup.protocol.epochs - 1, fit_head(setup.model, setup.data, setup.protocol))
-    metrics = evaluate(checkpoint.best_model, checkpoint.folder.partial, setup.data)
+    metrics = evaluate(checkpoint.best_model, checkpoint.folder.partial, setup.data, not setup.is_frozen)
     require_finite(metrics, "the test split")
     best, seconds = checkpoint.best(), time.monotonic() - started
     metrics |= {"epoch": best["epoch"], "val_accuracy": best["val_accuracy"], "seconds": round(seconds, 1)}

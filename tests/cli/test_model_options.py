@@ -110,6 +110,21 @@ def test_conversions_of_an_image_are_said(explain, folder, tmp_path):
     assert status == 0 and "film.gif: the first of several frames" in stdout
 
 
+def test_a_model_with_channels_first_gets_its_image_in_that_order(explain_command, folder, tmp_path):
+    images = keras.Input((3, 12, 16))
+    x = layers.GlobalAveragePooling2D(data_format="channels_first")(layers.Rescaling(1 / 255)(images))
+    kernel = np.array([[1.0, 0, 0], [0, 2, 0], [0, 0, 4]])
+    model = keras.Model(images, layers.Dense(3)(x))
+    model.layers[-1].set_weights([kernel, np.zeros(3)])
+    model.save(tmp_path / "first.keras")
+    arguments = ("--model", tmp_path / "first.keras", "--image", folder / "image.png", "--target", 2)
+    status, stdout, stderr = explain_command(*arguments, "--method", "gradient_x_input", "--output", tmp_path / "out")
+    assert (status, stderr) == (0, "") and "images are passed in 0..255" in stdout
+    e = Explanation.load(tmp_path / "out" / "gradient_x_input.npz")
+    assert e.scores[0] == pytest.approx(PIXELS[..., 2].mean() / 255 * 4, rel=1e-4)
+    np.testing.assert_allclose(e.maps.squeeze(), PIXELS[..., 2] / 255 * 4 / (12 * 16), rtol=1e-4, atol=1e-7)
+
+
 def test_what_is_no_image_is_one_line(explain, tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "pipe.png").name.encode())

@@ -67,6 +67,15 @@ def test_the_size_is_the_median_of_the_shorter_sides_and_what_is_resized_is_said
     assert data.load(f"folder:{tmp_path}", size=9).info.remarks == ()
 
 
+def test_a_long_strip_is_read_at_its_center(directory):
+    strip = np.zeros((3, 60_000), "uint8")
+    strip[:, 29_900:30_100] = 255
+    for path in (directory / "dark").iterdir():
+        Image.fromarray(strip).save(path)
+    images, labels = everything(data.load(f"folder:{directory}", size=160).test)
+    assert images.shape[1:] == (160, 160, 1) and (images[labels == 1] == 1).all() and (labels == 1).any()
+
+
 def test_what_is_named_like_an_image_but_is_none_is_skipped_and_said(directory):
     (directory / "dark" / "folder.png").mkdir()
     (directory / "dark" / "link.png").symlink_to("absent.png")
