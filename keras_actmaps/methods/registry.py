@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from keras import ops
+from keras import layers, ops
 
 from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.layer_types import describe_node
 from keras_actmaps.core.settings import Setting, settings_of, show
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
@@ -93,10 +94,22 @@ def validate_method(method: Method, traced: TracedModel, inputs: Array, settings
     """ValueError if a method does not fit the model, its layer, these inputs or the settings of its function."""
     if "graph" in method.needs:
         traced.require_graph()
+    if "gradients" in method.needs and method.level == "input":
+        _require_gradients(method, traced)
     if method.level == "layer":
         traced.require_layers() if method.multi_layer else traced.require_one_layer(method.name)
     if method.validate is not None:
         method.validate(traced, inputs, **settings)
+
+
+def _require_gradients(method: Method, traced: TracedModel) -> None:
+    """ValueError if every layer that reads an input is an embedding, through which there is no gradient."""
+    readers = [node for node in traced.graph.nodes if set(traced.graph.inputs) & set(node.reads.values())]
+    if readers and all(isinstance(node.operation, layers.Embedding) for node in readers):
+        raise ValueError(
+            f"{method.name} needs gradients with respect to the input, but layer {describe_node(readers[0])} reads it "
+            "as integers; occlusion and rise need none"
+        )
 
 
 def find_method(method: str | Method, setting: str = "method") -> Method:

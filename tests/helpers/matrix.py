@@ -17,7 +17,7 @@ from helpers.tensors import array, gradient_of
 from helpers.zoo import KINDS, example, twin
 from helpers.zoo_parts import Subclassed
 
-LOW_PRECISION = {"mixed precision": 0.05, "int8": 1e-3}  # largest difference, as a share of a map
+LOW_PRECISION = {"mixed precision": 0.05, "float16": 0.05, "int8": 1e-3}  # largest difference, as a share of a map
 EXACT = 2e-4
 LOGITS = {  # kinds whose outputs are logits, on which the oracles can differentiate the model itself
     *("Sequential", "functional", "nested", "subclassed", "shared layers"),
@@ -25,7 +25,7 @@ LOGITS = {  # kinds whose outputs are logits, on which the oracles can different
     *("dense concatenation", "ConvNeXt-like", "group normalization", "PReLU, leaky ReLU, ReLU6", "GELU and SiLU"),
     *("transposed convolution", "dropout and augmentation", "rescaling and normalization", "Lambda inside"),
     *("vision transformer", "1-D convolution", "3-D convolution", "table", "LSTM", "GRU", "Bidirectional"),
-    *("RNN with Masking", "TimeDistributed", "transformer block", "U-Net", "autoencoder"),
+    *("RNN with Masking", "TimeDistributed", "Embedding", "transformer block", "U-Net", "autoencoder"),
     *("detector with several outputs", "LoRA", "subclassed, not traceable"),
 }
 

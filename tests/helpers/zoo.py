@@ -141,6 +141,7 @@ KINDS: dict[str, Kind] = {
     "TimeDistributed": Kind(build=lambda: keras.Sequential([
         keras.Input((4, *IMAGE)), L.TimeDistributed(L.Conv2D(3, 3, activation="relu")),
         L.TimeDistributed(L.GlobalAveragePooling2D()), L.LSTM(4), L.Dense(3)]), shape=(4, *IMAGE)),
+    "Embedding": Kind(build=parts.embedded, shape=(7,), inputs=tokens),
     "transformer block": Kind(build=parts.transformer, shape=(7, 6)),
     "siamese": Kind(build=parts.siamese, shape=[IMAGE, IMAGE], inputs=pairs, targets=kam.targets.Output()),
     "image and table": Kind(build=parts.image_and_table, shape=[IMAGE, (5,)]),
@@ -151,6 +152,8 @@ KINDS: dict[str, Kind] = {
     "detector with several outputs": Kind(build=parts.detector, targets=kam.targets.Output("classes", (5, 2))),
     # numbers
     "mixed precision": Kind(build=lambda: classify(dtype="mixed_bfloat16")),
+    "float16": Kind(build=lambda: classify(dtype="float16")),
+    "float64": Kind(build=lambda: classify(dtype="float64"), twin=classify),
     "int8": Kind(build=lambda: images(*body(), *head()), finish=parts.quantized),
     "LoRA": Kind(build=parts.low_rank, finish=parts.adapted, twin=parts.low_rank, weights=parts.merged),
 }  # fmt: skip

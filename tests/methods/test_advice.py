@@ -14,7 +14,9 @@ from keras import layers
 import keras_actmaps as kam
 
 NAMES = "|".join(sorted(kam.METHODS, key=len, reverse=True))
-OTHER_METHODS = re.compile(rf"; ((?:{NAMES})(?: and (?:{NAMES}))*) (?:works there|takes? any(?: layer)?|can)$")
+OTHER_METHODS = re.compile(
+    rf"; ((?:{NAMES})(?: and (?:{NAMES}))*) (?:works there|takes? any(?: layer)?|can|need none)$"
+)
 NO_ADVICE = (
     *("has no layer with a spatial output$", "^model must be a Keras model", "only models with one input can be"),
 )  # fmt: skip
