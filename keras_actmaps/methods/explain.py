@@ -170,11 +170,11 @@ def _explain_table(
         e = _explain_batch(traced, table, request.of_table(traced), targets, context)
         return replace(e, maps=_maps_by_input(traced, e.maps, request), settings=dict(request.settings))
     part = part_named(request.perturb, traced.parts)
-    targets, found = traced.validate_targets(targets, len(table)), []
+    validated, found = traced.validate_targets(targets, len(table)), []
     single = replace(context, padded_size=1)
     for row in range(len(table)):
         view = traced.perturbing(part.name, table[row : row + 1])
-        own_targets = targets if callable(targets) else targets[row : row + 1]
+        own_targets = targets if targets is None or callable(targets) else validated[row : row + 1]
         found.append(_explain_batch(view, part.of(table[row : row + 1]), request, own_targets, single))
     e = concatenate(found)
     return replace(e, maps={part.name: e.maps}, settings=dict(request.settings) | {"perturb": part.name})

@@ -20,7 +20,7 @@ from helpers.zoo_parts import Subclassed
 LOW_PRECISION = {"mixed precision": 0.05, "float16": 0.05, "int8": 1e-3}  # largest difference, as a share of a map
 EXACT = 2e-4
 LOGITS = {  # kinds whose outputs are logits, on which the oracles can differentiate the model itself
-    *("Sequential", "functional", "nested", "subclassed", "shared layers"),
+    *("Sequential", "functional", "nested", "subclassed", "subclassed, sizes at run time", "shared layers"),
     *("regression", "Flatten and Dense", "depthwise and separable", "squeeze and excitation", "residual"),
     *("dense concatenation", "ConvNeXt-like", "group normalization", "PReLU, leaky ReLU, ReLU6", "GELU and SiLU"),
     *("transposed convolution", "dropout and augmentation", "rescaling and normalization", "Lambda inside"),

@@ -86,6 +86,7 @@ KINDS: dict[str, Kind] = {
     "nested": Kind(build=parts.nested, twin=parts.functional),
     "subclassed": Kind(build=parts.Subclassed, twin=classify),
     "subclassed, not traceable": Kind(build=parts.Opaque, twin=classify),
+    "subclassed, sizes at run time": Kind(build=parts.Unsized, twin=classify),
     "shared layers": Kind(build=lambda: parts.repeated(True), twin=lambda: parts.repeated(False),
                           weights=lambda found: found[:4] + found[2:]),
     "torch.nn.Module": Kind(build=parts.torch_module, shape=FIRST, backends=("torch",)),

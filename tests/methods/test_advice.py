@@ -25,7 +25,7 @@ NO_ADVICE = (
 def run(kind, method, **settings):
     model, inputs, targets = example(kind)
     e = explained(model, inputs, method, targets, settings_for(kind, method) | settings)
-    assert np.isfinite(e.maps).all()
+    assert all(np.isfinite(maps).all() for maps in keras.tree.flatten(e.maps))
 
 
 def add_rules(kind, method, match):
@@ -54,11 +54,24 @@ def other_fills(kind, method, match):
         run(kind, method, fill=fill)
 
 
+def name_an_input(kind, method, match):
+    for name in match[1].split(", "):
+        run(kind, method, perturb=name)
+
+
+def baselines_by_input(kind, method, match):
+    model, inputs, _ = example(kind)
+    names = [tensor.name for tensor in model.inputs]
+    run(kind, method, baselines=inputs if isinstance(inputs, dict) else dict(zip(names, inputs)))
+
+
 RULES = r"; pass one as rules=(\{.*\}): "
 REMEDIES = {
     OTHER_METHODS: use_methods,
     re.compile(RULES): add_rules,
     re.compile("; methods that need no layer work$"): need_no_layer,
+    re.compile("^perturb must name the input to perturb, one of (.*)$"): name_an_input,
+    re.compile("needs baselines: a dict of arrays by input$"): baselines_by_input,
     re.compile(r"; use 'zero', 'mean', a number or an array$"): other_fills,
     re.compile(r"; pass baselines \(B, F\), such as rows of it$"): lambda kind, method, match: run(
         kind, method, baselines=example(kind)[1]
