@@ -1,6 +1,9 @@
 """Bilinear resizing of maps of any rank, which never leaves the range of its values."""
 
 import numpy as np
+from keras import ops
+
+from keras_actmaps.core.types import Tensor
 
 
 def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
@@ -10,6 +13,14 @@ def resize(maps: np.ndarray, space: tuple[int, ...]) -> np.ndarray:
         if maps.shape[axis] != side:
             maps = np.moveaxis(np.moveaxis(maps, axis, -1) @ interpolation(maps.shape[axis], side).T, -1, axis)
     return np.ascontiguousarray(maps, dtype="float32")
+
+
+def resize_tensor(maps: Tensor, space: tuple[int, ...]) -> Tensor:
+    """The same of a tensor, with Keras operations."""
+    for axis, side in enumerate(space, start=len(maps.shape) - len(space)):
+        rows = ops.matmul(ops.moveaxis(maps, axis, -1), interpolation(maps.shape[axis], side).T)
+        maps = ops.moveaxis(rows, -1, axis)
+    return maps
 
 
 def interpolation(small: int, large: int) -> np.ndarray:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
+from keras import ops
 
 from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Ge, settings_of
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Array
-from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._sampling import run_chunks
 from keras_actmaps.methods.registry import Method, Reduction, find_method, reduce_channels, validate_method
 
 Of = Annotated[str | Method, "the method that is averaged"]
@@ -40,17 +41,15 @@ def moments(
     """The mean and the mean square, (N, ..., C), of the signed attributions of noisy inputs.
 
     The noise of sample s depends on the seed and on s only. It is the same for all inputs, scaled by `noise` times the
-    value range of each. Sums are in float64, so that a variance computed from them is accurate in float32.
+    value range of each. Variances within a chunk are centered and sums over chunks are in float64, so that the
+    variance of the whole, computed from them, is accurate in float32.
     """
-    mean = square = np.zeros(())
-    for number, (which, rows) in enumerate(
-        _attributions(traced, inputs, targets, context, find_method(of), samples, noise, seed)
-    ):
-        rows = rows.astype("float64")
-        if not number:
-            mean, square = np.zeros((2, len(inputs), *rows.shape[1:]))
-        accumulate(mean, which, rows / samples)
-        accumulate(square, which, rows**2 / samples)
+    mean: Any = 0.0
+    square: Any = 0.0
+    for count, part, spread in _chunks(traced, inputs, targets, context, find_method(of), samples, noise, seed):
+        part, spread = part.astype("float64"), spread.astype("float64")
+        mean = mean + count / samples * part
+        square = square + count / samples * (spread + part**2)
     return mean, square
 
 
@@ -61,7 +60,7 @@ def reduce_as(values: Array, of: str | Method, channels: Any) -> Any:
     return values if channels is None else reduce_channels(values, channels)
 
 
-def _attributions(
+def _chunks(
     traced: TracedModel,
     inputs: Array,
     targets: Any,
@@ -70,27 +69,49 @@ def _attributions(
     samples: int,
     noise: float,
     seed: int,
-) -> Iterator[tuple[Array, Array]]:
-    """Pairs (input index (M,), attributions (M, ...)) that cover every input and sample."""
+) -> Iterator[tuple[int, Array, Array]]:
+    """For chunks of samples their number, and the mean and the variance (N, ..., C) of their attributions."""
     axes = tuple(range(1, inputs.ndim))
     strength = noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
-
-    def noisy(which: Array, sample: Array) -> Array:
-        numbers, index = np.unique(sample, return_inverse=True)
-        drawn = [np.random.default_rng([seed, n]).standard_normal(inputs.shape[1:], "float32") for n in numbers]
-        return inputs[which] + strength[which] * np.stack(drawn)[index]
-
     settings = _defaults(method)
+
+    def drawn(numbers: Array) -> list:
+        generators = (np.random.default_rng([seed, number]) for number in numbers)
+        return [np.stack([generator.standard_normal(inputs.shape[1:], "float32") for generator in generators])]
+
     if method.single_pass:
-        for which, _, values, _ in run_samples(
-            traced, inputs, targets, samples, noisy, method.function, context, **settings
+        for numbers, (mean, variance) in run_chunks(
+            traced,
+            inputs,
+            targets,
+            samples,
+            drawn,
+            _noisy,
+            context,
+            constants=(strength,),
+            function=method.function,
+            reduce=_moments,
+            **settings,
         ):
-            yield which, values
+            yield len(numbers), mean, variance
         return
-    all_inputs = np.arange(len(inputs))
-    for sample in range(samples):
-        batch = noisy(all_inputs, np.full(len(inputs), sample))
-        yield all_inputs, to_numpy(method.function(traced, batch, targets, context, **settings).values)
+    for number in range(samples):
+        values = method.function(
+            traced, inputs + strength * drawn(np.array([number]))[0], targets, context, **settings
+        ).values
+        yield 1, to_numpy(values), np.zeros(())
+
+
+def _noisy(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """x + strength * noise, for each noise (s, ...)."""
+    return inputs + constants[0] * rows[0][:, None]
+
+
+def _moments(values: Tensor, is_real: Tensor, inputs: Tensor, rows: Any, constants: Any) -> tuple[Tensor, Tensor]:
+    """The mean and the variance of the values (s, N, ...) over the real samples."""
+    weights = is_real / ops.sum(is_real)
+    mean = ops.tensordot(weights, values, axes=1)
+    return mean, ops.tensordot(weights, (values - mean) ** 2, axes=1)
 
 
 def _defaults(method: Method) -> dict[str, Any]:

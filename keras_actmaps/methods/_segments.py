@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from keras import ops
 
 from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Array
-from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._masking import chunk_scores, per_axis
 
 Segments = Annotated[
     Literal["superpixels", "slic", "grid"] | np.ndarray | Callable,
@@ -149,10 +150,18 @@ def coalition_scores(
 ) -> Array:
     """The scores (N, M) of each input when only the segments of each coalition (M, segments) are kept."""
 
-    def masks(which: Array, sample: Array) -> Array:
-        return np.stack([coalitions[number][labels[image]] for image, number in zip(which, sample)])
+    table = coalitions.astype("float32")
+    constants = (np.ascontiguousarray(labels, "int32"),)
 
-    return masked_scores(traced, inputs, targets, len(coalitions), masks, fill, context)
+    def rows(numbers: Array) -> list:
+        return [table[numbers]]
+
+    return chunk_scores(traced, inputs, targets, len(table), rows, _segment_masks, constants, fill, context)
+
+
+def _segment_masks(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """Masks (s, N, *space) that keep the share (s, segments) of each segment of the labels (N, *space)."""
+    return ops.take(rows[0], constants[0], axis=1)
 
 
 def spread(values: Array, labels: Array) -> Array:

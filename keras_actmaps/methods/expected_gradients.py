@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
+from keras import ops
 
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Seed
-from keras_actmaps.core.traced_model import TracedModel, outputs_only
-from keras_actmaps.core.types import Array
-from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._sampling import per_sample, run_chunks
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
@@ -32,17 +33,21 @@ def expected_gradients(
     ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the pixels of the input itself,
     in random order, are used, which keep its colors but not its shapes.
     """
-    rows = None if baselines is None else np.asarray(baselines)
-    draw, positions = _draw(inputs, rows, samples, seed)
-    positions = positions.reshape(-1, *(1,) * (inputs.ndim - 1))
+    rows, constants = _draw(inputs, baselines, samples, seed)
     total = np.zeros(inputs.shape)
-
-    def between(which: Array, sample: Array) -> Array:
-        start = draw(which, sample)
-        return start + positions[sample] * (inputs[which] - start)
-
-    for which, sample, gradients, _ in run_samples(traced, inputs, targets, samples, between, saliency, context):
-        accumulate(total, which, (inputs[which] - draw(which, sample)) * gradients)
+    for _, part in run_chunks(
+        traced,
+        inputs,
+        targets,
+        samples,
+        rows,
+        _between,
+        context,
+        constants=constants,
+        function=saliency,
+        reduce=_products,
+    ):
+        total += part
     return Attribution((total / samples).astype("float32"))
 
 
@@ -59,28 +64,52 @@ def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
     """The score minus the mean score of the baselines that were drawn."""
-    draw, _ = _draw(inputs, settings["baselines"], settings["samples"], settings["seed"])
-    total = np.zeros(len(inputs))
-    for which, _, _, found in run_samples(traced, inputs, targets, settings["samples"], draw, outputs_only, context):
-        accumulate(total, which, found)
-    return scores - (total / settings["samples"]).astype("float32")
+    rows, constants = _draw(inputs, settings["baselines"], settings["samples"], settings["seed"])
+    parts = [
+        part.sum(axis=0, dtype="float64")
+        for _, part in run_chunks(
+            traced, inputs, targets, settings["samples"], rows, _starts, context, constants=constants
+        )
+    ]
+    return scores - (np.sum(parts, axis=0) / settings["samples"]).astype("float32")
 
 
-def _draw(inputs: Array, baselines: Array | None, samples: int, seed: int) -> tuple[Callable, Array]:
-    """`(input index, sample index) -> baselines`, and the position of each sample on its path."""
+def _draw(inputs: Array, baselines: Any, samples: int, seed: int) -> tuple[Callable, tuple]:
+    """The rows of samples, which are an index or an order of pixels and a position on the path, and the constants."""
     random = np.random.default_rng(seed)
     positions = ((random.random() + GOLDEN * np.arange(samples)) % 1).astype("float32")
-    if baselines is not None:
-        rows = np.asarray(baselines, "float32")
-        order = np.sort(np.resize(random.permutation(len(rows)), samples))
-        return (lambda which, sample: rows[order[sample]]), positions
+    if baselines is None:
+        pixels = int(np.prod(inputs.shape[1:-1]))
 
-    def shuffled(which: Array, sample: Array) -> Array:
-        pixels = inputs.reshape(len(inputs), -1, inputs.shape[-1])
-        rows = [np.random.default_rng([seed, s]).permutation(pixels[i]) for i, s in zip(which, sample)]
-        return np.stack(rows).reshape(-1, *inputs.shape[1:])
+        def shuffled(numbers: Array) -> list:
+            orders = [np.random.default_rng([seed, number]).permutation(pixels) for number in numbers]
+            return [np.stack(orders).astype("int32"), positions[numbers]]
 
-    return shuffled, positions
+        return shuffled, ()
+    order = np.sort(np.resize(random.permutation(len(baselines)), samples)).astype("int32")
+    return (lambda numbers: [order[numbers], positions[numbers]]), (np.asarray(baselines, "float32"),)
+
+
+def _starts(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """The baselines (s, N, ...): rows of those that are constant, or the pixels of each input in another order."""
+    index = rows[0]
+    if constants:
+        chosen = ops.take(constants[0], index, axis=0)[:, None]
+        return ops.broadcast_to(chosen, (index.shape[0], *inputs.shape))
+    pixels = ops.reshape(inputs, (inputs.shape[0], -1, inputs.shape[-1]))
+    found = ops.moveaxis(ops.take(pixels, index, axis=1), 1, 0)
+    return ops.reshape(found, (index.shape[0], *inputs.shape))
+
+
+def _between(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """x_s + a_s (x - x_s) for each baseline and position on the path."""
+    start = _starts(inputs, rows, constants)
+    return start + per_sample(rows[1], inputs) * (inputs - start)
+
+
+def _products(values: Tensor, is_real: Tensor, inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """sum_s (x - x_s) g_s."""
+    return ops.tensordot(is_real, (inputs - _starts(inputs, rows, constants)) * values, axes=1)
 
 
 METHOD = Method(

@@ -4,15 +4,16 @@ import functools
 from typing import Annotated, Any
 
 import numpy as np
+from keras import ops
 
 from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
-from keras_actmaps.core.types import Array
+from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.warn import warn_user
 from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
-from keras_actmaps.methods._sampling import accumulate, run_samples
+from keras_actmaps.methods._sampling import chunk_size, per_sample, run_chunks
 from keras_actmaps.methods.registry import Attribution, Method
 from keras_actmaps.methods.saliency import saliency
 
@@ -56,20 +57,51 @@ def integrate(
     steps: int,
     context: RunContext,
     pieces: int = 1,
+    chosen: Array | None = None,
 ) -> Array:
-    """(x - x0) times the mean gradient along the path, (N, ..., C), in `pieces` of `steps` nodes each."""
+    """(x - x0) times the mean gradient along the path of the chosen inputs, in `pieces` of `steps` nodes each.
+
+    Every chunk has as many rows as there are inputs, so that one program serves any choice: each chosen input fills
+    `copies` rows, which share its nodes; rows that are left have the weight 0.
+    """
+    chosen = np.arange(len(inputs)) if chosen is None else chosen
+    copies, count = len(inputs) // len(chosen), len(chosen)
     nodes, weights = _quadrature(steps)
+    samples = -(-steps * pieces // copies)
+    positions, shares = np.zeros((2, (copies + 1) * samples), "float32")
+    positions[: steps * pieces] = ((np.arange(pieces)[:, None] + nodes) / pieces).ravel()
+    shares[: steps * pieces] = np.tile(weights / pieces, pieces)
+    copy = np.minimum(np.arange(len(inputs)) // count, copies)
+    which = np.resize(chosen, len(inputs))
+    tables = [table.reshape(copies + 1, samples)[copy].T for table in (positions, shares)]
     gradients = np.zeros(inputs.shape)
-    column = (-1, *(1,) * (inputs.ndim - 1))
-    for piece in range(pieces):
-        positions = ((piece + nodes) / pieces).astype("float32")
+    for _, part in run_chunks(
+        traced,
+        inputs[which],
+        targets if callable(targets) else targets[which],
+        samples,
+        lambda numbers: [table[numbers] for table in tables],
+        _between,
+        context,
+        constants=(start[which],),
+        function=saliency,
+        reduce=_weighted_sum,
+        size=chunk_size(steps, context.batch_size // len(inputs)),
+    ):
+        gradients += part
+    summed = gradients[: copies * count].reshape(copies, count, *inputs.shape[1:]).sum(axis=0)
+    return (inputs - start)[chosen] * summed
 
-        def between(which: Array, sample: Array, positions: Array = positions) -> Array:
-            return start[which] + positions[sample].reshape(column) * (inputs[which] - start[which])
 
-        for which, sample, rows, _ in run_samples(traced, inputs, targets, steps, between, saliency, context):
-            accumulate(gradients, which, weights[sample].reshape(column) * rows / pieces)
-    return (inputs - start) * gradients
+def _between(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """x0 + a (x - x0) for each position a on the path."""
+    (start,) = constants
+    return start + per_sample(rows[0], inputs) * (inputs - start)
+
+
+def _weighted_sum(values: Tensor, is_real: Tensor, inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """sum_s w_s g_s."""
+    return ops.sum(per_sample(is_real[:, None] * rows[1], inputs) * values, axis=0)
 
 
 def _refine(
@@ -103,8 +135,7 @@ def _refine(
             )
             return
         pieces *= 2
-        rest_targets = targets if callable(targets) else targets[rest]
-        attributions[rest] = integrate(traced, inputs[rest], start[rest], rest_targets, steps, context, pieces)
+        attributions[rest] = integrate(traced, inputs, start, targets, steps, context, pieces, rest)
 
 
 @functools.lru_cache(maxsize=8)

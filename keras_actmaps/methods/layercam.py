@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_actmaps.core.resize import interpolation
+from keras_actmaps.core.resize import resize_tensor
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Tensor
 from keras_actmaps.methods.registry import Attribution, Method
@@ -27,10 +27,10 @@ def _map(features: Tensor, gradients: Tensor) -> Tensor:
 
 def _fused(features: Sequence[Tensor], gradients: Sequence[Tensor]) -> Tensor:
     maps = [_map(*pair) for pair in zip(features, gradients)]
-    space = [max(sides) for sides in zip(*(one.shape[1:] for one in maps))]
-    fused = _scaled(_resized(maps[0], space))
+    space = tuple(max(sides) for sides in zip(*(one.shape[1:] for one in maps)))
+    fused = _scaled(resize_tensor(maps[0], space))
     for one in maps[1:]:
-        fused = ops.maximum(fused, _scaled(_resized(one, space)))
+        fused = ops.maximum(fused, _scaled(resize_tensor(one, space)))
     return fused
 
 
@@ -38,14 +38,6 @@ def _scaled(maps: Tensor) -> Tensor:
     """tanh(2 M / max M); 0 for a map of zeros."""
     highest = ops.max(maps, axis=tuple(range(1, len(maps.shape))), keepdims=True)
     return ops.tanh(GAMMA * ops.divide_no_nan(maps, highest))
-
-
-def _resized(maps: Tensor, space: Sequence[int]) -> Tensor:
-    """Maps (N, h, w) as (N, *space), the same as by `resize`, with Keras operations."""
-    for axis, side in enumerate(space, start=1):
-        rows = ops.matmul(ops.moveaxis(maps, axis, -1), interpolation(maps.shape[axis], side).T)
-        maps = ops.moveaxis(rows, -1, axis)
-    return maps
 
 
 METHOD = Method(

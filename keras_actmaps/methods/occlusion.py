@@ -4,14 +4,15 @@ import itertools
 from typing import Annotated, Any
 
 import numpy as np
+from keras import ops
 
 from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import PerAxis
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Array
+from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Fill, baseline_for
-from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.methods._masking import chunk_scores, per_axis
 from keras_actmaps.methods.registry import Attribution, Method
 
 PARTS = 8  # patches along each axis by default
@@ -32,20 +33,30 @@ def occlusion(
     The last patch along an axis is moved back to end at the border.
     """
     patches, space = windows(inputs, patch, stride), map_shape(inputs)
+    nothing = (slice(0, 0),) * len(space)
+    ends = np.array([[(side.start, side.stop) for side in hidden] for hidden in (nothing, *patches)], "int32")
 
-    def masks(_: Array, sample: Array) -> Array:
-        kept = np.ones((len(sample), *space), "float32")
-        for mask, number in zip(kept, sample):
-            if number:
-                mask[patches[number - 1]] = 0
-        return kept
+    def rows(numbers: Array) -> list:
+        return [ends[numbers]]
 
-    scores = masked_scores(traced, inputs, targets, 1 + len(patches), masks, fill, context)
+    scores = chunk_scores(traced, inputs, targets, len(ends), rows, _patch_masks, (), fill, context)
     drops, counts = np.zeros((*space, len(inputs))), np.zeros((*space, 1))
     for hidden, drop in zip(patches, scores[:, 0] - scores.T[1:]):
         drops[hidden] += drop
         counts[hidden] += 1
     return Attribution(np.moveaxis(drops / counts, -1, 0).astype("float32"))
+
+
+def _patch_masks(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+    """Masks (s, 1, *space) that are 0 between the ends (s, axes, 2)."""
+    (ends,), space = rows, map_shape(inputs)
+    hidden: Any = 1.0
+    for axis, side in enumerate(space):
+        positions = ops.arange(side, dtype="int32")
+        inside = (positions >= ends[:, axis, :1]) & (positions < ends[:, axis, 1:])
+        shape = [side if number == axis else 1 for number in range(len(space))]
+        hidden = hidden * ops.reshape(ops.cast(inside, "float32"), (-1, 1, *shape))
+    return 1 - hidden
 
 
 def _validate(traced: TracedModel, inputs: Array, *, patch: Any, stride: Any, fill: Any) -> None:

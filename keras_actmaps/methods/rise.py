@@ -4,15 +4,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
+from keras import ops
 
+from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.attribution import map_shape
-from keras_actmaps.core.resize import resize
+from keras_actmaps.core.resize import interpolation
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Fraction, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Array
+from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Fill, baseline_for
-from keras_actmaps.methods._masking import masked_scores, per_axis
+from keras_actmaps.methods._masking import chunk_scores, per_axis
 from keras_actmaps.methods.registry import Attribution, Method
 
 
@@ -31,17 +33,18 @@ def rise(
 ) -> Attribution:
     """S(p) = sum_i (Y(M_i x) - m) M_i(p) / (samples * probability) (Petsiuk et al. 2018, eq. 6).
 
-    For the masks M_i see `random_masks`. The paper uses probabilities and m = 0. For logits, whose zero is arbitrary, m
+    For the masks M_i see `mask_tables`. The paper uses probabilities and m = 0. For logits, whose zero is arbitrary, m
     is the mean score, and S is positive where keeping the pixel raises it: E[Y | p kept] - E[Y].
     """
-    masks = random_masks(inputs, samples, cells, probability, seed)
-    scores = masked_scores(traced, inputs, targets, samples, lambda _, sample: masks(sample), fill, context)
+    rows, tables = mask_tables(inputs, samples, cells, probability, seed)
+    scores = chunk_scores(traced, inputs, targets, samples, rows, enlarged_masks, tables, fill, context)
     if centred:
         scores -= scores.mean(axis=1, keepdims=True)
     maps = np.zeros(inputs.shape[:1] + map_shape(inputs))
     for first in range(0, samples, context.batch_size):
         block = np.arange(first, min(first + context.batch_size, samples))
-        maps += np.tensordot(scores[:, block], masks(block), axes=1)
+        masks = enlarged_masks(None, rows(block), tables)[:, 0]
+        maps += to_numpy(ops.tensordot(ops.cast(scores[:, block], "float32"), masks, axes=1))
     return Attribution((maps / (samples * probability)).astype("float32"))
 
 
@@ -50,30 +53,38 @@ def _validate(traced: TracedModel, inputs: Array, *, cells: Any, fill: Any, **_:
     baseline_for(inputs[:1], fill)
 
 
-def random_masks(inputs: Array, samples: int, cells: Any, probability: float, seed: int) -> Callable[[Array], Array]:
-    """A function from mask numbers (M,) to these masks (M, H, W) (Petsiuk et al. 2018, section 3.2).
+def mask_tables(
+    inputs: Array, samples: int, cells: Any, probability: float, seed: int
+) -> tuple[Callable[[Array], list], tuple]:
+    """The rows (grids and corners) and the tables of `enlarged_masks` (Petsiuk et al. 2018, section 3.2).
 
     A grid of `cells`, each 1 with `probability`, is enlarged bilinearly to one cell more than the image and cropped at
     a random position, so that every pixel's expectation is `probability`. For tabular inputs, each feature is a cell.
     """
     space = map_shape(inputs)
     grid = space if inputs.ndim == 2 else tuple(map(min, per_axis("cells", cells, space), space))
-    cell = np.array([-(-side // count) for side, count in zip(space, grid)])
-    large = space if inputs.ndim == 2 else tuple((np.array(grid) + 1) * cell)
+    cell = [-(-side // count) for side, count in zip(space, grid)]
     random = np.random.default_rng(seed)
     grids = (random.random((samples, *grid)) < probability).astype("float32")
-    corners = random.integers(0, cell, (samples, len(space)))
+    corners = random.integers(0, cell, (samples, len(space))).astype("int32")
+    tables = (
+        np.stack([interpolation(count, (count + 1) * step)[first : first + side] for first in range(step)])
+        for side, count, step in zip(space, grid, cell)
+    )
+    return (lambda numbers: [grids[numbers], corners[numbers]]), () if inputs.ndim == 2 else tuple(tables)
 
-    def masks(numbers: Array) -> Array:
-        numbers, index = np.unique(numbers, return_inverse=True)
-        enlarged = resize(grids[numbers], large)
-        crops = (
-            mask[tuple(slice(first, first + side) for first, side in zip(corner, space))]
-            for mask, corner in zip(enlarged, corners[numbers])
+
+def enlarged_masks(inputs: Any, rows: Any, tables: Any) -> Tensor:
+    """The masks (s, 1, H, W) of grids (s, h, w) and corners (s, axes); tables: for each corner the resizing (H, h)."""
+    kept, corners = map(ops.convert_to_tensor, rows)
+    for axis, table in enumerate(tables):
+        weights = ops.take(table, corners[:, axis], axis=0)
+        moved = ops.moveaxis(kept, axis + 1, -1)
+        enlarged = ops.matmul(
+            ops.reshape(moved, (moved.shape[0], -1, moved.shape[-1])), ops.transpose(weights, (0, 2, 1))
         )
-        return np.stack(list(crops))[index]
-
-    return masks
+        kept = ops.moveaxis(ops.reshape(enlarged, (*moved.shape[:-1], weights.shape[1])), -1, axis + 1)
+    return kept[:, None]
 
 
 METHOD = Method(

@@ -5,10 +5,16 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from helpers import forbid_passes, gap_network, linear_network
+from helpers import array, forbid_passes, gap_network, linear_network
 
 import keras_actmaps as kam
-from keras_actmaps.methods.rise import random_masks
+from keras_actmaps.methods.rise import enlarged_masks, mask_tables
+
+
+def random_masks(inputs, samples, cells, probability, seed):
+    """The masks (samples, H, W) of the method."""
+    rows, tables = mask_tables(inputs, samples, cells, probability, seed)
+    return array(enlarged_masks(None, rows(np.arange(samples)), tables))[:, 0]
 
 
 def enlarged(grid, shape, corner):
@@ -30,7 +36,7 @@ def expected(contributions, cells, probability):
 
 def test_masks_are_enlarged_and_cropped_grids():
     shape, cells, draws = (9, 14), (3, 4), 50
-    masks = random_masks(np.zeros((1, *shape, 2)), draws, cells, 0.3, seed=5)(np.arange(draws))
+    masks = random_masks(np.zeros((1, *shape, 2)), draws, cells, 0.3, seed=5)
     random = np.random.default_rng(5)
     grids, corners = random.random((draws, *cells)) < 0.3, random.integers(0, (3, 4), (draws, 2))
     oracle = [enlarged(grid, shape, corner) for grid, corner in zip(grids, corners)]
@@ -40,7 +46,7 @@ def test_masks_are_enlarged_and_cropped_grids():
 
 def test_every_pixel_is_kept_with_the_probability():
     draws, probability = 20_000, 0.3
-    masks = random_masks(np.zeros((1, 9, 14, 1)), draws, 4, probability, seed=0)(np.arange(draws))
+    masks = random_masks(np.zeros((1, 9, 14, 1)), draws, 4, probability, seed=0)
     error = masks.std(axis=0) / np.sqrt(draws)
     assert (np.abs(masks.mean(axis=0) - probability) < 5 * error).all()
 
@@ -50,7 +56,7 @@ def test_is_the_estimator_of_the_paper(centred, images):
     settings = {"samples": 37, "cells": 3, "probability": 0.4, "seed": 7}
     model = gap_network()
     e = kam.explain(model, images, "rise", targets=3, centred=centred, fill="mean", batch_size=4, **settings)
-    masks = random_masks(images, 37, 3, 0.4, 7)(np.arange(37))
+    masks = random_masks(images, 37, 3, 0.4, 7)
     for image, found in zip(images, e.maps):
         seen = masks[..., None] * image + (1 - masks[..., None]) * image.mean((0, 1))
         scores = model.predict(seen, verbose=0)[:, 3]
@@ -65,7 +71,7 @@ def test_recovers_a_linear_model_in_expectation(centred):
     model, weights, biases = linear_network(images.shape[1:])
     settings = {"samples": draws, "cells": cells, "probability": probability, "centred": centred}
     e = kam.explain(model, images, "rise", targets=1, batch_size=500, **settings)
-    masks = random_masks(images, draws, cells, probability, 0)(np.arange(draws))
+    masks = random_masks(images, draws, cells, probability, 0)
     for image, found in zip(images, e.maps):
         contributions = (weights[..., 1] * image).sum(-1)
         exact = expected(contributions, cells, probability)
@@ -83,7 +89,7 @@ def test_features_of_a_table_are_masked_one_by_one():
     contributions = weights[:, 0] * images  # E[(Y - E Y) M_j] / p = (1 - p) w_j x_j
     spread = np.abs(contributions).sum(1, keepdims=True) / np.sqrt(6000)
     assert (np.abs(e.maps - contributions / 2) < 5 * spread).all()
-    assert set(np.unique(random_masks(images, 100, 7, 0.5, 0)(np.arange(100)))) == {0, 1}
+    assert set(np.unique(random_masks(images, 100, 7, 0.5, 0))) == {0, 1}
 
 
 def test_the_map_depends_on_the_seed_only(images):
