@@ -65,8 +65,18 @@ def lrp(
     -----
     Batch normalization is folded into an adjacent layer with a kernel; without one it passes relevance through, as do
     activations, rescaling and preprocessing (rules 0 and epsilon give their shift a share). Sums and average pooling
-    distribute by z_ij = x_i, max pooling passes all to the maximum, and a product with a gate (squeeze and excitation)
-    passes all to the signal.
+    distribute by z_ij = x_i, and max pooling passes all to the maximum. A product passes all to its signal and none to
+    its gate: a factor that is broadcast (squeeze and excitation), else a sigmoid, 1 minus it, ReLU6 or a mask, possibly
+    scaled or reshaped; half to each factor if neither or both are gates. Layer, group, root-mean-square and unit
+    normalization are y = gamma (x - mean) s + beta with a constant scale s (Ali et al. 2022).
+
+    LSTM, GRU, SimpleRNN and RNN over their cells are propagated step by step (Arras et al. 2017): the kernels by the
+    rule epsilon, or one of 0, gamma, alpha-beta and z+; gates get none; the sums of states have the same stabilizer.
+    `epsilon=0.001` is that of the paper. Steps that are masked get none.
+
+    The first layers of zB and flat are all layers with a kernel whose inputs come from the image through layers without
+    kernels only, in every branch. A pointwise convolution that is read by layers with a kernel only mixes colors: it is
+    no first layer, and distributes by squared weights.
     """
     graph = linearize(traced.require_graph())
     values = run_nodes(graph.nodes, traced.start(inputs))
