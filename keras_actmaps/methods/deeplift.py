@@ -33,8 +33,8 @@ def deeplift(
     chain rule. The map sums to Y(x) - Y(x0). Linear layers and products use the gradient at the midpoint, which is
     exact for them; max pooling attributes its change to the maximum of the input or, if greater, of the baseline.
     Recurrent layers are propagated step by step. Layer, group, root-mean-square and unit normalization are products of
-    deviations and scale, of which each gets its exact share of the change. Where the model computes a mask, the baseline
-    is run under the mask of the input.
+    deviations and scale, of which each gets its exact share of the change. Where the model computes a mask, the
+    baseline is run under the mask of the input.
     """
     start = np.ascontiguousarray(baseline_for(inputs, baseline))
     multipliers, _, _ = traced.run(_multipliers, inputs, targets, start, context=context)
