@@ -1,19 +1,70 @@
 """What methods return, what targets are, and the axes and shapes of maps."""
 
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
-from keras_actmaps.core.types import Tensor
+import numpy as np
+from keras import ops
+
+from keras_actmaps.core.types import Array, Tensor
 
 
 class Target:
     """A target that is called on the logits, as those of `kam.targets`.
 
-    Subclasses are frozen dataclasses, so that equal targets share compiled programs.
+    Subclasses are frozen dataclasses, so that equal targets share compiled programs. Arrays, such as a mask for each
+    image, are arguments of the programs: targets that differ in `arrays` only share programs as well.
     """
 
     def __call__(self, outputs: Any) -> Tensor:
-        """The scores (N,) of the outputs without a softmax or sigmoid."""
-        raise TypeError(f"{type(self).__name__} does not define __call__")
+        """The scores (N,) of the outputs without a softmax or sigmoid, of a target without arrays."""
+        return self.score(outputs)
+
+    def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
+        """The scores (N,) of the outputs; arrays: the rows of `arrays` that belong to these outputs."""
+        raise TypeError(f"{type(self).__name__} does not define score")
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Arrays (N, ...) with a row for each input, or (1, ...) for all."""
+        return ()
+
+    @property
+    def program_key(self) -> Hashable:
+        """What compiled programs depend on: all but the values of `arrays`."""
+        return self
+
+    def for_perturbations(self) -> "Target":
+        """The target as methods explain it that need no gradients."""
+        return self
+
+
+class BoundTarget(Target):
+    """A target with its arrays for some inputs, one row each. It is indexed as an array of targets is."""
+
+    def __init__(self, target: Target, arrays: Sequence[Any]):
+        self.target, self.bound = target, tuple(arrays)
+
+    def __call__(self, outputs: Any) -> Tensor:
+        return self.target.score(outputs, *self.bound)
+
+    def __getitem__(self, rows: Any) -> "BoundTarget":
+        return BoundTarget(self.target, [array[rows] for array in self.bound])
+
+
+def bind(target: Target, count: int) -> Target:
+    """A target with arrays, bound to `count` inputs; ValueError if the arrays have another length."""
+    if not target.arrays:
+        return target
+    for array in target.arrays:
+        if len(array) not in (1, count):
+            raise ValueError(f"{type(target).__name__} has data of {len(array)} inputs, and there are {count} inputs")
+    return BoundTarget(target, [np.broadcast_to(array, (count, *array.shape[1:])) for array in target.arrays])
+
+
+def rows_of(targets: Any, rows: Any) -> Any:
+    """The targets of some inputs; a function is the same for all."""
+    return targets if callable(targets) and not isinstance(targets, BoundTarget) else targets[rows]
 
 
 class Attribution(NamedTuple):
@@ -29,6 +80,13 @@ class Attribution(NamedTuple):
 
     values: Tensor
     outputs: Any = None
+
+
+def tiled(targets: Any, times: int) -> Any:
+    """The targets (N,) of inputs that are repeated as a whole, as tensors."""
+    if isinstance(targets, BoundTarget):
+        return BoundTarget(targets.target, [ops.concatenate([array] * times) for array in targets.bound])
+    return targets if callable(targets) else ops.tile(targets, [times])
 
 
 def spatial_axes(features: Tensor) -> tuple[int, ...]:

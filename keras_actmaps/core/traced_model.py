@@ -1,6 +1,6 @@
 """TracedModel: a Keras model traced into a graph, with a layer to explain at. Its public alias is `Probe`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
-from keras_actmaps.core.attribution import Attribution, Target, map_shape
+from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes
@@ -332,7 +332,7 @@ class TracedModel:
         if callable(targets):
             is_target = isinstance(targets, Target)
             outputs = tree.map_structure(self._in_model_layout, outputs if is_target else self._activated(outputs))
-            scores, count = targets(outputs), tree.flatten(outputs)[0].shape[0]
+            scores, count = _called(targets, outputs), tree.flatten(outputs)[0].shape[0]
             shape = tuple(scores.shape) if hasattr(scores, "shape") else None
             if shape != (count,):
                 raise ValueError(
@@ -364,23 +364,21 @@ class TracedModel:
 
         Returns the values (a structure of tensors, in float32), the resolved targets and the scores.
         """
-        target_function = targets if callable(targets) else None
+        key, own = _as_arguments(targets)
         part, table = self._example or (None, None)
+        held = () if part is None else (table,)
 
         def program(inputs: Tensor, *arguments: Tensor) -> tuple[Any, Tensor, Tensor]:
-            traced = self
-            if part is not None:
-                traced, arguments = self._holding(part, arguments[0]), arguments[1:]
-            batch_targets, *more = [target_function, *arguments] if target_function else arguments
-            values, outputs = function(traced, inputs, batch_targets, *more, **settings)
+            traced = self if part is None else self._holding(part, arguments[0])
+            first, last = len(held), len(held) + len(own)
+            batch_targets = _from_arguments(targets, arguments[first:last])
+            values, outputs = function(traced, inputs, batch_targets, *arguments[last:], **settings)
             outputs = traced.outputs(inputs) if outputs is None else outputs
             resolved, scores = self.resolve(outputs, batch_targets), self.score(outputs, batch_targets)
             return tree.map_structure(_float32, values), resolved, scores
 
         context.count_passes(len(inputs))
-        arguments = tensors if target_function else (targets, *tensors)
-        arguments = arguments if part is None else (table, *arguments)
-        return self.program((function, target_function, freeze(settings), part), program)(inputs, *arguments)
+        return self.program((function, key, freeze(settings), part), program)(inputs, *held, *own, *tensors)
 
     def program(self, key: Any, function: Callable) -> Any:
         """`function` of tensors, which may read the model's weights, compiled and cached under `key`.
@@ -423,6 +421,34 @@ class TracedModel:
     def _reached(self, slot: Slot) -> set[Slot]:
         """The slots that depend on a slot."""
         return {written for node in self.graph.descendants([slot]) for written in node.writes}
+
+
+def _as_arguments(targets: Any) -> tuple[Any, tuple]:
+    """What a program of these targets depends on, and the arrays that it takes as arguments."""
+    if isinstance(targets, BoundTarget):
+        return targets.target.program_key, targets.bound
+    return (targets, ()) if callable(targets) else (None, (targets,))
+
+
+def _from_arguments(targets: Any, arrays: Sequence[Tensor]) -> Any:
+    """Targets like these with the tensors that a program was called with."""
+    if isinstance(targets, BoundTarget):
+        return BoundTarget(targets.target, arrays)
+    return targets if callable(targets) else arrays[0]
+
+
+def _called(function: Callable, outputs: Any) -> Any:
+    """What a target returns for the outputs of a batch; ValueError for any error of a user's function."""
+    if isinstance(function, Target):
+        return function(outputs)
+    try:
+        return function(outputs)
+    except Exception as error:
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        raise ValueError(
+            f"the target function raised {type(error).__name__}: {reason[:200]}; it gets the outputs of a batch, must "
+            "be written with keras.ops, and cannot hold data of each input, as the objects of kam.targets can"
+        ) from error
 
 
 def outputs_only(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import Target, bind
 from keras_actmaps.core.graph import Graph
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
@@ -53,7 +54,7 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
     Raises ValueError if they do not fit `count` inputs or the classes of the model called `name`.
     """
     if callable(targets):
-        return targets
+        return bind(targets, count) if isinstance(targets, Target) else targets
     if targets is None:
         return np.full(count, PREDICTED, "int32")
     if isinstance(targets, str):

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps.backend import to_numpy
-from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.attribution import Attribution, rows_of, tiled
 from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
@@ -113,7 +113,7 @@ def _chunk(
     rows, constants = tensors[:tables], tensors[tables:]
     variants = perturb(inputs, rows, constants)
     size, count, *shape = variants.shape
-    repeated = targets if callable(targets) else ops.tile(targets, [size])
+    repeated = tiled(targets, size)
     values, outputs = of(traced, ops.reshape(variants, (-1, *shape)), repeated, **settings)
     values = ops.reshape(values, (size, count, *values.shape[1:]))
     if reduce is not None:
@@ -155,7 +155,7 @@ def run_samples(
     size = min(context.batch_size, context.padded_size * samples)
     for (input_index, sample_index), real in padded_batches([which, sample], size):
         batch = perturb(input_index, sample_index).astype("float32", copy=False)
-        batch_targets = targets if callable(targets) else targets[input_index]
+        batch_targets = rows_of(targets, input_index)
         values, _, scores = traced.run(function, batch, batch_targets, context=context, **settings)
         context.count_passes(real - len(batch))
         yield input_index[:real], sample_index[:real], to_numpy(values)[:real], to_numpy(scores)[:real]

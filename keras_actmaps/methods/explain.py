@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import input_specs
-from keras_actmaps.core.attribution import Attribution, Target, map_shape
+from keras_actmaps.core.attribution import Attribution, Target, map_shape, rows_of
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
@@ -174,7 +174,7 @@ def _explain_table(
     single = replace(context, padded_size=1)
     for row in range(len(table)):
         view = traced.perturbing(part.name, table[row : row + 1])
-        own_targets = targets if targets is None or callable(targets) else validated[row : row + 1]
+        own_targets = None if targets is None else rows_of(validated, slice(row, row + 1))
         found.append(_explain_batch(view, part.of(table[row : row + 1]), request, own_targets, single))
     e = concatenate(found)
     return replace(e, maps={part.name: e.maps}, settings=dict(request.settings) | {"perturb": part.name})
@@ -198,6 +198,8 @@ def _explain_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
     method = request.method
+    if isinstance(targets, Target) and "gradients" not in method.needs:
+        targets = targets.for_perturbations()
     targets = traced.validate_targets(targets, len(inputs))
     if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
         _warn_of_probabilities(traced, inputs)
@@ -228,14 +230,13 @@ def _in_batches(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> list[Any]:
     """Maps at input size, resolved targets, scores and residuals (or None) of all inputs."""
-    arrays = [inputs] if callable(targets) else [inputs, targets]
     parts = []
-    for batch, real in padded_batches(arrays, context.padded_size):
-        batch_targets = targets if callable(targets) else batch[1]
+    for batch, real in padded_batches([inputs, np.arange(len(inputs))], context.padded_size):
+        batch_targets = rows_of(targets, batch[1])
         maps, sums, resolved, scores = attribute_batch(traced, batch[0], request, batch_targets, context)
         residual = None
         if request.method.total is not None:
-            known = targets if callable(targets) else resolved
+            known = batch_targets if callable(targets) else resolved
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
         if request.settings.get("channels") != "keep":

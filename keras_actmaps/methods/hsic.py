@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from scipy.stats import qmc
 
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge, Le, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
@@ -38,7 +39,7 @@ def hsic(
     for rows, count in equal_counts(labels):
         cube = qmc.LatinHypercube(count, seed=np.random.default_rng(seed)).random(samples)
         kept = (cube > 0.5).astype("float32")
-        chosen = targets if callable(targets) else targets[rows]
+        chosen = rows_of(targets, rows)
         scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context)
         values = np.stack([dependence(kept, row, median_distance(row)) for row in scores])
         maps[rows] = spread(values, labels[rows])

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
@@ -37,7 +38,7 @@ def kernel_shap(
     maps = np.empty(labels.shape, "float32")
     for rows, count in equal_counts(labels):
         kept, importance = coalitions(count, samples, seed)
-        chosen = targets if callable(targets) else targets[rows]
+        chosen = rows_of(targets, rows)
         scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context).T
         values = shapley_values(kept[2:], scores[2:] - scores[0], scores[1] - scores[0], importance)
         sizes = np.stack([np.bincount(label.ravel(), minlength=count) for label in labels[rows]])

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Ge, Gt, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
@@ -36,7 +37,7 @@ def lime(
     for rows, count in equal_counts(labels):
         kept = np.random.default_rng(seed).integers(0, 2, (samples, count))
         kept[0] = 1
-        chosen = targets if callable(targets) else targets[rows]
+        chosen = rows_of(targets, rows)
         scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context)
         distances = 1 - np.sqrt(kept.mean(axis=1))
         weights = linear_weights(kept, scores.T, np.exp(-((distances / width) ** 2)), ridge)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from scipy.stats import qmc
 
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge, Le, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
@@ -38,7 +39,7 @@ def sobol(
     maps = np.empty(labels.shape, "float32")
     for rows, count in equal_counts(labels):
         kept = replicated_design(count, designs, seed)
-        chosen = targets if callable(targets) else targets[rows]
+        chosen = rows_of(targets, rows)
         scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context)
         maps[rows] = spread(total_indices(scores, designs), labels[rows])
     return Attribution(maps)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Seed
@@ -124,7 +125,7 @@ def _nearby(
     sample_of = np.repeat(np.arange(samples), len(images))
     for (which, sample), real in padded_batches([image_of, sample_of], context.batch_size):
         nearby = images[which] + reach[which] * drawn[sample]
-        own_targets = targets if callable(targets) else targets[which]
+        own_targets = rows_of(targets, which)
         own_layout = np.moveaxis(nearby, -1, 1) if traced.is_channels_first else nearby
         again = explain(
             traced,

@@ -62,7 +62,7 @@ def test_several_outputs_by_name():
 def test_bad_targets_get_one_line(images):
     for target, message in (
         (targets.Class(4), "class 4 does not exist; there are classes 0 to 3"),
-        (targets.Similarity([1, 2]), "an embedding of 2 numbers does not fit outputs"),
+        (targets.Similarity([1, 2]), "an embedding of shape .2,. does not fit outputs of shape .4,."),
     ):
         with pytest.raises(ValueError, match=message):
             kam.explain(gap_network(), images, "saliency", targets=target)
