@@ -41,12 +41,16 @@ def check_model(model: Any) -> None:
     """TypeError for anything but a Keras model or a module that the running framework can convert."""
     if isinstance(model, keras.Model) or is_torch_module(model):
         return
+    if isinstance(model, keras.layers.Layer):
+        raise TypeError(f"model must be a Keras model, got the layer {model.name!r}; wrap it in keras.Sequential")
     running = keras.backend.backend()
     modules = [cls.__module__.partition(".")[0] for cls in type(model).__mro__]
     home = next((module for module in modules if module in FOREIGN), None)
     if home is None:
         raise TypeError(f"model must be a Keras model or a Probe, got {type(model).__name__}")
     advice = "set KERAS_BACKEND=torch before keras is imported" if home == "torch" else "a Keras 3 model is needed"
+    if "saved_model" in type(model).__module__:
+        advice = "put keras.layers.TFSMLayer(path, call_endpoint='serving_default') into a keras.Sequential instead"
     raise TypeError(f"{type(model).__name__} is a {FOREIGN[home]} model, and Keras runs on {running}; {advice}")
 
 

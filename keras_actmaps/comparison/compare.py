@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from keras_actmaps import backend
 from keras_actmaps.comparison.batches import Batch, array_batches, stream_batches
 from keras_actmaps.comparison.request import Labeled, labeled_requests
 from keras_actmaps.comparison.table import Table
@@ -128,7 +127,7 @@ def compare(
     if hasattr(images, "shape"):
         batches, count, select = array_batches(images, masks, boxes, targets, batch_size)
     else:
-        rank = None if backend.is_torch_module(model) else len(as_traced(model, layer, precision).input_shape)
+        rank = explain.input_rank(model)
         batches, count, select = stream_batches(images, masks, boxes, targets, batch_size, rank)
     first = next(batches, None)
     if first is None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.core.model_state import model_state
+from keras_actmaps.core.predict_function import PredictFunction, is_predict_function
 from keras_actmaps.core.settings import freeze
 from keras_actmaps.core.several_inputs import example_shapes, has_several_inputs
 from keras_actmaps.core.traced_model import TracedModel
@@ -27,7 +28,7 @@ def as_traced(
 
     Parameters
     ----------
-    model : keras.Model, torch.nn.Module or TracedModel
+    model : keras.Model, torch.nn.Module, TracedModel, or a function from inputs to scores
     layer, precision, xla
         As for `TracedModel`; None keeps the value of a TracedModel.
     inputs : array, list or dict of arrays, or None
@@ -50,6 +51,8 @@ def as_traced(
                 )
         replaced = model.replaced_source()
         return model if replaced is None else _cached(*replaced)
+    if is_predict_function(model):
+        return _of_function(model, layer, inputs)
     backend.check_model(model)
     shape: Any = _shape_of_one(inputs) if backend.is_torch_module(model) else None
     if inputs is not None and has_several_inputs(model):
@@ -63,6 +66,15 @@ def _shape_of_one(inputs: Any) -> tuple[int, ...]:
         return tuple(np.shape(inputs)[1:])
     except ValueError:
         raise ValueError("the inputs are not an array: their shapes differ") from None
+
+
+def _of_function(function: Any, layer: Any, inputs: Any) -> TracedModel:
+    """A plain function in the place of a model; ValueError for a layer and without inputs."""
+    if layer is not None:
+        raise ValueError(f"layer={layer!r}, but a function of inputs has no layers")
+    if inputs is None:
+        raise ValueError("pass inputs: the shape that a function takes is not known without them")
+    return PredictFunction(function, inputs)
 
 
 def _cached(model: Any, layer: Any, shape: Any, precision: str, xla: bool | None) -> TracedModel:

@@ -68,6 +68,8 @@ class TracedModel:
     afterwards.
     """
 
+    has_gradients = True
+
     def __init__(
         self, model: Any, layer: Any = None, shape: Any = None, precision: str = "float32", xla: bool | None = None
     ):

@@ -15,6 +15,7 @@ from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.layer_types import layer_type
+from keras_actmaps.core.predict_function import is_predict_function
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
@@ -42,8 +43,10 @@ def explain(
 
     Parameters
     ----------
-    model : keras.Model, torch.nn.Module or Probe
-        Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed.
+    model : keras.Model, torch.nn.Module, Probe, or a function
+        Functional, Sequential, nested or subclassed; modules with Keras on PyTorch. The model is never changed. A plain
+        function from inputs (N, ...) to scores (N, classes) or (N,) is explained by the methods that need no gradients;
+        its scores are explained as it returns them.
     inputs : array of shape (N, ...), or list or dict of arrays
         Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module.
     method : str or Method
@@ -119,7 +122,7 @@ def explain_dataset(
         As `explain` does, for a dataset without inputs, and for "labels" if it has none.
     """
     request = make_request(method, settings, batch_size)
-    needs_shapes = backend.is_torch_module(model) or has_several_inputs(model)
+    needs_shapes = backend.is_torch_module(model) or has_several_inputs(model) or is_predict_function(model)
     traced = None if needs_shapes else as_traced(model, layer, precision, xla=xla)
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
@@ -145,7 +148,7 @@ def select_targets(targets: Any, labels: Array | None) -> Any:
 
 def input_rank(model: Any) -> int | None:
     """The number of axes of a batch of inputs, summed over several inputs; None if it is not known."""
-    if backend.is_torch_module(model):
+    if backend.is_torch_module(model) or is_predict_function(model):
         return None
     if has_several_inputs(model):
         return sum(len(spec.shape) for spec in input_specs(model))
@@ -300,7 +303,7 @@ def _warn_of_zero_maps(method: Method, maps: Array) -> None:
 
 def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
     """Warn if the outputs are probabilities whose softmax is inside a layer or model that cannot be traced."""
-    if not _ends_in_unknown_layer(traced):
+    if not traced.has_gradients or not _ends_in_unknown_layer(traced):  # a function's scores are what it returns
         return
     outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
     if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):

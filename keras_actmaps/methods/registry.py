@@ -92,6 +92,12 @@ class Method:
 
 def validate_method(method: Method, traced: TracedModel, inputs: Array, settings: Mapping[str, Any]) -> None:
     """ValueError if a method does not fit the model, its layer, these inputs or the settings of its function."""
+    if not traced.has_gradients and (method.level == "layer" or method.needs & {"gradients", "graph"}):
+        others = [name for name, one in METHODS.items() if one.level == "input" and not one.needs]
+        raise ValueError(
+            f"{method.name} needs gradients or layers, which the function {traced.name!r} does not have; methods that "
+            f"need scores only: {', '.join(others)}"
+        )
     if "graph" in method.needs:
         traced.require_graph()
     if "gradients" in method.needs and method.level == "input":
