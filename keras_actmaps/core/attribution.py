@@ -48,6 +48,9 @@ class BoundTarget(Target):
     def __call__(self, outputs: Any) -> Tensor:
         return self.target.score(outputs, *self.bound)
 
+    def for_perturbations(self) -> "BoundTarget":
+        return BoundTarget(self.target.for_perturbations(), self.bound)
+
     def __getitem__(self, rows: Any) -> "BoundTarget":
         return BoundTarget(self.target, [array[rows] for array in self.bound])
 

@@ -132,6 +132,6 @@ def test_a_loaded_saved_model_is_told_its_layer(images, tmp_path):
     layer = keras.layers.TFSMLayer(str(tmp_path / "saved"), call_endpoint="serving_default")
     wrapped = keras.Sequential([keras.Input((12, 16, 3)), layer])
     with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be removed"):
-        e = kam.explain(wrapped, images, "saliency", targets=1)
+        e = kam.explain(wrapped, images, "saliency", targets=kam.targets.Output("output_0", 1))
     expected = kam.explain(model, images, "saliency", targets=lambda y: y[:, 1])
     np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * expected.maps.max())
