@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps.backend import to_numpy
-from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
@@ -79,7 +78,7 @@ def integrate(
     for _, part in run_chunks(
         traced,
         inputs[which],
-        targets if callable(targets) else targets[which],
+        rows_of(targets, which),
         samples,
         lambda numbers: [table[numbers] for table in tables],
         _between,
