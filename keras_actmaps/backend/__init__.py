@@ -56,7 +56,8 @@ def check_model(model: Any) -> None:
 
 def is_torch_module(model: Any) -> bool:
     """Whether this is a module of the running framework that `convert_module` accepts."""
-    return convert_module is not None and isinstance(model, _framework.Module) and not isinstance(model, keras.Model)
+    is_module = convert_module is not None and isinstance(model, _framework.Module)
+    return is_module and not isinstance(model, keras.layers.Layer)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:

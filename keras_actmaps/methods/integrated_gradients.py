@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel, outputs_only

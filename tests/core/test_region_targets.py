@@ -59,7 +59,7 @@ def test_the_mask_of_each_image_stays_with_it(method, pictures):
     for i in range(5):
 
         def total(y, image=i):
-            return ops.sum(y[..., 1] * masks[image].astype("float32"), axis=(1, 2))
+            return ops.sum(y[..., 1] * ops.convert_to_tensor(masks[image], dtype="float32"), axis=(1, 2))
 
         one = kam.explain(logits, pictures[i : i + 1], method, targets=total, **settings)
         np.testing.assert_allclose(e.scores[i], one.scores[0], rtol=1e-4, atol=1e-4)
