@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from keras import layers, tree
 
 from keras_actmaps.core.graph import Graph, Node
@@ -12,14 +13,16 @@ from keras_actmaps.core.plain_layers import KERNEL_LAYERS, OWN_MODULES
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.types import Slot
 
+BATCH = 8  # inputs per run from which folding must pay
 DTYPES = ("float32", "bfloat16")  # of layers with a kernel; normalizations are in float32
 
 
 def fold_normalization(graph: Graph, keep: Iterable[Slot] = ()) -> Graph:
     """The same function with W' = W g / sqrt(v + e) and b' = beta + (b - m) g / sqrt(v + e) for a batch normalization.
 
-    The weights are computed from the live variables in each run, which costs little beside the pass. Folded are layers
-    of Keras itself, unless they are quantized and therefore round their inputs.
+    The weights are computed from the live variables in each run; where that costs more than the normalization of a few
+    inputs, as of the last features of a network, it is left. Folded are layers of Keras itself, unless they are
+    quantized and therefore round their inputs.
 
     Parameters
     ----------
@@ -70,12 +73,21 @@ def _fold(first: Node, second: Node) -> Linear | None:
 
     A normalization of inputs that are padded afterwards is left, because its shift would vary in space.
     """
-    linear, norm = first.operation, second.operation
-    if isinstance(linear, Linear) and linear.can_fold and _is_norm(second) and normalizes(norm, linear.channel_axis):
-        return linear.then(norm)
-    linear, norm = second.operation, first.operation
-    if not (
-        isinstance(linear, Linear) and linear.can_fold and _is_norm(first) and normalizes(norm, linear.channel_axis)
-    ):
+    if _fits(first, second):
+        return first.operation.then(second.operation)
+    linear: Any = second.operation
+    if not _fits(second, first) or linear.is_padded or getattr(linear.layer, "groups", 1) > 1:
         return None
-    return linear.after(norm) if not linear.is_padded and getattr(linear.layer, "groups", 1) == 1 else None
+    return linear.after(first.operation)
+
+
+def _fits(node: Node, norm: Node) -> bool:
+    """Whether a normalization is of the channels of a layer with a kernel, and normalizes more than the kernel has."""
+    linear: Any = node.operation
+    if not (isinstance(linear, Linear) and linear.can_fold and _is_norm(norm)):
+        return False
+    kernel = getattr(linear.layer, "kernel", None)
+    if kernel is None:
+        kernel = linear.layer.pointwise_kernel
+    shape = [side or np.inf for side in norm.arguments.keras_tensors[0].shape[1:]]  # unknown sizes are large
+    return normalizes(norm.operation, linear.channel_axis) and np.prod(kernel.shape) <= BATCH * np.prod(shape)

@@ -82,6 +82,11 @@ def test_normalizations_that_cannot_be_folded_are_left(parts):
     assert_folded(chain((9, 8, 3), parts), left=1)
 
 
+def test_a_kernel_that_is_larger_than_what_is_normalized_is_left():
+    assert_folded(chain((5,), [layers.Dense(40), layers.BatchNormalization(), layers.Dense(9)]), left=0)
+    assert_folded(chain((50,), [layers.Dense(40), layers.BatchNormalization(), layers.Dense(9)]), left=1)
+
+
 class Doubled(layers.Conv2D):
     """A convolution that uses its kernel in a way of its own, with the `call` of Keras."""
 
