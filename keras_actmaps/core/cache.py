@@ -4,13 +4,11 @@ import threading
 import weakref
 from typing import Any
 
-import numpy as np
-
 from keras_actmaps import backend
 from keras_actmaps.core.model_state import model_state
 from keras_actmaps.core.predict_function import PredictFunction, is_predict_function
 from keras_actmaps.core.settings import freeze
-from keras_actmaps.core.several_inputs import example_shapes, has_several_inputs
+from keras_actmaps.core.several_inputs import example_shapes, has_several_inputs, shape_of
 from keras_actmaps.core.traced_model import TracedModel
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -54,18 +52,10 @@ def as_traced(
     if is_predict_function(model):
         return _of_function(model, layer, inputs)
     backend.check_model(model)
-    shape: Any = _shape_of_one(inputs) if backend.is_torch_module(model) else None
+    shape: Any = shape_of(inputs)[1:] if backend.is_torch_module(model) else None
     if inputs is not None and has_several_inputs(model):
         shape = example_shapes(model, inputs)
     return _cached(model, layer, shape, precision or "float32", xla)
-
-
-def _shape_of_one(inputs: Any) -> tuple[int, ...]:
-    """The shape of one of the inputs; ValueError if they differ."""
-    try:
-        return tuple(np.shape(inputs)[1:])
-    except ValueError:
-        raise ValueError("the inputs are not an array: their shapes differ") from None
 
 
 def _of_function(function: Any, layer: Any, inputs: Any) -> TracedModel:

@@ -11,6 +11,7 @@ from keras import ops, tree
 from keras_actmaps.backend import FOREIGN, is_torch_module, to_numpy
 from keras_actmaps.core.graph import Graph
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.several_inputs import shape_of
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
@@ -46,7 +47,7 @@ class PredictFunction(TracedModel):
     def __init__(self, function: Callable[[Array], Any], inputs: Any):
         self._function = function
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.input_shape = (None, *np.shape(to_numpy(inputs))[1:])
+        self.input_shape = (None, *shape_of(inputs)[1:])
         self.graph = Graph((), (0,), 1, {}, {}, is_opaque=True)
         self.layer, self.parts, self.precision, self.xla = None, (), "float32", None
         self.is_channels_first = self.is_binary = self._returns_channels_last = False

@@ -72,11 +72,19 @@ def has_several_inputs(model: Any) -> bool:
     return isinstance(model, keras.Model) and len(input_specs(model)) > 1
 
 
+def shape_of(inputs: Any) -> tuple[int, ...]:
+    """The shape of an array of any framework; ValueError for a list of arrays of several shapes."""
+    try:
+        return tuple(np.shape(inputs))
+    except ValueError:
+        raise ValueError("the inputs are not an array: their shapes differ") from None
+
+
 def example_shapes(model: keras.Model, inputs: Any) -> tuple[tuple[int, ...], ...]:
     """The shapes of one example of each input, in the order of the model; ValueError if they do not fit it."""
     specs, shapes = input_specs(model), []
     for spec, array in zip(specs, _in_order(inputs, specs, model.name)):
-        shape = tuple(np.shape(array))
+        shape = shape_of(array)
         if len(shape) != len(spec.shape) or any(side not in (None, own) for side, own in zip(spec.shape, shape)):
             raise ValueError(f"input {spec.name!r} of shape {shape} does not fit; the model takes {spec.shape}")
         shapes.append(shape[1:])

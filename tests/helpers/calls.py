@@ -24,7 +24,7 @@ ODD = (
     *(None, True, False, 0, -1, 2.5, 10**7, 10**30, 10**400, float("nan"), float("inf"), -0.0, 1j, 3e38),
     *("", "false", "true", "nonsense", "zero", "two\nlines", b"bytes", (), [], {}, [1, 2, 3, 4], [[1], [2, 3]]),
     *({"conv": "zero"}, {3: 4}, np.zeros(0), np.zeros((5, 2)), np.full((8, 12, 3), np.nan), np.float32(0.5)),
-    *(np.int64(2), np.bool_(True), np.array(3), object(), len, int, lambda *_: "nonsense", ("a", None), range(3)),
+    *(np.int64(2), np.bool_(True), np.array(3), object(), len, lambda *_: "nonsense", ("a", None), range(3)),
 )
 
 

@@ -68,6 +68,7 @@ def baselines_by_input(kind, method, match):
 RULES = r"; pass one as rules=(\{.*\}): "
 REMEDIES = {
     OTHER_METHODS: use_methods,
+    re.compile("; methods that need scores only: (.+)$"): use_methods,
     re.compile(RULES): add_rules,
     re.compile("; methods that need no layer work$"): need_no_layer,
     re.compile("^perturb must name the input to perturb, one of (.*)$"): name_an_input,
