@@ -10,6 +10,27 @@ from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.types import Array
 
 
+def refuse_streams(inputs: Any) -> None:
+    """ValueError for a dataset or another iterable of batches, which `explain` cannot hold in memory."""
+    is_stream = hasattr(inputs, "__iter__") and not hasattr(inputs, "__array__")
+    if isinstance(inputs, keras.utils.PyDataset) or (is_stream and not isinstance(inputs, (Mapping, Sequence))):
+        raise ValueError(
+            f"inputs of type {type(inputs).__name__} are a stream of batches; pass an array, or explain the stream by "
+            "kam.explain_dataset"
+        )
+
+
+def refuse_several_shapes(inputs: Any) -> None:
+    """ValueError for a list of arrays of different shapes."""
+    if isinstance(inputs, (list, tuple)) or (isinstance(inputs, np.ndarray) and inputs.dtype == object and inputs.ndim):
+        shapes = sorted({tuple(one.shape) for one in inputs if hasattr(one, "shape")})
+        if len(shapes) > 1:
+            raise ValueError(
+                f"the inputs have {len(shapes)} shapes, such as {shapes[0]} and {shapes[1]}; resize them to one shape, "
+                "or pass kam.explain_dataset a stream of them, which it explains by shape"
+            )
+
+
 def padded_batches(arrays: Sequence[Any], size: int) -> Iterator[tuple[list[Array], int]]:
     """(arrays of `size` rows, number of real rows): the last batch is padded with its last row.
 
@@ -40,7 +61,7 @@ def iterate_batches(
         (inputs, labels, ...), in batches or one by one. Several inputs are a dict of arrays, or a list in a tuple.
     rank : int or None
         Number of axes of a batch, summed over several inputs; elements of one axis less each are single examples and
-        are gathered into batches. None treats every element as a batch.
+        are gathered into batches, each of one shape. None treats every element as a batch.
     batch_size : int
         Size of the batches that single examples are gathered into.
 
@@ -61,6 +82,9 @@ def iterate_batches(
         if rank is None or sum(array.ndim for array in arrays) != rank - len(arrays):
             yield inputs, labels, extras
             continue
+        if pending and _shapes(pending[-1][0]) != _shapes(inputs):  # a batch has examples of one shape
+            yield _stack(pending)
+            pending = []
         pending.append((inputs, labels, extras))
         if len(pending) == batch_size:
             yield _stack(pending)
@@ -74,6 +98,10 @@ def to_arrays(inputs: Any) -> Any:
     if isinstance(inputs, (Mapping, list, tuple)):
         return keras.tree.map_structure(to_numpy, inputs)
     return to_numpy(inputs)
+
+
+def _shapes(inputs: Any) -> list[tuple[int, ...]]:
+    return [array.shape for array in keras.tree.flatten(inputs)]
 
 
 def _stack(rows: list[tuple]) -> tuple[Any, Array | None, dict[str, Array]]:

@@ -8,7 +8,9 @@ import keras
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.attribution import Target, bind
+from keras_actmaps.core.batching import refuse_several_shapes
 from keras_actmaps.core.graph import Graph
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
@@ -30,6 +32,7 @@ def validate_inputs(inputs: Any, input_shape: tuple, is_channels_first: bool, na
     """
     array = _to_array(inputs)
     if array.dtype.kind not in "iufb":
+        refuse_several_shapes(inputs)
         raise ValueError(f"inputs of type {array.dtype} are not numeric; pass an array of shape {input_shape}")
     expected = (None, input_shape[-1], *input_shape[1:-1]) if is_channels_first else input_shape
     if not _fits(array.shape, expected):
@@ -117,6 +120,11 @@ def _output_block(graph: Graph, outputs: list[Slot]) -> set[Slot]:
 
 def _resolve_one(layer: Any, paths: list[str], graph: Graph, model: keras.Model) -> str:
     if isinstance(layer, keras.layers.Layer):
+        if not any(one is layer for one in all_layers(model)):
+            raise ValueError(f"the layer {show(layer.name)} is not one of the layers of {model.name!r}")
+        own = {node.path for node in graph.nodes if node.operation is layer and node.path in paths}
+        if len(own) == 1:
+            return own.pop()
         layer = layer.name
     if isinstance(layer, str) and "@" in layer and layer in graph.slot_of:
         return layer

@@ -11,7 +11,7 @@ import numpy as np
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import input_specs
 from keras_actmaps.core.attribution import Attribution, Target, map_shape, rows_of
-from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
+from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches, refuse_streams
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.layer_types import layer_type
@@ -80,6 +80,7 @@ def explain(
         For a model of another framework.
     """
     request = make_request(method, settings, batch_size)
+    refuse_streams(inputs)
     traced = as_traced(model, layer, precision, inputs, xla)
     inputs = traced.validate_inputs(inputs)
     request.validate(traced, inputs)

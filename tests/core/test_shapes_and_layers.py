@@ -1,0 +1,67 @@
+"""Layers as objects, inputs of several shapes and streams in the place of inputs."""
+
+import keras
+import numpy as np
+import pytest
+from helpers import randomised
+from keras import layers
+
+import keras_actmaps as kam
+
+
+def block(name):
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, layers.Conv2D(3, 3, padding="same", activation="relu", name="conv")(inputs), name=name)
+
+
+def two_blocks():
+    """Two nested models whose layers have one name."""
+    inputs = keras.Input((8, 8, 3))
+    first, second = block("first"), block("second")
+    x = layers.GlobalAveragePooling2D()(second(first(inputs)))
+    return randomised(keras.Model(inputs, layers.Dense(3)(x))), first, second
+
+
+def pictures(*shape):
+    return np.random.default_rng(0).random(shape, "float32")
+
+
+def test_a_layer_object_is_that_very_layer():
+    model, first, second = two_blocks()
+    images = pictures(2, 8, 8, 3)
+    for nested in (first, second):
+        by_object = kam.explain(model, images, targets=1, layer=nested.get_layer("conv"))
+        by_path = kam.explain(model, images, targets=1, layer=f"{nested.name}/conv")
+        assert by_object.layer == f"{nested.name}/conv"
+        assert by_object.maps.tobytes() == by_path.maps.tobytes()
+    with pytest.raises(ValueError, match="'conv' is not one of the layers of"):
+        kam.explain(model, images, layer=layers.Conv2D(3, 3, name="conv"))
+
+
+def flexible():
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    return randomised(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
+
+
+def test_images_of_several_sizes_are_explained_by_size_in_a_stream():
+    model = flexible()
+    images = [pictures(6, 7, 3), pictures(6, 7, 3) / 2, pictures(9, 5, 3), pictures(6, 7, 3) / 3]
+    with pytest.raises(ValueError, match=r"2 shapes, such as \(6, 7, 3\) and \(9, 5, 3\).*kam.explain_dataset"):
+        kam.explain(model, images, "gradient_x_input")
+    found = list(kam.explain_dataset(model, iter(images), "gradient_x_input", targets=1))
+    assert [len(e) for e in found] == [2, 1, 1]
+    maps = [one for e in found for one in e.maps]
+    for image, streamed in zip(images, maps):
+        alone = kam.explain(model, image[None], "gradient_x_input", targets=1).maps[0]
+        np.testing.assert_allclose(streamed, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stream_is_told_explain_dataset():
+    with pytest.raises(ValueError, match=r"of type generator are a stream of batches.*kam\.explain_dataset"):
+        kam.explain(flexible(), (pictures(1, 6, 7, 3) for _ in range(2)), "saliency")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with pytest.raises(ValueError, match=r"kam\.explain_dataset"):
+            kam.explain(flexible(), tf.data.Dataset.from_tensor_slices(pictures(2, 6, 7, 3)).batch(2), "saliency")
