@@ -15,6 +15,7 @@ _MODULES = {
     "pooling": "features.pooling",
     "METHODS": "methods",
     "boxes": "metrics.boxes",
+    "masks": "metrics.masks",
     "compare": "comparison.compare",
     "ascent": "features.activation_maximization",
     "exemplars": "features.exemplars",

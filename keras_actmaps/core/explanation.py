@@ -1,5 +1,6 @@
 """Explanation: the frozen record that methods return and that metrics, files and pictures take."""
 
+import importlib
 import json
 import os
 import zipfile
@@ -67,12 +68,12 @@ class Explanation:
         return _with_arrays(self, {name: array[rows] for name, array in _per_image_arrays(self).items()})
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the explanation as `.npz`, or only the maps as `.npy`. The file is replaced atomically.
+        """Write the explanation as `.npz`, only the maps as `.npy`, or a picture of them as `.png`, atomically.
 
         Parameters
         ----------
         path : path-like
-            With the suffix `.npz` or `.npy`.
+            With the suffix `.npz`, `.npy` or `.png`; for the picture see `kam.render.explanation_figure`.
 
         Returns
         -------
@@ -81,20 +82,24 @@ class Explanation:
         Raises
         ------
         ValueError
-            For any other suffix.
+            For any other suffix, and for maps that cannot be drawn.
         OSError
             If the file cannot be written.
         """
         suffix = Path(path).suffix.lower()
         if suffix == ".npy":
             return save_array(path, maps_of_one_input(self))
+        if suffix == ".png":
+            return _render().save(self.show(), path)
         if suffix != ".npz":
-            raise ValueError(
-                f"{str(path)!r} must end in .npz, or in .npy for the maps alone; kam.render.save writes pictures"
-            )
+            raise ValueError(f"{str(path)!r} must end in .npz, in .npy for the maps alone, or in .png for a picture")
         metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
         about = np.array(json.dumps(metadata, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))
+
+    def show(self, inputs: Any = None) -> Any:
+        """The maps as a Matplotlib figure, which a notebook displays; see `kam.render.explanation_figure`."""
+        return _render().explanation_figure(self, inputs)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Explanation":
@@ -115,6 +120,11 @@ class Explanation:
             return cls(**{"targets": None} | metadata | maps)
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(path)!r} is not a saved explanation: {error}") from error
+
+
+def _render() -> Any:
+    """The subpackage that draws. It stands above this one and is therefore loaded by the package, when it is needed."""
+    return importlib.import_module("keras_actmaps").render
 
 
 def maps_of_one_input(explanation: Explanation) -> Array:

@@ -15,7 +15,7 @@ from keras_actmaps.metrics.registry import Largest, MapFraction, Threshold
 
 Box = tuple[int, int, int, int, float]
 THRESHOLDS = tuple(np.arange(100) / 100)  # candidates for the best one
-_THRESHOLD = Setting("threshold", Threshold, 0.15, "")
+THRESHOLD = Setting("threshold", Threshold, 0.15, "")
 _LARGEST = Setting("largest", Largest, True, "")
 _THRESHOLDS = Setting("thresholds", tuple[MapFraction, ...] | list[MapFraction], THRESHOLDS, "")
 
@@ -47,10 +47,10 @@ def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool
     ValueError
         For any other threshold, and for maps that are not (N, H, W).
     """
-    threshold, largest = _THRESHOLD.validate(threshold), _LARGEST.validate(largest)
+    threshold, largest = THRESHOLD.validate(threshold), _LARGEST.validate(largest)
     found = []
-    for values in _positive(explanation):
-        labels, sides, order = _parts(values, _cut(values, threshold))
+    for values in positive_part(explanation):
+        labels, sides, order = _parts(values, cut_level(values, threshold))
         shares = np.bincount(labels.ravel(), values.ravel()) / (values.sum(dtype="float64") or 1)
         found.append([(*sides[part], float(shares[part])) for part in order[: 1 if largest else None]])
     return found
@@ -115,12 +115,12 @@ def best_overlaps(explanation: Explanation, truth: Any, thresholds: Sequence[flo
     thresholds, largest = _THRESHOLDS.validate(thresholds), _LARGEST.validate(largest)
     if not thresholds:
         raise ValueError(f"thresholds must contain at least one fraction, got {thresholds!r}")
-    values = _positive(explanation)
+    values = positive_part(explanation)
     overlaps = np.full((len(thresholds), len(values)), np.nan)
     for number, (one, true) in enumerate(zip(values, true_boxes(truth, len(values)))):
         if len(true):
             for row, threshold in enumerate(thresholds):
-                _, sides, order = _parts(one, _cut(one, threshold))
+                _, sides, order = _parts(one, cut_level(one, threshold))
                 found = [sides[part] for part in order[: 1 if largest else None]]
                 overlaps[row, number] = pairwise_iou(found, true).max(initial=0)
     return overlaps
@@ -172,7 +172,7 @@ def dilate(masks: Array, radius: float) -> Array:
     return np.stack([mask.any() & (ndimage.distance_transform_edt(~mask) <= radius) for mask in masks])
 
 
-def _positive(explanation: Explanation) -> Array:
+def positive_part(explanation: Explanation) -> Array:
     """max(map, 0) as float32 (N, H, W)."""
     maps = one_map_per_image(explanation)
     if maps.ndim != 3:
@@ -180,7 +180,7 @@ def _positive(explanation: Explanation) -> Array:
     return np.maximum(maps.astype("float32", copy=False), 0)
 
 
-def _cut(values: Array, threshold: float | str) -> np.float32:
+def cut_level(values: Array, threshold: float | str) -> np.float32:
     """The value above which a pixel belongs to a part."""
     highest = values.max()
     if not isinstance(threshold, str):

@@ -16,6 +16,7 @@ from keras_actmaps.render.images import fit, pixels, read
 from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
+from keras_actmaps.render.ranks import explanation_figure
 
 # Names of earlier versions.
 colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
@@ -33,6 +34,7 @@ __all__ = [
     "contact_sheet",
     "draw_boxes",
     "exemplar_figure",
+    "explanation_figure",
     "feature_figure",
     "film",
     "fit",
