@@ -96,9 +96,15 @@ def in_float32(operation: Any) -> Any:
     if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16", "float64"):
         return operation
     inside = {name: in_float32(part) for name, part in vars(operation).items() if isinstance(part, keras.layers.Layer)}
+    lists = {name: part for name, part in vars(operation).items() if name[0] != "_" and isinstance(part, (list, tuple))}
+    inside |= {name: list(map(in_float32, part)) for name, part in lists.items() if _has_layers(part)}
     if isinstance(operation, keras.layers.StackedRNNCells):
         inside["cells"] = [in_float32(cell) for cell in operation.cells]
     return shallow_copy(with_dtype_policy(operation, "float32"), **inside)
+
+
+def _has_layers(parts: list | tuple) -> bool:
+    return any(isinstance(part, keras.layers.Layer) for part in parts)
 
 
 def with_activation(layer: keras.layers.Layer, activation: Callable) -> keras.layers.Layer:

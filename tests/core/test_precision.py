@@ -47,3 +47,37 @@ def test_bfloat16_needs_a_model_that_can_be_traced():
     with pytest.raises(ValueError, match="precision='bfloat16' is set layer by layer, and 'opaque' cannot be traced"):
         kam.explain(model, images, "saliency", precision="bfloat16")
     assert kam.explain(model, images, "saliency", precision="tf32").maps.shape == (2, 4)
+
+
+class Stack(layers.Layer):
+    """Layers in a list, as the blocks of a transformer are kept."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.blocks = [layers.Dense(8, "gelu", dtype=policy, name=f"block_{number}") for number in range(3)]
+
+    def call(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_layers_in_a_list_of_a_custom_layer_are_explained_in_float32(policy):
+    """A model of mixed precision has the scores and maps of the same weights in float32."""
+
+    def network(policy):
+        keras.utils.set_random_seed(0)
+        x = inputs = keras.Input((8, 8, 3))
+        stack = Stack(name="stack", dtype=policy)
+        x = layers.GlobalAveragePooling2D(dtype="float32")(stack(x))
+        return keras.Model(inputs, layers.Dense(3, dtype="float32")(x))
+
+    plain, mixed = network("float32"), network(policy)
+    mixed.set_weights(plain.get_weights())
+    inputs = np.random.default_rng(0).random((2, 8, 8, 3), "float32")
+    expected, found = (kam.explain(model, inputs, "gradient_x_input", 1) for model in (plain, mixed))
+    np.testing.assert_allclose(found.scores, plain.predict(inputs, verbose=0)[:, 1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.maps, expected.maps, rtol=1e-4, atol=1e-7)
+    assert {block.compute_dtype for block in mixed.get_layer("stack").blocks} == {policy.removeprefix("mixed_")}
