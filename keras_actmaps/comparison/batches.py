@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import length_hint
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_actmaps import backend
@@ -17,24 +18,26 @@ Batch = tuple[Any, Any, Mapping[str, Any]]  # images, labels or None, {"masks": 
 def array_batches(
     images: Any, masks: Any, boxes: Any, targets: Any, batch_size: int
 ) -> tuple[Iterator[Batch], int, Callable[[Any], Any]]:
-    """The batches of an array, their number, and the targets of a batch from its labels.
+    """The batches of an array (or a list or dict of several inputs), their number, and targets of a batch from labels.
 
     Raises ValueError if masks, boxes or targets do not fit the images.
     """
+    count = len(keras.tree.flatten(images)[0])
     truth = {name: part for name, part in (("masks", masks), ("boxes", boxes)) if part is not None}
     labels = None if is_shared(targets) else as_array(targets)
     for name, part in {"targets": labels, **truth}.items():
-        if part is not None and len(part) != len(images):
-            raise ValueError(f"{name} of {len(part)} images do not fit {len(images)} images")
-    size = even_batch_size(batch_size, len(images)) if len(images) else 1
+        if part is not None and len(part) != count:
+            raise ValueError(f"{name} of {len(part)} images do not fit {count} images")
+    size = even_batch_size(batch_size, count) if count else 1
 
     def slices() -> Iterator[Batch]:
-        for start in range(0, len(images), size):
+        for start in range(0, count, size):
             rows = slice(start, start + size)
             own_labels = None if labels is None else labels[rows]
-            yield images[rows], own_labels, {name: part[rows] for name, part in truth.items()}
+            batch = keras.tree.map_structure(lambda array, rows=rows: array[rows], images)
+            yield batch, own_labels, {name: part[rows] for name, part in truth.items()}
 
-    return slices(), -(-len(images) // size), target_selector(targets if labels is None else "labels")
+    return slices(), -(-count // size), target_selector(targets if labels is None else "labels")
 
 
 def stream_batches(

@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_actmaps.comparison.batches import Batch, array_batches, stream_batches
@@ -18,12 +19,14 @@ from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.progress import progress
 from keras_actmaps.core.run_context import PassCounter, RunContext
 from keras_actmaps.core.settings import Ge, Setting
+from keras_actmaps.core.several_inputs import part_named
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods import explain
 from keras_actmaps.methods.explain import MethodRequest
 from keras_actmaps.metrics import selection
+from keras_actmaps.metrics._several import has_table
 from keras_actmaps.metrics.selection import MetricRequest
 
 DEFAULT_METHODS = ("gradcam", "saliency", "integrated_gradients", "lrp")
@@ -124,7 +127,7 @@ def compare(
     keep = _KEEP.validate(keep)
     rows = labeled_requests("methods", methods, explain.make_request)
     columns = None if metrics is None else labeled_requests("metrics", metrics, selection.make_request)
-    if hasattr(images, "shape"):
+    if hasattr(images, "shape") or (has_table(model) and isinstance(images, (list, tuple, Mapping))):
         batches, count, select = array_batches(images, masks, boxes, targets, batch_size)
     else:
         rank = explain.input_rank(model)
@@ -163,7 +166,7 @@ def _run(plan: _Plan, batches: Iterable[Batch], count: int) -> dict[str, list[Ba
                     plan.skip(row.label, error)
                     del results[row.label]
                 report(1, count * len(plan.rows) or None)
-            done += len(images)
+            done += len(keras.tree.flatten(images)[0])
     for row in plan.rows:
         found = results.get(row.label, [])
         if found and all(math.isnan(result.seconds) for result in found):  # each batch compiled something
@@ -189,6 +192,8 @@ def _timed(plan: _Plan, request: MethodRequest, images: Any, targets: Any) -> tu
     request.validate(traced, inputs)
     context = replace(plan.context, count_passes=counter.add)
     explanation = explain.explain_batch(traced, inputs, request, targets, context)
+    if isinstance(explanation.maps, dict):  # of several inputs, the one that is perturbed by default
+        explanation = explanation.input(part_named(None, traced.parts).name)
     seconds = time.perf_counter() - started if traced.traces == traces else math.nan
     return explanation, seconds / len(inputs), counter.total / (-(-len(inputs) // size) * size)
 

@@ -55,12 +55,15 @@ class Explanation:
         return len(self.scores)
 
     def input(self, name: str) -> "Explanation":
-        """The explanation with the maps of one of several inputs only; ValueError for an unknown name."""
+        """The explanation with the maps of one of several inputs only, as `settings["input"]` then says.
+
+        Raises ValueError for an unknown name.
+        """
         if not isinstance(self.maps, dict):
             raise ValueError(f"input={name!r}, but the explained model has a single input")
         if name not in self.maps:
             raise ValueError(f"no maps of input {name!r}; choices: {', '.join(self.maps)}")
-        return replace(self, maps=self.maps[name])
+        return replace(self, maps=self.maps[name], settings={**self.settings, "input": name})
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> "Explanation":
         """The explanation of one image (as a batch of one) or of several."""

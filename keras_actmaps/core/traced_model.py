@@ -224,7 +224,7 @@ class TracedModel:
 
         Raises ValueError if they do not fit the model.
         """
-        if self.parts:
+        if self.is_table:
             return pack(inputs, self.parts, self.name)
         return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from keras_actmaps.core.settings import Count, Ge, Gt, Le, Lt, PerAxis, Setting, settings_of, validate_settings
 from keras_actmaps.core.types import Array
+from keras_actmaps.metrics._several import by_example, has_table
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,6 +100,7 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
     """The function with validation of its settings; others are passed on if it takes `**settings`."""
     known = settings_of(function)
     takes_more = any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
+    takes_model = next(iter(inspect.signature(function).parameters)) == "model"
     positional = {name for name in inspect.signature(function).parameters if name not in known}
 
     @functools.wraps(function)
@@ -108,6 +110,9 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
         }
         own = {name: value for name, value in kwargs.items() if name not in others}
         settings: dict[str, Any] = others | validate_settings(function.__name__, known, own)
+        if takes_model and len(args) >= 3 and has_table(args[0]):
+            model, inputs, explanation = args[:3]
+            return by_example(function, model, inputs, explanation, settings)  # type: ignore[arg-type, return-value]
         return function(*args, **settings)
 
     return metric

@@ -11,6 +11,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Seed
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods.explain import explain
+from keras_actmaps.methods.registry import find_method
 from keras_actmaps.metrics._inputs import MetricInputs, validate_inputs
 from keras_actmaps.metrics.registry import BatchSize, Metric, Radius, Samples, validated
 
@@ -117,6 +118,8 @@ def _nearby(
 ) -> Iterator[tuple[Array, Array, Array]]:
     """(image index (M,), perturbed images, their maps), for every image and sample."""
     traced, images, _, targets, context = inputs
+    known = find_method(explanation.method).settings  # not `perturb` and `input`: the model varies one input already
+    settings = {name: value for name, value in explanation.settings.items() if name in known}
     axes = tuple(range(1, images.ndim))
     reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
     generators = [np.random.default_rng([seed, number]) for number in range(samples)]
@@ -133,7 +136,7 @@ def _nearby(
             explanation.method,
             own_targets,
             batch_size=context.batch_size,
-            **explanation.settings,
+            **settings,
         )
         yield which[:real], nearby[:real], again.maps[:real].astype("float64")
 

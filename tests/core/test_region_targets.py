@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import randomised
+from helpers import BACKEND, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -123,7 +123,7 @@ def test_new_data_compile_nothing(pictures):
             kam.explain(traced, pictures, "saliency", targets=target)
         if not seed:
             first = traced.traces
-    assert traced.traces == first == 2
+    assert traced.traces == first == (0 if BACKEND == "torch" else 2)  # which runs eagerly
     assert kam.targets.Region(1, mask) == kam.targets.Region(1, mask) != kam.targets.Region(1, ~mask)
     assert len({kam.targets.Region(1, mask), kam.targets.Region(1, mask), kam.targets.Region(2, mask)}) == 2
 

@@ -250,3 +250,29 @@ def test_a_single_input_has_nothing_to_perturb_by_name(images):
         kam.explain(model, images, "rise", perturb="image", samples=2)
     with pytest.raises(ValueError, match=r"a baseline per input \(image\) does not fit a model with a single input"):
         kam.explain(model, images, "integrated_gradients", baseline={"image": 0})
+
+
+@pytest.mark.parametrize("metric", ["deletion", "road", "sensitivity_n", "average_drop", "max_sensitivity"])
+def test_metrics_vary_the_input_of_the_maps(metric):
+    model, (images, tables) = two_streams(), stream_inputs(2)
+    settings = {"samples": 3} if metric in ("sensitivity_n", "max_sensitivity") else {}
+    e = kam.explain(model, [images, tables], "gradient_x_input")
+    found = getattr(kam.metrics, metric)(model, [images, tables], e.input("image"), **settings)
+    for row in range(2):
+        image = keras.Input((8, 6, 3))
+        table = ops.zeros_like(layers.Flatten()(image)[:, :4]) + tables[row]
+        single = keras.Model(image, model([image, table]))
+        own = kam.explain(single, images[row : row + 1], "gradient_x_input", targets=e.targets[row : row + 1])
+        expected = getattr(kam.metrics, metric)(single, images[row : row + 1], own, **settings)
+        np.testing.assert_allclose(found[row], expected[0], rtol=1e-3, atol=1e-5)
+    with pytest.raises(ValueError, match=r"select the maps of one input, one of image, table: explanation"):
+        getattr(kam.metrics, metric)(model, [images, tables], e, **settings)
+
+
+def test_methods_are_compared_on_the_input_that_is_perturbed():
+    model, (images, tables) = two_streams(), stream_inputs()
+    methods = ["gradient_x_input", ("occlusion", {"patch": 3})]
+    explanations, table = kam.compare(model, [images, tables], methods, metrics=["deletion"], batch_size=3)
+    for e, values in zip(explanations, table.values):
+        assert e.maps.shape == (5, 8, 6) and e.settings["input"] == "image"
+        np.testing.assert_allclose(values[0], kam.metrics.deletion(model, [images, tables], e), rtol=1e-4, atol=1e-5)
