@@ -29,7 +29,7 @@ class ImageSource:
     Attributes
     ----------
     images : array of shape (N, H, W, C)
-        Model inputs.
+        Model inputs; of several inputs the one that is drawn.
     labels : array of int of shape (N,), or None
         The true classes.
     masks : array of bool of shape (N, H, W), or None
@@ -38,6 +38,8 @@ class ImageSource:
         Names of the classes, if known.
     notice : str
         A remark that is shown with the images; may be empty.
+    several : dict or list of array, or None
+        All inputs of a model with several.
     """
 
     images: Array
@@ -45,6 +47,12 @@ class ImageSource:
     masks: Array | None = None
     classes: tuple[str, ...] = ()
     notice: str = ""
+    several: Any = None
+
+    @property
+    def inputs(self) -> Any:
+        """What the model takes."""
+        return self.images if self.several is None else self.several
 
     @property
     def truth(self) -> dict[str, Array]:
@@ -64,8 +72,10 @@ def image_source(
     Parameters
     ----------
     images : array, iterable, str or ImageSource
-        An array; a stream as `core.batching.iterate_batches` takes it, or of dictionaries with "image" and "label" as
-        TFDS yields them; or a split of `kam.data` by name: "grid", "pets:test" or "drawn-grid:validation[:16]".
+        An array; a dict or list of arrays for a model with several inputs, of which the first with shape (N, H, W, 1)
+        or (N, H, W, 3) is drawn; a stream as `core.batching.iterate_batches` takes it, or of dictionaries with "image"
+        and "label" as TFDS yields them; or a split of `kam.data` by name: "grid", "pets:test" or
+        "drawn-grid:validation[:16]".
     labels, masks, classes
         As in ImageSource; they replace those included in `images`.
     limit : int or None
@@ -83,7 +93,7 @@ def image_source(
         for passed, known in ((labels, found.labels), (masks, found.masks))
     )
     names = found.classes if classes is None else tuple(classes)
-    return _validated(ImageSource(found.images, _class_numbers(labels), masks, names, found.notice))
+    return _validated(ImageSource(found.images, _class_numbers(labels), masks, names, found.notice, found.several))
 
 
 def split_source(data: "Data", split: str = "validation", first: int = 0, end: int | None = None) -> ImageSource:
@@ -121,9 +131,23 @@ def _find_images(images: Any, limit: int | None) -> ImageSource:
         return images
     if isinstance(images, str):
         return split_source(*parse_split(images, limit))
+    if _is_several(images):
+        copies = keras.tree.map_structure(lambda array: np.array(backend.to_numpy(array)[:limit]), images)
+        pictures = [array for array in keras.tree.flatten(copies) if array.ndim == 4 and array.shape[-1] in (1, 3)]
+        if not pictures:
+            raise ValueError("none of the inputs is images (N, H, W, 1) or (N, H, W, 3), which could be drawn")
+        return ImageSource(pictures[0], several=copies)
     if ops.is_tensor(images) or isinstance(images, (np.ndarray, list)):
         return ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which callers cannot change
     return _stream_source(images, limit or LIMIT)
+
+
+def _is_several(images: Any) -> bool:
+    """Whether these are the arrays of several inputs: a dict, or a list in which not all have the same shape."""
+    if isinstance(images, Mapping):
+        return all(hasattr(array, "shape") for array in images.values())
+    is_list = isinstance(images, (list, tuple)) and all(hasattr(array, "shape") for array in images)
+    return is_list and len({tuple(array.shape[1:]) for array in images}) > 1
 
 
 def _stream_source(dataset: Iterable, limit: int) -> ImageSource:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_actmaps import backend
@@ -68,20 +69,30 @@ class SnapshotRequest:
 
     def compute(self, model: Any, number: int) -> Snapshot:
         """The snapshot of that number with the model's current weights."""
-        images = self.source.images
-        traced = as_traced(model, self.layer, inputs=images)
+        inputs = self.source.inputs
+        traced = as_traced(model, self.layer, inputs=inputs)
         explanation = explain.explain(
-            traced, images, self.method, self.targets, batch_size=self.batch_size, **self.settings
+            traced, inputs, self.method, self.targets, batch_size=self.batch_size, **self.settings
         )
-        predicted = explanation.targets if self.targets is None else _predicted_classes(traced, images[:SHOWN])
+        if isinstance(explanation.maps, dict):  # of several inputs, the one that is drawn
+            explanation = explanation.input(self._drawn(traced))
+        first = keras.tree.map_structure(lambda array: array[:SHOWN], inputs)
+        predicted = explanation.targets if self.targets is None else _predicted_classes(traced, first)
         return Snapshot(number, explanation, predicted, self._measure(traced, explanation))
+
+    def _drawn(self, traced: TracedModel) -> str:
+        """The name of the input that is drawn."""
+        columns = traced.validate_inputs(self.source.inputs)
+        images = self.source.images
+        found = (part for part in traced.parts if part.shape == images.shape[1:])
+        return next(part.name for part in found if np.array_equal(part.of(columns), images.astype("float32")))
 
     def _measure(self, traced: TracedModel, explanation: Explanation) -> dict[str, float]:
         """The metrics' means over the images that have a value."""
         means, truth = {}, self.source.truth
         for request in self.metrics:
             state = request.update(
-                traced, self.source.images, explanation, truth, self.targets, batch_size=self.batch_size
+                traced, self.source.inputs, explanation, truth, self.targets, batch_size=self.batch_size
             )
             values = request.compute([state])
             means[request.metric.name] = float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
@@ -125,10 +136,11 @@ def _metric_requests(
     return requests
 
 
-def _predicted_classes(traced: TracedModel, images: Array) -> Array | None:
+def _predicted_classes(traced: TracedModel, images: Any) -> Array | None:
     """The classes (N,) that the model predicts, by one forward pass; None for a model without classes."""
     if traced.classes is None:
         return None
-    targets = np.full(len(images), PREDICTED, "int32")
-    context = RunContext(len(images), len(images))
-    return backend.to_numpy(traced.run(outputs_only, traced.validate_inputs(images), targets, context=context)[1])
+    inputs = traced.validate_inputs(images)
+    targets = np.full(len(inputs), PREDICTED, "int32")
+    context = RunContext(len(inputs), len(inputs))
+    return backend.to_numpy(traced.run(outputs_only, inputs, targets, context=context)[1])
