@@ -2,7 +2,7 @@
 
 import csv
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +15,11 @@ import numpy as np
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path`, which replaces it at the end; if writing fails, nothing is left behind."""
     path = Path(path)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.name[-100:], dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.parent / f".{secrets.token_hex(8)}{path.name[-100:]}"
+    # With mode 0o666 the kernel applies the umask, which Python can only read by setting it for all threads.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -52,10 +51,3 @@ def save_text(path: str | os.PathLike, text: str) -> Path:
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
-
-
-def _umask() -> int:
-    """The umask of the process, which can only be read by setting it."""
-    current = os.umask(0o077)
-    os.umask(current)
-    return current

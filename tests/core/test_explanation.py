@@ -1,6 +1,9 @@
 """Explanation: saving and loading, files written whole or not at all, indexing."""
 
+import os
 import pickle
+import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,3 +78,27 @@ def test_pickle_keeps_everything():
     e = pickle.loads(pickle.dumps(explanation()))
     np.testing.assert_array_equal(e.maps, explanation().maps)
     assert (e.method, e.layer) == ("lrp", "a/b")
+
+
+def test_threads_may_save_to_one_path_and_to_several(tmp_path):
+    parts = [explanation(maps=np.full((2, 3, 4), number, "float32")) for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        one = [threads.submit(part.save, tmp_path / "one.npz") for part in parts * 4]
+        own = [threads.submit(part.save, tmp_path / f"{number}.npz") for number, part in enumerate(parts)]
+        assert all(job.result().suffix == ".npz" for job in one + own)
+    assert len(np.unique(Explanation.load(tmp_path / "one.npz").maps)) == 1
+    for number in range(8):
+        np.testing.assert_array_equal(Explanation.load(tmp_path / f"{number}.npz").maps, parts[number].maps)
+    assert len(list(tmp_path.iterdir())) == 9
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_files_have_the_umask_of_the_process_which_is_never_set(tmp_path, monkeypatch):
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", None)
+            explanation().save(tmp_path / "maps.npz")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "maps.npz").stat().st_mode) == 0o640
