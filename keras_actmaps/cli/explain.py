@@ -88,7 +88,6 @@ def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
         target=target,
         layer=layer,
         image=options.image,
-        inputs=options.inputs,
         index=options.index,
         split=options.split,
         data_dir=options.data_dir,

@@ -1,20 +1,25 @@
 """Maps as colors and overlays; zero means the same everywhere."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
+import cv2
 import matplotlib
 import numpy as np
 from matplotlib.colors import Colormap, Normalize
 from numpy.typing import ArrayLike
 
 from keras_actmaps.core.explanation import Explanation
-from keras_actmaps.core.settings import Ge, Le, Setting, show
+from keras_actmaps.core.settings import Ge, Le, Lt, Setting, show
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.images import pixels
 
 SIGNED = "RdBu_r"  # the colors of maps with two signs: red for positive, blue for negative
 BRIGHTEST = 99.5  # the percentile of magnitudes at which the colors of a raw map end
-_ALPHA = Setting("alpha", Annotated[float, Ge(0), Le(1)], 0.5, "opacity of the map")
+WHITE = (255, 255, 255)
+_ALPHA = Setting("alpha", Literal["map"] | Annotated[float, Ge(0), Le(1)], 0.5, "opacity of the map")
+_CONTOURS = Setting("contours", Annotated[float, Ge(0), Lt(1)] | None, None, "fraction of the maximum")
+_RESIZE = Setting("resize", bool, False, "")
 
 
 def normalize(maps: ArrayLike) -> Array:
@@ -37,19 +42,35 @@ def heatmap(explanation: Explanation, colormap: str = "turbo") -> Array:
     return colorize(normalize(explanation.maps), colormap)
 
 
-def overlay(explanation: Explanation, images: ArrayLike, alpha: float = 0.5, colormap: str = "turbo") -> Array:
+def overlay(
+    explanation: Explanation,
+    images: ArrayLike,
+    alpha: float | str = 0.5,
+    colormap: str = "turbo",
+    contours: float | None = None,
+    bands: str | Sequence[int] = "mean",
+    resize: bool = False,
+) -> Array:
     """The images blended with their normalized maps.
 
     Parameters
     ----------
     explanation : Explanation
         Maps (N, H, W), or (N, K, H, W) of K targets per image.
-    images : array of shape (N, H, W, 1 or 3)
+    images : array of shape (N, H, W, C)
         In any common range; see `pixels`.
-    alpha : float
-        0 shows the image only, 1 the map only.
+    alpha : float or "map"
+        0 shows the image only, 1 the map only; "map" lets the opacity follow the map, so that the image is unchanged
+        where the map is 0.
     colormap : str
         Name of a Matplotlib colormap.
+    contours : float, optional
+        Draws a white line around the pixels above this fraction of each map's maximum.
+    bands
+        As for `pixels`.
+    resize : bool
+        Whether maps are enlarged to larger images that show the same as the inputs of the model, by linear
+        interpolation, which adds no values above the maximum.
 
     Returns
     -------
@@ -58,16 +79,41 @@ def overlay(explanation: Explanation, images: ArrayLike, alpha: float = 0.5, col
     Raises
     ------
     ValueError
-        For an alpha outside 0..1, an unknown colormap, and images that do not fit the maps.
+        For an alpha or contours outside 0..1, an unknown colormap, and images that do not fit the maps.
     """
-    alpha = _ALPHA.validate(alpha)
-    below = pixels(images).astype("float32")
-    above = heatmap(explanation, colormap).astype("float32")
-    if below.shape[:-1] != (above.shape[0], *above.shape[-3:-1]):
+    alpha, contours, resize = _ALPHA.validate(alpha), _CONTOURS.validate(contours), _RESIZE.validate(resize)
+    below, values = pixels(images, bands), normalize(explanation.maps)
+    if resize and all(large >= small for large, small in zip(below.shape[1:3], values.shape[-2:])):
+        values = _enlarged(values, below.shape[1:3])
+    if below.shape[:-1] != (values.shape[0], *values.shape[-2:]):
         raise ValueError(f"images of shape {np.shape(images)} do not fit maps of shape {explanation.maps.shape}")
-    if above.ndim > below.ndim:
+    if values.ndim == below.ndim:
         below = below[:, None]
-    return ((1 - alpha) * below + alpha * above).round().astype("uint8")
+    return blend(below, values, alpha, colormap, contours)
+
+
+def blend(below: Array, values: Array, alpha: float | str, colormap: str, contours: float | None = None) -> Array:
+    """Pixels (..., H, W, 3) below values 0..1 (..., H, W) in color, as `overlay` does it."""
+    weight = values[..., None] if isinstance(alpha, str) else np.float32(alpha)
+    blended = (1 - weight) * below.astype("float32") + weight * colorize(values, colormap).astype("float32")
+    blended = blended.round().astype("uint8")
+    if contours is not None:
+        blended[_edges(values > contours)] = WHITE
+    return blended
+
+
+def _edges(inside: Array) -> Array:
+    """The pixels of masks (..., H, W) that have a neighbor outside above, below, left or right of them."""
+    padded = np.pad(inside, [(0, 0)] * (inside.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
+    up, down = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
+    return inside & ~(up & down & padded[..., 1:-1, :-2] & padded[..., 1:-1, 2:])
+
+
+def _enlarged(values: Array, size: tuple[int, int]) -> Array:
+    """Maps (..., H, W) at another size, with centers of pixels aligned as OpenCV does it."""
+    flat = values.reshape(-1, *values.shape[-2:])
+    large = [cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR) for one in flat]
+    return np.reshape(large, (*values.shape[:-2], *size))
 
 
 def palette(name: str) -> Colormap:

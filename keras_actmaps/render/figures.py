@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.colors import overlay
-from keras_actmaps.render.images import pixels
+from keras_actmaps.render.images import bands_note, channel_count, pixels
 from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import add_colorbar, hide_rest, panel_grid, show_image, show_map, show_own_map
 
@@ -20,10 +20,11 @@ def picture(
     images: ArrayLike,
     titles: Sequence[str],
     caption: str = "",
-    alpha: float = 0.5,
+    alpha: float | str = 0.5,
     colormap: str = "turbo",
     boxes: Sequence | None = None,
     truth: Sequence | Array | None = None,
+    bands: str | Sequence[int] = "mean",
 ) -> Figure:
     """A row per image: the image, the raw map with a color bar, and the overlay.
 
@@ -31,12 +32,12 @@ def picture(
     ----------
     explanation : Explanation
         Maps (N, H, W).
-    images : array of shape (N, H, W, 1 or 3)
+    images : array of shape (N, H, W, C)
     titles : sequence of str
         One per image.
     caption : str
-    alpha, colormap
-        As for `overlay`.
+    alpha, colormap, bands
+        As for `overlay`. The title of an image says what is drawn of more than three channels.
     boxes, truth
         Boxes to draw into the overlays, as for `draw_boxes`.
 
@@ -45,11 +46,12 @@ def picture(
     ValueError
         As `overlay` and `draw_boxes` do.
     """
-    drawn, overlays = pixels(images), overlay(explanation, images, alpha, colormap)
+    drawn, overlays = pixels(images, bands), overlay(explanation, images, alpha, colormap, bands=bands)
+    note = bands_note(channel_count(images), bands)
     overlays = overlays if boxes is None else draw_boxes(overlays, boxes, truth)
     figure, axes = panel_grid(len(drawn), 3, caption)
     for row, (image, title) in enumerate(zip(drawn, titles)):
-        show_image(axes[row, 0], image, title)
+        show_image(axes[row, 0], image, f"{title}{note}")
         norm = show_own_map(axes[row, 1], explanation, row, f"{explanation.method}, raw map", colormap)
         add_colorbar(figure, axes[row, 1], norm, explanation.maps[row], colormap, 0.046)
         has_box = boxes is None or len(boxes[row]) > 0

@@ -1,6 +1,7 @@
 """Images in any common range as pixels; reading image files and fitting them to a model."""
 
 import os
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -10,14 +11,16 @@ from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.types import Array
 
 
-def pixels(images: ArrayLike) -> Array:
+def pixels(images: ArrayLike, bands: str | Sequence[int] = "mean") -> Array:
     """Images in any common range as uint8 RGB.
 
     Parameters
     ----------
-    images : array of shape (N, H, W, 1 or 3) or (N, 1 or 3, H, W)
+    images : array of shape (N, H, W, C) or (N, C, H, W)
         uint8 is kept, floats in 0..1 are multiplied by 255, floats in 0..255 are rounded, and images of any other range
-        are each stretched to 0..255.
+        are each stretched to 0..255. Two channels are gray and opacity, drawn on white.
+    bands : "mean" or sequence of three int
+        Of more than three channels, the mean as gray, or the channels that are drawn as red, green and blue.
 
     Returns
     -------
@@ -26,16 +29,58 @@ def pixels(images: ArrayLike) -> Array:
     Raises
     ------
     ValueError
-        For arrays of any other shape.
+        For arrays of any other shape, and bands that the images do not have.
     """
     array = np.asarray(images)
-    if array.ndim == 4 and array.shape[-1] not in (1, 3) and array.shape[1] in (1, 3):
+    if array.ndim == 4 and _is_channels_first(array.shape):
         array = np.moveaxis(array, 1, -1)
-    if array.ndim != 4 or array.shape[-1] not in (1, 3):
-        raise ValueError(f"images of shape {array.shape} cannot be drawn; pass (N, H, W, 1) or (N, H, W, 3)")
-    if array.dtype != np.uint8:
-        array = _to_uint8(array.astype("float32"))
-    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+    if array.ndim != 4 or not array.size:
+        raise ValueError(f"images of shape {array.shape} cannot be drawn; pass (N, H, W, C), such as (N, H, W, 3)")
+    return pixels_of(array, bands)
+
+
+def pixels_of(images: Array, bands: str | Sequence[int] = "mean") -> Array:
+    """`pixels` of images (N, H, W, C), whose channels are known to be last."""
+    if images.shape[-1] > 3:
+        images = _choose_bands(images, bands)
+    if images.dtype != np.uint8:
+        images = _to_uint8(images.astype("float32"))
+    if images.shape[-1] == 2:
+        gray, opacity = np.split(images.astype("float32"), 2, axis=-1)
+        images = np.rint(255 + (gray - 255) * opacity / 255).astype("uint8")
+    return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
+
+
+def channel_count(images: ArrayLike) -> int:
+    """The number of channels of images as `pixels` takes them."""
+    shape = np.shape(images)
+    return shape[1] if _is_channels_first(shape) else shape[-1]
+
+
+def bands_note(count: int, bands: str | Sequence[int] = "mean") -> str:
+    """What `pixels` draws of `count` channels, for a title; "" for at most three."""
+    if count <= 3:
+        return ""
+    return f", mean of {count} bands" if isinstance(bands, str) else f", bands {', '.join(map(str, bands))} of {count}"
+
+
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether (N, C, H, W) is meant: one or three channels there and not at the end, or fewer than pixels on a side."""
+    if shape[-1] in (1, 3):
+        return False
+    return shape[1] in (1, 3) or (shape[-1] > 3 and shape[1] < min(shape[2:]))
+
+
+def _choose_bands(images: Array, bands: str | Sequence[int]) -> Array:
+    """One channel, the mean, or three of (N, H, W, C)."""
+    if isinstance(bands, str) and bands == "mean":
+        mean = images.mean(axis=-1, keepdims=True, dtype="float32")
+        return np.rint(mean).astype("uint8") if images.dtype == np.uint8 else mean
+    count = images.shape[-1]
+    chosen = list(bands) if isinstance(bands, (list, tuple, np.ndarray)) else []
+    if len(chosen) != 3 or not all(isinstance(band, (int, np.integer)) and 0 <= band < count for band in chosen):
+        raise ValueError(f"bands must be 'mean' or three of the channels 0..{count - 1}, got {bands!r}")
+    return images[..., chosen]
 
 
 def _to_uint8(images: Array) -> Array:

@@ -40,6 +40,41 @@ def test_several_inputs_have_a_column_each():
     assert [panel.get_title() for panel in figure.axes[:2]] == ["0, image", "0, table"]
 
 
+def test_images_stand_before_the_map_and_below_the_overlay():
+    maps = np.array([[[0, 4], [-4, 2]]], "float32")
+    images = np.array([[[10, 20], [30, 40]]], "uint8")[..., None]
+    figure = explanation(maps).show(images)
+    image, shown, over = (panel.images[0].get_array() for panel in figure.axes[:3])
+    np.testing.assert_array_equal(image, images[0].repeat(3, -1))
+    np.testing.assert_array_equal(shown, maps[0])
+    np.testing.assert_array_equal(over, kam.render.overlay(explanation(maps), images)[0])
+    assert figure.axes[0].get_title() == "0"
+
+
+def test_volumes_have_overlays_on_the_scale_of_the_whole_volume():
+    maps = np.zeros((1, 9, 2, 2), "float32")
+    maps[0, 1, 0, 0], maps[0, 0] = 10, 5  # slice 1 is not drawn
+    volume = np.zeros((1, 9, 2, 2, 1), "uint8")
+    over = explanation(maps).show(volume).axes[2].images[0].get_array()
+    half = kam.render.colorize(np.float32([0.5]))[0] / 2
+    assert over.shape == (2, 12, 3)
+    np.testing.assert_allclose(over[:, :2], np.broadcast_to(half, (2, 2, 3)), atol=1)
+
+
+def test_inputs_of_several_inputs_are_found_by_name_or_order():
+    maps = {"image": np.ones((1, 3, 3), "float32"), "table": MAPS}
+    image, table = np.zeros((1, 3, 3, 5)), np.zeros((1, 4))
+    for inputs in ([image, table], {"image": image}, {"table": table, "image": image}):
+        titles = [panel.get_title() for panel in explanation(maps).show(inputs).axes[:4]]
+        assert titles == ["0, image, mean of 5 bands", "raw map", "overlay", "0, table"]
+    for inputs in (image, [image], {"other": image}):
+        with pytest.raises(ValueError, match="by the names of inputs, image, table"):
+            explanation(maps).show(inputs)
+    for inputs in (np.ones((1, 4, 4, 1)), np.ones((2, 3, 3, 1)), np.ones(3)):
+        with pytest.raises(ValueError, match="do not fit maps of shape"):
+            explanation(maps["image"]).show(inputs)
+
+
 def test_series_and_ranks_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="do not fit"):
         explanation(MAPS).show(np.ones((1, 5, 2)))

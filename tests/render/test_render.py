@@ -66,7 +66,7 @@ def test_bad_arguments_raise_one_line():
     ):
         render.overlay(e, images, colormap="rainbowish")
     for alpha in (2, -0.1, float("nan"), "x", None):
-        with pytest.raises(ValueError, match=f"alpha must be a finite number >= 0 and <= 1, got {alpha!r}"):
+        with pytest.raises(ValueError, match=f"alpha must be 'map' or a finite number >= 0 and <= 1, got {alpha!r}"):
             render.overlay(e, images, alpha=alpha)
     with pytest.raises(ValueError, match="do not fit maps of shape"):
         render.overlay(e, np.ones((1, 8, 8, 3)))
@@ -160,3 +160,50 @@ def test_an_overlay_without_a_box_says_so():
     )
     titles = [panel.get_title() for panel in figure.axes]
     assert titles.count("overlay") == 1 and titles.count("overlay, no box found") == 1
+
+
+def test_opacity_that_follows_the_map_leaves_the_image_where_the_map_is_zero():
+    maps = np.array([[[0, 2, 4, -9]]])
+    image = np.full((1, 1, 4, 3), 100, "uint8")
+    over = render.overlay(explanation(maps), image, alpha="map", colormap="jet")[0, 0].astype(float)
+    colors = np.array(matplotlib.colormaps["jet"](np.array([0, 0.5, 1, 0])))[:, :3] * 255
+    weights = np.array([0, 0.5, 1, 0])[:, None]
+    np.testing.assert_allclose(over, (1 - weights) * 100 + weights * colors, atol=1)
+
+
+def test_contours_surround_the_pixels_above_a_fraction_of_the_maximum():
+    maps = np.zeros((1, 7, 7))
+    maps[0, 1:6, 1:6], maps[0, 3, 3] = 5, 8
+    over = render.overlay(explanation(maps), np.zeros((1, 7, 7, 3), "uint8"), 0, contours=0.5)[0]
+    ring = np.zeros((7, 7), bool)
+    ring[1:6, 1:6], ring[2:5, 2:5] = True, False
+    np.testing.assert_array_equal(over == 255, ring[..., None].repeat(3, -1))
+
+
+def test_a_map_over_a_larger_photograph_does_not_overshoot():
+    maps = np.zeros((1, 2, 2))
+    maps[0, :, 1] = 3
+    image = np.zeros((1, 8, 8, 3), "uint8")
+    over = render.overlay(explanation(maps), image, alpha=1, colormap="gray", resize=True)
+    expected = np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1)  # linear between the centers of pixels
+    np.testing.assert_allclose(over[0, :, :, 0], np.tile(expected * 255, (8, 1)), atol=1)
+    with pytest.raises(ValueError, match="do not fit"):
+        render.overlay(explanation(maps), image[:, :1], resize=True)
+
+
+def test_bands_of_images_with_more_than_three():
+    images = np.arange(2 * 8 * 9 * 6, dtype="float32").reshape(2, 8, 9, 6) / (2 * 8 * 9 * 6)
+    mean = np.rint(images.mean(-1) * 255)
+    for one in (images, np.moveaxis(images, -1, 1)):
+        np.testing.assert_array_equal(render.pixels(one), mean[..., None].repeat(3, -1))
+        np.testing.assert_array_equal(render.pixels(one, (5, 0, 2)), np.rint(images[..., [5, 0, 2]] * 255))
+        title = render.picture(explanation(np.ones((2, 8, 9))), one, ["a", "b"]).axes[0].get_title()
+        assert title == "a, mean of 6 bands"
+    for bands in ((1, 2), (0, 1, 6), "max", 3):
+        with pytest.raises(ValueError, match=r"bands must be 'mean' or three of the channels 0..5, got"):
+            render.pixels(images, bands)
+
+
+def test_gray_with_opacity_is_drawn_on_white():
+    image = np.array([[[[100, 255], [100, 0], [100, 51], [0, 255]]] * 4], "uint8")
+    assert render.pixels(image)[0, 0, :, 1].tolist() == [100, 255, 224, 0]
