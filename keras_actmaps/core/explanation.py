@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,19 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps.core.files import save_array, save_arrays
+from keras_actmaps.core.map_files import save_nifti, save_tiff
+from keras_actmaps.core.summary import summary
 from keras_actmaps.core.types import Array
 
 _PER_IMAGE = ("maps", "targets", "scores", "residual")
+_MAP_FORMATS: dict[str | tuple, Callable] = {
+    ".npy": save_array,
+    (".tif", ".tiff"): save_tiff,
+    (".nii", ".nii.gz"): save_nifti,
+}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Raw attribution maps and what they explain.
 
@@ -54,6 +61,12 @@ class Explanation:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def __repr__(self) -> str:
+        return f"Explanation({', '.join(f'{name}={text}' for name, text in summary(self).items())})"
+
+    def _repr_html_(self) -> str:
+        return _render().explanation_html(self)
+
     def input(self, name: str) -> "Explanation":
         """The explanation with the maps of one of several inputs only, as `settings["input"]` then says.
 
@@ -71,12 +84,13 @@ class Explanation:
         return _with_arrays(self, {name: array[rows] for name, array in _per_image_arrays(self).items()})
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the explanation as `.npz`, only the maps as `.npy`, or a picture of them as `.png`, atomically.
+        """Write the explanation, or its maps alone, atomically; the suffix is the format.
 
         Parameters
         ----------
         path : path-like
-            With the suffix `.npz`, `.npy` or `.png`; for the picture see `kam.render.explanation_figure`.
+            Everything as `.npz`, which `load` reads; only the maps as `.npy`, as `.tif` or `.tiff` with a page per map
+            (H, W), or, of volumes, as `.nii` or `.nii.gz`; a picture as `.png`, see `kam.render.explanation_figure`.
 
         Returns
         -------
@@ -85,17 +99,19 @@ class Explanation:
         Raises
         ------
         ValueError
-            For any other suffix, and for maps that cannot be drawn.
+            For any other suffix, and for maps that the format cannot hold; ImportError without nibabel.
         OSError
             If the file cannot be written.
         """
-        suffix = Path(path).suffix.lower()
-        if suffix == ".npy":
-            return save_array(path, maps_of_one_input(self))
-        if suffix == ".png":
+        name = str(path).lower()
+        if name.endswith(".png"):
             return _render().save(self.show(), path)
-        if suffix != ".npz":
-            raise ValueError(f"{str(path)!r} must end in .npz, in .npy for the maps alone, or in .png for a picture")
+        for suffixes, write in _MAP_FORMATS.items():
+            if name.endswith(suffixes):
+                return write(path, maps_of_one_input(self))
+        if not name.endswith(".npz"):
+            choices = ".npz, in .npy, .tif, .tiff, .nii or .nii.gz for the maps alone, or in .png for a picture"
+            raise ValueError(f"{str(path)!r} must end in {choices}")
         metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
         about = np.array(json.dumps(metadata, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))

@@ -13,6 +13,7 @@ from keras_actmaps.render.comparison import comparison_figure
 from keras_actmaps.render.exemplars import exemplar_figure
 from keras_actmaps.render.figures import class_panels, contact_sheet, originals, picture
 from keras_actmaps.render.images import fit, pixels, read
+from keras_actmaps.render.notebook import explanation_html
 from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
@@ -35,6 +36,7 @@ __all__ = [
     "draw_boxes",
     "exemplar_figure",
     "explanation_figure",
+    "explanation_html",
     "feature_figure",
     "film",
     "fit",

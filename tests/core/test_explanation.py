@@ -3,10 +3,12 @@
 import os
 import pickle
 import stat
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_actmaps import Explanation
 
@@ -102,3 +104,52 @@ def test_files_have_the_umask_of_the_process_which_is_never_set(tmp_path, monkey
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "maps.npz").stat().st_mode) == 0o640
+
+
+def test_repr_is_one_short_line_whatever_the_number_of_maps():
+    text = "Explanation(method='lrp', layer='a/b', N=2, space=(3, 4), targets=[1, 2])"
+    assert repr(explanation()) == text
+    many = explanation(maps=np.ones((9, 2, 5)), targets=np.arange(18).reshape(9, 2), scores=np.ones((9, 2)))
+    assert repr(many) == "Explanation(method='lrp', layer='a/b', N=9, K=2, space=(5,), targets=[0, 1, 2, 3, ...])"
+    several = explanation(maps={"a": np.ones((2, 5)), "b": np.ones((2, 3, 3))}, targets=None)
+    assert "space={'a': (5,), 'b': (3, 3)}, targets=None)" in repr(several)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "TIFF"])
+def test_a_tiff_has_a_page_per_map(tmp_path, suffix):
+    maps = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("float32")
+    explanation(maps=maps, scores=np.ones((2, 3))).save(tmp_path / f"maps.{suffix}")
+    with Image.open(tmp_path / f"maps.{suffix}") as file:
+        pages = []
+        for page in range(file.n_frames):
+            file.seek(page)
+            pages.append(np.asarray(file))
+    np.testing.assert_array_equal(pages, maps.reshape(6, 5, 4))
+    with pytest.raises(ValueError, match="are no images"):
+        explanation(maps=np.ones((2, 5))).save(tmp_path / "table.tiff")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz"])
+def test_a_volume_is_read_by_nibabel(tmp_path, suffix):
+    nibabel = pytest.importorskip("nibabel")
+    maps = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("float32")
+    both, one = explanation(maps=maps), explanation(maps=maps)[1]
+    np.testing.assert_array_equal(nibabel.load(both.save(tmp_path / f"2.{suffix}")).get_fdata(), maps.T)
+    np.testing.assert_array_equal(nibabel.load(one.save(tmp_path / f"1.{suffix}")).get_fdata(), maps[1].T)
+    assert ((tmp_path / f"1.{suffix}").read_bytes()[:2] == b"\x1f\x8b") == (suffix == "nii.gz")
+    with pytest.raises(ValueError, match="NIfTI needs maps of volumes"):
+        explanation().save(tmp_path / f"image.{suffix}")
+
+
+def test_nifti_without_nibabel_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras_actmaps\[medical\]'"):
+        explanation(maps=np.ones((2, 3, 5, 4))).save(tmp_path / "maps.nii")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["maps.jpg", "maps", "maps.gz"])
+def test_an_unknown_suffix_names_the_choices(tmp_path, name):
+    with pytest.raises(ValueError, match=r"must end in \.npz, in \.npy, \.tif, \.tiff, \.nii or \.nii\.gz .* in \.png"):
+        explanation().save(tmp_path / name)
