@@ -34,9 +34,27 @@ class Target:
         """What compiled programs depend on: all but the values of `arrays`."""
         return self
 
+    @property
+    def array_count(self) -> int:
+        """The number of arrays that `score` takes."""
+        return len(self.arrays)
+
     def for_perturbations(self) -> "Target":
         """The target as methods explain it that need no gradients."""
         return self
+
+    def in_layout(self, channels_first: bool) -> "Target":
+        """The target for outputs of a model whose images are channels first, or last."""
+        return self
+
+    @property
+    def settled(self) -> "Target":
+        """The target with all that it reads from predictions as arrays instead, which `settle` returns."""
+        return self
+
+    def settle(self, outputs: Any, *arrays: Tensor) -> tuple[Tensor, ...]:
+        """The arrays (N, ...) of `settled`, for the outputs of the original inputs."""
+        return arrays
 
 
 class BoundTarget(Target):
@@ -50,6 +68,17 @@ class BoundTarget(Target):
 
     def for_perturbations(self) -> "BoundTarget":
         return BoundTarget(self.target.for_perturbations(), self.bound)
+
+    @property
+    def program_key(self) -> Hashable:
+        return self.target.program_key
+
+    @property
+    def settled(self) -> Target:
+        return self.target.settled
+
+    def settle(self, outputs: Any, *arrays: Tensor) -> tuple[Tensor, ...]:
+        return self.target.settle(outputs, *self.bound)
 
     def __getitem__(self, rows: Any) -> "BoundTarget":
         return BoundTarget(self.target, [array[rows] for array in self.bound])

@@ -238,6 +238,8 @@ class TracedModel:
                 f"the outputs of {self.name!r} are not class scores (N, classes); pass a function outputs -> (N,) as "
                 "targets"
             )
+        if isinstance(targets, Target):
+            targets = targets.in_layout(self._returns_channels_last)
         return validation.validate_targets(targets, count, self.classes, self.name)
 
     def require_graph(self) -> Graph:
@@ -333,7 +335,7 @@ class TracedModel:
         """
         if callable(targets):
             is_target = isinstance(targets, Target)
-            outputs = tree.map_structure(self._in_model_layout, outputs if is_target else self._activated(outputs))
+            outputs = self.in_model_layout(outputs if is_target else self._activated(outputs))
             scores, count = _called(targets, outputs), tree.flatten(outputs)[0].shape[0]
             shape = tuple(scores.shape) if hasattr(scores, "shape") else None
             if shape != (count,):
@@ -398,8 +400,11 @@ class TracedModel:
         activated = [part if function is None else function(part) for part, function in zip(parts, activations)]
         return tree.pack_sequence_as(outputs, activated)
 
+    def in_model_layout(self, outputs: Any) -> Any:
+        """The outputs in the layout of the user's model."""
+        return tree.map_structure(self._in_model_layout, outputs)
+
     def _in_model_layout(self, output: Tensor) -> Tensor:
-        """An output in the layout of the user's model."""
         has_channels = len(output.shape) == len(self.input_shape) > 2
         return ops.moveaxis(output, -1, 1) if self._returns_channels_last and has_channels else output
 
@@ -428,7 +433,7 @@ class TracedModel:
 def _as_arguments(targets: Any) -> tuple[Any, tuple]:
     """What a program of these targets depends on, and the arrays that it takes as arguments."""
     if isinstance(targets, BoundTarget):
-        return targets.target.program_key, targets.bound
+        return targets.program_key, targets.bound
     return (targets, ()) if callable(targets) else (None, (targets,))
 
 

@@ -18,6 +18,7 @@ from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.predict_function import is_predict_function
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settle import settle
 from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
@@ -202,9 +203,8 @@ def _explain_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
     method = request.method
-    if isinstance(targets, Target) and "gradients" not in method.needs:
-        targets = targets.for_perturbations()
-    targets = traced.validate_targets(targets, len(inputs))
+    targets = traced.validate_targets(method.target_of(targets), len(inputs))
+    targets = settle(traced, inputs, targets, context)
     if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
         _warn_of_probabilities(traced, inputs)
     per_target = not callable(targets) and targets.ndim == 2 and not method.multi_target

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from keras import layers, ops
 
-from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.attribution import Attribution, Target
 from keras_actmaps.core.layer_types import describe_node
 from keras_actmaps.core.settings import Setting, settings_of, show
 from keras_actmaps.core.traced_model import TracedModel
@@ -88,6 +88,11 @@ class Method:
         if self.reduction is not None:
             own["channels"] = replace(CHANNELS, default=self.reduction)
         return own
+
+    def target_of(self, targets: Any) -> Any:
+        """The targets as the method explains them, with or without gradients."""
+        without_gradients = isinstance(targets, Target) and "gradients" not in self.needs
+        return targets.for_perturbations() if without_gradients else targets
 
 
 def validate_method(method: Method, traced: TracedModel, inputs: Array, settings: Mapping[str, Any]) -> None:

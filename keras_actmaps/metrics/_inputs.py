@@ -9,6 +9,7 @@ from keras_actmaps.core.attribution import Attribution, map_shape
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, maps_of_one_target
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settle import settle
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
@@ -49,7 +50,8 @@ def validate_inputs(
     targets = traced.validate_targets(targets, len(images))
     if not callable(targets) and targets.ndim == 2:
         raise ValueError(f"targets must be one per image, (N,), got targets of shape {targets.shape}")
-    return MetricInputs(traced, images, maps.astype("float64"), targets, RunContext(batch_size, batch_size))
+    context = RunContext(batch_size, batch_size)
+    return MetricInputs(traced, images, maps.astype("float64"), settle(traced, images, targets, context), context)
 
 
 def one_map_per_image(explanation: Explanation) -> Array:

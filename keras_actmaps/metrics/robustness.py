@@ -58,6 +58,7 @@ def max_sensitivity(
     Costs `samples` explanations. A map that does not depend on the model, such as an edge detector's, is robust, and a
     random search misses the worst case.
     """
+    targets = find_method(explanation.method).target_of(targets)
     inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
     worst = np.zeros(len(inputs.images))
     for which, _, found in _nearby(inputs, explanation, radius, samples, seed):
@@ -104,6 +105,7 @@ def local_lipschitz(
     Costs `samples` explanations. Grows with the scale of the map: compare one method on several models or images, or
     scale the maps.
     """
+    targets = find_method(explanation.method).target_of(targets)
     inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
     worst = np.zeros(len(inputs.images))
     for which, nearby, found in _nearby(inputs, explanation, radius, samples, seed):

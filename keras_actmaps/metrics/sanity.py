@@ -25,11 +25,16 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import Functional, all_layers, detached_copy
+from keras_actmaps.core.attribution import Target
+from keras_actmaps.core.batching import even_batch_size
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Seed
+from keras_actmaps.core.settle import settle
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.explain import explain
+from keras_actmaps.methods.registry import find_method
 from keras_actmaps.metrics.agreement import spearman, ssim
 from keras_actmaps.metrics.registry import Absolute, BatchSize, validated
 
@@ -120,6 +125,7 @@ def parameter_randomisation(
     images = backend.to_numpy(images)
     own = _copy_of(model, images)
     traced = TracedModel(own, layer, images.shape[1:] if backend.is_torch_module(own) else None)
+    targets = _settled(traced, images, find_method(method).target_of(targets), batch_size)
     before = explain(traced, images, method, targets, batch_size=batch_size, **settings)
     fixed_targets = targets if callable(targets) else before.targets
     generator, found = np.random.default_rng(seed), []
@@ -171,6 +177,15 @@ def _copy_of(model: Any, images: Array) -> Any:
 def _clone_layer(layer: Any) -> Any:
     """A copy of a layer with new weights; a layer without weights shares its contents, such as a function."""
     return type(layer).from_config(layer.get_config()) if layer.weights else detached_copy(layer)
+
+
+def _settled(traced: TracedModel, images: Array, targets: Any, batch_size: int) -> Any:
+    """The targets fixed to the predictions of the trained model."""
+    if not isinstance(targets, Target):
+        return targets
+    inputs = traced.validate_inputs(images)
+    bound = traced.validate_targets(targets, len(inputs))
+    return settle(traced, inputs, bound, RunContext(batch_size, even_batch_size(batch_size, len(inputs))))
 
 
 def _layers_from_top(model: Any, traced: TracedModel) -> Iterator[tuple[str, list[Any]]]:

@@ -15,6 +15,7 @@ METHODS = {
     "integrated_gradients": {"steps": 4},
     "occlusion": {"patch": 4},
     "rise": {"samples": 6, "cells": 2},
+    "smoothgrad": {"samples": 3},
     "lrp": {},
     "lime": {"samples": 8, "cells": 2},
     "deeplift": {},
@@ -73,6 +74,80 @@ def test_a_predicted_region_is_where_the_class_wins(pictures):
     expected = kam.explain(model, pictures, "saliency", targets=kam.targets.Region(2, won))
     np.testing.assert_allclose(e.maps, expected.maps, atol=1e-6)
     assert won.any() and not won.all()
+
+
+def region_logits(model):
+    """The same network without the softmax of its head."""
+    logits = keras.models.clone_model(model)
+    logits.set_weights(model.get_weights())
+    logits.get_layer("head").activation = keras.activations.linear
+    return logits
+
+
+def test_a_predicted_region_stays_the_same_under_occlusion(pictures):
+    model = segmenter()
+    logits, won = region_logits(model), model.predict(pictures, verbose=0).argmax(-1) == 1
+    target = kam.targets.PredictedRegion(1)
+    e = kam.explain(model, pictures, "occlusion", targets=target, batch_size=2, patch=4, stride=4)
+    whole, moved = logits.predict(pictures, verbose=0), False
+    for row, column in ((0, 0), (4, 8)):
+        hidden = pictures.copy()
+        hidden[:, row : row + 4, column : column + 4] = 0
+        others = logits.predict(hidden, verbose=0)
+        moved |= bool(((others.argmax(-1) == 1) != won).any())
+        expected = ((whole - others)[..., 1] * won).sum((1, 2))
+        np.testing.assert_allclose(e.maps[:, row, column], expected, rtol=1e-4, atol=1e-4)
+    assert moved  # the regions that the occluded pictures predict are others
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "rise", "smoothgrad", "deeplift"])
+def test_a_predicted_region_is_that_of_the_original_pictures(method, pictures):
+    model, settings = segmenter(), METHODS.get(method, {})
+    won = model.predict(pictures, verbose=0).argmax(-1) == 2
+    assert won.any() and not won.all()
+    kept = kam.targets.Region(0, np.ones((8, 12)))
+    maps = [
+        kam.explain(model, pictures, method, targets=kam.targets.Difference(kept, one), batch_size=2, **settings).maps
+        for one in (kam.targets.PredictedRegion(2), kam.targets.Region(2, won))
+    ]
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-5 * np.abs(maps[1]).max())
+
+
+@pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "smoothgrad"])
+def test_a_box_keeps_the_anchor_of_the_original_pictures(method, pictures):
+    inputs = keras.Input((8, 12, 3))
+    x = layers.Conv2D(5, 4, strides=4, activation="relu")(inputs)
+    corners = layers.Reshape((6, 4))(layers.Conv2D(4, 1)(x))
+    boxes = ops.concatenate([corners[..., :2], corners[..., :2] + ops.softplus(corners[..., 2:]) + 1], axis=-1)
+    model = randomised(keras.Model(inputs, {"boxes": boxes, "classes": layers.Reshape((6, 3))(layers.Conv2D(3, 1)(x))}))
+    box, found = np.array([-1, -1, 1, 1], "float32"), model.predict(pictures, verbose=0)["boxes"]
+    anchors = overlaps(box, found).argmax(1)
+    assert len(set(anchors)) > 1
+    assert (overlaps(box, model.predict(0 * pictures, verbose=0)["boxes"]).argmax(1) != anchors).any()
+    settings = METHODS.get(method, {})
+    e = kam.explain(model, pictures, method, targets=kam.targets.Box(1, box), batch_size=2, **settings)
+    for anchor in set(anchors):
+        target = kam.targets.Output("classes", (int(anchor), 1))
+        one = kam.explain(model, pictures, method, targets=target, batch_size=2, **settings)
+        same = anchors == anchor
+        np.testing.assert_allclose(e.scores[same], one.scores[same], rtol=1e-4)
+        np.testing.assert_allclose(e.maps[same], one.maps[same], atol=1e-5 * np.abs(one.maps).max())
+
+
+def overlaps(box, boxes):
+    """The intersection over union of a box and boxes."""
+    shared = (np.minimum(boxes[..., 2:], box[2:]) - np.maximum(boxes[..., :2], box[:2])).clip(0).prod(-1)
+    return shared / (np.prod(boxes[..., 2:] - boxes[..., :2], -1) + np.prod(box[2:] - box[:2]) - shared)
+
+
+def test_metrics_measure_the_region_of_the_original_pictures(pictures):
+    model = segmenter()
+    won = model.predict(pictures, verbose=0).argmax(-1) == 1
+    e = kam.explain(model, pictures, "saliency", targets=kam.targets.Region(1, won))
+    for metric in (kam.metrics.deletion_curve, kam.metrics.max_sensitivity):
+        regions = kam.targets.PredictedRegion(1), kam.targets.Region(1, won)
+        found = [metric(model, pictures, e, targets=one, batch_size=5) for one in regions]
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
 
 
 def test_both_sides_of_a_single_channel(pictures):

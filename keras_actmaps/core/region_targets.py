@@ -1,0 +1,120 @@
+"""Targets of segmentation networks: a class in a region."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from keras import ops
+
+from keras_actmaps.core.attribution import Target
+from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array
+from keras_actmaps.core.types import Array, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Region(TargetWithArray):
+    """The sum of a class's logits over a region of a segmentation (Vinogradova et al. 2020, eq. 3).
+
+    Attributes
+    ----------
+    number : int
+        The class; for a single sigmoid, class 1 is the logit and class 0 its negative.
+    mask : array of shape (h, w) or (N, h, w)
+        The region, one for all inputs or one for each, at the size of the output; boolean, or weights.
+    name : str, int or None
+        Key or position of the output in the model's outputs; None for a single output.
+    axis : int or None
+        The axis of the classes in the output (N, ...); None is 1 for PyTorch modules and the last one for Keras models.
+    """
+
+    number: int
+    mask: Any
+    name: str | int | None = None
+    axis: int | None = None
+
+    def __post_init__(self) -> None:
+        set_array(self, "mask", ranks=(2, 3))
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (self.mask,)
+
+    @property
+    def program_key(self) -> Hashable:
+        return type(self), self.number, self.name, self.axis
+
+    def in_layout(self, channels_first: bool) -> "Region":
+        return replace(self, axis=1) if self.axis is None and channels_first else self
+
+    def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
+        return _FixedRegion(self.number, self.name, self.axis).score(outputs, *arrays)
+
+
+@dataclass(frozen=True)
+class PredictedRegion(Target):
+    """The sum of a class's logits over the pixels at which the segmentation predicts this class.
+
+    The region is that of the original inputs. It has no gradient, and stays the same while a method perturbs the
+    inputs. `name` and `axis` as for `Region`.
+    """
+
+    number: int
+    name: str | int | None = None
+    axis: int | None = None
+
+    @property
+    def settled(self) -> Target:
+        return _FixedRegion(self.number, self.name, self.axis)
+
+    def in_layout(self, channels_first: bool) -> "PredictedRegion":
+        return replace(self, axis=1) if self.axis is None and channels_first else self
+
+    def settle(self, outputs: Any, *arrays: Tensor) -> tuple[Tensor, ...]:
+        output = _classes_last(outputs, self.name, self.axis)
+        logits = _class_map(output, self.number)
+        return (logits > 0 if output.shape[-1] == 1 else ops.argmax(output, axis=-1) == self.number,)
+
+    def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
+        return self.settled.score(outputs, *map(ops.stop_gradient, self.settle(outputs)))
+
+
+@dataclass(frozen=True)
+class _FixedRegion(Target):
+    """A `Region` whose masks, one per input, are known to the programs only."""
+
+    number: int
+    name: str | int | None
+    axis: int | None
+    array_count = 1
+
+    def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
+        return _sum_over(_class_map(_classes_last(outputs, self.name, self.axis), self.number), *arrays)
+
+
+def _sum_over(logits: Tensor, mask: Tensor) -> Tensor:
+    """The sums (N,) of logits (N, h, w) weighted by masks; ValueError for masks of another size."""
+    expected, found = tuple(logits.shape[1:]), tuple(mask.shape[1:])
+    if expected != found:
+        raise ValueError(f"a mask of shape {found} does not fit the segmentation of shape {expected}")
+    return ops.sum(logits * ops.cast(mask, logits.dtype), axis=(1, 2))
+
+
+def _classes_last(outputs: Any, name: str | int | None, axis: int | None) -> Tensor:
+    """A segmentation (N, h, w, classes); ValueError for another output and for an axis that cannot be the classes."""
+    output = select_output(outputs, name)
+    if len(getattr(output, "shape", ())) != 4:
+        raise ValueError(f"a segmentation has outputs (N, h, w, classes), got shape {tuple(output.shape)}")
+    axis = -1 if axis is None else axis
+    if axis not in (-3, -2, -1, 1, 2, 3):
+        raise ValueError(f"axis must be 1, 2 or 3 in outputs of shape {tuple(output.shape)}, got {axis!r}")
+    return ops.moveaxis(output, axis, -1)
+
+
+def _class_map(output: Tensor, number: int) -> Tensor:
+    """The logits (N, h, w) of a class; ValueError for an unknown class."""
+    classes = max(output.shape[-1], 2)
+    if not 0 <= number < classes:
+        raise ValueError(f"class {number} does not exist; there are classes 0 to {classes - 1}")
+    if output.shape[-1] == 1:
+        return output[..., 0] if number else -output[..., 0]
+    return output[..., number]
