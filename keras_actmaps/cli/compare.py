@@ -25,6 +25,8 @@ def validate(options: ExplainOptions) -> None:
     """ValueError for unknown metrics, and for several targets per image."""
     for name in _metrics(options) or []:
         find_metric(name)
+    if options.inputs is not None:
+        raise ValueError("--compare draws images, and --inputs has arrays; kam.compare takes them")
     if options.target == "all":
         raise ValueError("--target all: methods are compared on one target per image; pass one class")
 

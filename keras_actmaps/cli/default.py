@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_actmaps import render
+from keras_actmaps.cli.arrays import write_figures
 from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.figures import FIGURES
 from keras_actmaps.cli.options import ExplainOptions
@@ -21,6 +22,8 @@ def validate(options: ExplainOptions) -> None:
     """ValueError for options of the other modes."""
     if options.metrics is not None or options.limit is not None:
         raise ValueError("--metrics and --limit need --compare")
+    if options.inputs is not None and options.model is None:
+        raise ValueError("--inputs needs --model FILE; a run has data of its own")
 
 
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
@@ -39,11 +42,15 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
             if choice.name in METHODS:
                 explanations.append(explain_by(request, choice))
             else:
+                if request.inputs:
+                    raise ValueError(f"{choice.name} draws images, and --inputs has arrays")
                 figures += FIGURES[choice.name].function(request, **choice.settings)
         except ValueError as error:
             if not options.is_everything:
                 raise
             request.say(f"{choice.name} does not fit: {error}")
+    if request.inputs:
+        return [*write_figures(request, explanations), *figures]
     more = f"; maps for {describe_target(request)}" if explanations else ""
     written = [write_originals(request, more)] if request.has_images else []
     return [*written, *write_maps(request, explanations, sheet=options.is_everything), *figures]

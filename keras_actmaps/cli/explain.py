@@ -88,6 +88,7 @@ def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
         target=target,
         layer=layer,
         image=options.image,
+        inputs=options.inputs,
         index=options.index,
         split=options.split,
         data_dir=options.data_dir,

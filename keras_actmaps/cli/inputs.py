@@ -71,7 +71,7 @@ def images_from_files(subject: Subject, traced: TracedModel | None, files: Seque
     shape = traced.input_shape[1:] if traced else (None, None, None)
     if len(shape) != 3:
         name = traced.name if traced else ""
-        raise ValueError(f"{name!r} takes inputs of shape {(None, *shape)}, not images (N, H, W, C)")
+        raise ValueError(f"{name!r} takes {(None, *shape)}, not images (N, H, W, C); pass --inputs FILE")
     arrays = [_from_file(subject, file, shape, say) for file in files]
     for file, array in zip(files, arrays):
         if array.shape != arrays[0].shape:

@@ -40,6 +40,7 @@ class ExplainOptions:
     run: str | None = None
     model: str | None = None
     image: Sequence[str] | None = None
+    inputs: str | None = None
     index: Sequence[int] | None = None
     split: str = "test"
     target: str | None = None
@@ -187,6 +188,7 @@ def _add_inputs(parser: Parser) -> None:
     )
     images = parser.add_mutually_exclusive_group().add_argument
     images("--image", nargs="+", type=nonempty, help="image files")
+    images("--inputs", type=nonempty, metavar="FILE", help="for any model file: .npy, .npz or .csv of model inputs")
     images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
     images("--limit", type=typed(Count), help="with --compare: the number of images of the split (default: 100)")
     add = parser.add_argument

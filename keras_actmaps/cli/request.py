@@ -32,7 +32,7 @@ class Request:
         As for `kam.explain`.
     layer : str or None
         As on the command line, with the path instead of an index.
-    image, index, split, data_dir
+    image, inputs, index, split, data_dir
         Options that select the images.
     colormap : str or None
         None is the default of each picture.
@@ -50,6 +50,7 @@ class Request:
     target: int | str | None = None
     layer: str | None = None
     image: Sequence[str] | None = None
+    inputs: str | None = None
     index: Sequence[int] | None = None
     split: str = "test"
     data_dir: str | None = None
@@ -68,6 +69,10 @@ class Request:
     @cached_property
     def images(self) -> Images:
         """The images, read on first use; ValueError or OSError if there are none."""
+        if self.inputs:
+            from keras_actmaps.cli.arrays import images_from_arrays
+
+            return images_from_arrays(self.traced_at_layer, self.inputs)
         if self.image:
             return images_from_files(self.subject, self.traced, self.image, self.say)
         return images_of_split(self.subject, self.index, self.split, self.data_dir)

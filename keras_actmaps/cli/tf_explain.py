@@ -120,6 +120,8 @@ METHODS: dict[str, Original] = {
 
 def validate(options: ExplainOptions) -> None:
     """ValueError for options that tf-explain does not have; ImportError if it cannot be imported."""
+    if options.inputs is not None:
+        raise ValueError(f"{NAME} explains images, and --inputs has arrays")
     if options.target == "all":
         raise ValueError(f"--target all: {NAME} explains one class at a time; pass one class")
     unused = {"--compare": options.compare, "--boxes": options.boxes is not None, "--colormap": options.colormap}

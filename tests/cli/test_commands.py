@@ -178,7 +178,7 @@ def bad(tmp_path):
         ([*image, "--model", tmp_path / "absent.keras"], "no model file"),
         ([*image, "--model", "nope"], "backbone must be one of squeezenet, "),
         ([*image, "--model", tmp_path / "flat.keras", "--method", "cam"], "has no layer with a spatial output"),
-        ([*image, "--model", table, "--method", "lrp"], "takes inputs of shape (None, 4), not images"),
+        ([*image, "--model", table, "--method", "lrp"], "takes (None, 4), not images"),
         (["--model", tmp_path / "flat.keras"], "pass --image FILE"),
     ]
 
