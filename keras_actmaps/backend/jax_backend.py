@@ -7,6 +7,8 @@ import jax
 import keras
 from jax import numpy as jnp
 
+from keras_actmaps.backend._recent import MAX_SHAPES, Recent
+
 PRODUCTS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "highest"}
 NO_GRADIENT = (
     "the score does not depend on the input through operations that have a gradient; occlusion and rise need none"
@@ -15,6 +17,8 @@ NO_GRADIENT = (
 
 class CompiledFunction:
     """A function of tensors as an XLA program, traced once per shape; `traces` is the number of traces.
+
+    The programs of the MAX_SHAPES most recently used shapes are kept.
 
     Parameters
     ----------
@@ -34,21 +38,28 @@ class CompiledFunction:
         if xla is False:
             raise ValueError("xla=False: JAX compiles with XLA only")
         self.traces = 0
+        self._function = function
         self._variables = list(variables)
         self._products = PRODUCTS[precision]
+        self._programs = Recent(MAX_SHAPES)
+
+    def _compiled(self) -> Callable:
+        """The function under a compiler of its own, whose programs are freed as soon as nobody refers to it."""
 
         def traced(values: list, *tensors: Any) -> Any:
             self.traces += 1
             with keras.StatelessScope(state_mapping=list(zip(self._variables, values))):
-                return function(*tensors)
+                return self._function(*tensors)
 
-        self._function = jax.jit(traced)
+        return jax.jit(traced)
 
     def __call__(self, *tensors: Any) -> Any:
         values = [variable.value for variable in self._variables]
+        shapes = tuple((jnp.shape(tensor), jnp.result_type(tensor)) for tensor in tensors)
+        program = self._programs.get(shapes, self._compiled)
         try:
             with jax.default_matmul_precision(self._products):
-                return self._function(values, *tensors)
+                return program(values, *tensors)
         except ValueError as error:  # raised by this package while tracing
             vars(error).pop("__notes__", None)  # JAX's note on frames that it omits from the traceback
             if "callbacks do not support JVP" in str(error):

@@ -1,13 +1,13 @@
 """TensorFlow: GradientTape differentiates; tf.function compiles, with XLA where there is a GPU."""
 
 import re
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_actmaps.backend._recent import MAX_SHAPES, Recent
 from keras_actmaps.backend._shared_setting import SharedSetting
 
 _settings = tf.config.experimental
@@ -21,6 +21,8 @@ NO_GRADIENT = (
 
 class CompiledFunction:
     """A function of tensors as a graph, traced once per shape; `traces` is the number of traces.
+
+    The graphs of the MAX_SHAPES most recently used shapes are kept.
 
     Parameters
     ----------
@@ -39,34 +41,32 @@ class CompiledFunction:
         self, function: Callable, variables: Sequence = (), precision: str = "float32", xla: bool | None = None
     ):
         self.traces = 0
+        self._function = function
         self._precision = precision
-        self._programs: dict = {}
-        self._lock = threading.Lock()
-
-        def traced(*tensors: Any) -> Any:
-            self.traces += 1
-            return function(*tensors)
-
-        xla = xla_by_default() if xla is None else xla
-        self._function = tf.function(traced, jit_compile=xla or None, autograph=False)
-        self._plain = tf.function(traced, autograph=False) if xla else None
+        self._xla = xla_by_default() if xla is None else xla
+        self._programs = Recent(MAX_SHAPES)
 
     def __call__(self, *tensors: Any) -> Any:
         tensors = tuple(tf.convert_to_tensor(tensor) for tensor in tensors)
         shapes = tuple((tuple(tensor.shape), tensor.dtype) for tensor in tensors)
         with _tensor_float_32(self._precision == "tf32"):
-            with self._lock:
-                if shapes not in self._programs:
-                    self._programs[shapes] = self._function.get_concrete_function(*tensors)
+            program = self._programs.get(shapes, lambda: self._traced(tensors, self._xla))
             try:
-                return self._programs[shapes](*tensors)
+                return program(*tensors)
             except tf.errors.OpError as error:
-                if self._plain is None or "XLA" not in error.message:
+                if not self._xla or "XLA" not in error.message:
                     raise
                 _warn_of_plain_graph(error.message)
-            with self._lock:
-                self._programs[shapes] = self._plain.get_concrete_function(*tensors)
-            return self._programs[shapes](*tensors)
+            return self._programs.replace(shapes, program, lambda: self._traced(tensors, xla=False))(*tensors)
+
+    def _traced(self, tensors: tuple, xla: bool) -> Callable:
+        """The function as a graph of its own for these shapes, which is freed as soon as nobody refers to it."""
+
+        def traced(*tensors: Any) -> Any:
+            self.traces += 1
+            return self._function(*tensors)
+
+        return tf.function(traced, jit_compile=xla or None, autograph=False).get_concrete_function(*tensors)
 
 
 def _warn_of_plain_graph(message: str) -> None:

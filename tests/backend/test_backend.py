@@ -1,11 +1,16 @@
 """Backends: gradients of closed forms, one compilation per shape, batches padded to one size."""
 
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_actmaps import backend
+from keras_actmaps.backend._recent import MAX_SHAPES
 from keras_actmaps.core.batching import padded_batches
 
 
@@ -33,6 +38,32 @@ def test_one_trace_per_shape_with_and_without_xla(xla):
         values = np.random.default_rng(0).random(shape).astype("float32")
         np.testing.assert_allclose(program(values), np.sin(values).sum(1), rtol=1e-5)
     assert program.traces == (0 if BACKEND == "torch" else 2)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
+def test_programs_of_many_shapes_are_dropped_again():
+    program, kept = backend.CompiledFunction(lambda x: 2 * x), []
+    for size in range(1, 41):
+        np.testing.assert_array_equal(program(np.full((1, size), 3, "float32")), np.full((1, size), 6))
+        kept.append(weakref.ref(list(program._programs.values())[-1]))
+    gc.collect()
+    assert program.traces == 40
+    assert [one() is not None for one in kept] == [False] * (40 - MAX_SHAPES) + [True] * MAX_SHAPES
+    program(np.ones((1, 41 - MAX_SHAPES), "float32"))  # the oldest that is kept
+    assert program.traces == 40
+    program(np.ones((1, 1), "float32"))  # dropped before
+    assert program.traces == 41
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
+def test_threads_share_the_programs_of_many_shapes():
+    program = backend.CompiledFunction(lambda x: ops.cumsum(x, axis=1))
+    sizes = np.random.default_rng(0).integers(1, 21, 60)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda size: backend.to_numpy(program(np.ones((1, size), "float32"))), sizes))
+    for size, values in zip(sizes, found):
+        np.testing.assert_array_equal(values, np.arange(1, size + 1)[None])
+    assert len(program._programs) <= MAX_SHAPES
 
 
 @pytest.mark.skipif(BACKEND == "tensorflow", reason="TensorFlow runs with and without XLA")
