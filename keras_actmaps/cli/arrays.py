@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_actmaps import render
 from keras_actmaps.cli.inputs import Images
-from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.traced_model import TracedModel
 
@@ -43,7 +42,7 @@ def images_from_arrays(traced: TracedModel, file: str) -> Images:
     return Images(arrays, [f"{path.name}, example {number}" for number in range(count)])
 
 
-def write_figures(request: Request, explanations: list[Explanation]) -> list[Path]:
+def write_figures(request: Any, explanations: list[Explanation]) -> list[Path]:
     """Write the maps and a figure of each method; returns the paths. ValueError for boxes, which need images."""
     if request.boxes is not None:
         raise ValueError("--boxes needs images; --inputs has none")

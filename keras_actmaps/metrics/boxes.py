@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from scipy import ndimage
 
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Setting
 from keras_actmaps.core.types import Array
-from keras_actmaps.metrics._inputs import one_map_per_image
+from keras_actmaps.metrics._parts import cut_level, parts_of, positive_part
 from keras_actmaps.metrics.registry import Largest, MapFraction, Threshold
 
-Box = tuple[int, int, int, int, float]
+Box = tuple[Any, ...]  # int starts, int ends, score
 THRESHOLDS = tuple(np.arange(100) / 100)  # candidates for the best one
 THRESHOLD = Setting("threshold", Threshold, 0.15, "")
 _LARGEST = Setting("largest", Largest, True, "")
@@ -28,7 +27,7 @@ def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool
     Parameters
     ----------
     explanation : Explanation
-        With maps (N, H, W).
+        With maps (N, H, W), (N, T) or (N, D, H, W).
     threshold : float or "otsu"
         A fraction of each map's maximum (0.15 in the paper), >= 0 and < 1; or "otsu", the level among 256 that divides
         0 to the maximum into two classes with the least variance in each (Otsu 1979). `best_threshold` finds a fraction
@@ -40,17 +39,18 @@ def boxes(explanation: Explanation, threshold: float | str = 0.15, largest: bool
     -------
     list of list of tuple
         For each image (y0, x0, y1, x1, score): pixels, half open, and the share of the map's positive values that lies
-        in the part. A map without positive values has no box.
+        in the part. For a series intervals (t0, t1, score), for a volume (z0, y0, x0, z1, y1, x1, score). A map without
+        positive values has no box.
 
     Raises
     ------
     ValueError
-        For any other threshold, and for maps that are not (N, H, W).
+        For any other threshold, and for maps of any other shape.
     """
     threshold, largest = THRESHOLD.validate(threshold), _LARGEST.validate(largest)
     found = []
     for values in positive_part(explanation):
-        labels, sides, order = _parts(values, cut_level(values, threshold))
+        labels, sides, order = parts_of(values, cut_level(values, threshold))
         shares = np.bincount(labels.ravel(), values.ravel()) / (values.sum(dtype="float64") or 1)
         found.append([(*sides[part], float(shares[part])) for part in order[: 1 if largest else None]])
     return found
@@ -116,11 +116,13 @@ def best_overlaps(explanation: Explanation, truth: Any, thresholds: Sequence[flo
     if not thresholds:
         raise ValueError(f"thresholds must contain at least one fraction, got {thresholds!r}")
     values = positive_part(explanation)
+    if values.ndim != 3:
+        raise ValueError(f"true boxes need maps of images, (N, H, W), got {values.shape}")
     overlaps = np.full((len(thresholds), len(values)), np.nan)
     for number, (one, true) in enumerate(zip(values, true_boxes(truth, len(values)))):
         if len(true):
             for row, threshold in enumerate(thresholds):
-                _, sides, order = _parts(one, cut_level(one, threshold))
+                _, sides, order = parts_of(one, cut_level(one, threshold))
                 found = [sides[part] for part in order[: 1 if largest else None]]
                 overlaps[row, number] = pairwise_iou(found, true).max(initial=0)
     return overlaps
@@ -170,30 +172,3 @@ def box_masks(truth: Any, space: tuple[int, int]) -> Array:
 def dilate(masks: Array, radius: float) -> Array:
     """Masks, bool (N, H, W), with all pixels whose centers are within `radius` pixels of a center of the mask."""
     return np.stack([mask.any() & (ndimage.distance_transform_edt(~mask) <= radius) for mask in masks])
-
-
-def positive_part(explanation: Explanation) -> Array:
-    """max(map, 0) as float32 (N, H, W)."""
-    maps = one_map_per_image(explanation)
-    if maps.ndim != 3:
-        raise ValueError(f"boxes need maps of shape (N, H, W), got {maps.shape}")
-    return np.maximum(maps.astype("float32", copy=False), 0)
-
-
-def cut_level(values: Array, threshold: float | str) -> np.float32:
-    """The value above which a pixel belongs to a part."""
-    highest = values.max()
-    if not isinstance(threshold, str):
-        return np.float32(threshold) * highest
-    if not highest:
-        return np.float32(0)
-    levels = np.rint(values / highest * 255).astype("uint8")
-    level, _ = cv2.threshold(levels, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    return np.float32((level + 0.5) / 255) * highest
-
-
-def _parts(values: Array, cut: np.float32) -> tuple[Array, list[tuple], Array]:
-    """Labels of the pixels, 0 for none; the box (y0, x0, y1, x1) of each label; the labels by size, descending."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((values > cut).astype("uint8"), connectivity=8)
-    sides = [(top, left, top + height, left + width) for left, top, width, height, _ in stats.tolist()]
-    return labels, sides, 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")

@@ -98,7 +98,9 @@ def test_a_reader_that_closes_the_pipe_leaves_no_traceback():
 
 def test_the_model_is_traced_once_in_a_run(run, explain_command, tmp_path, monkeypatch):
     traces, trace = [], traced_model.trace_model
-    monkeypatch.setattr(traced_model, "trace_model", lambda model, shapes: traces.append(model.name) or trace(model, shapes))
+    monkeypatch.setattr(
+        traced_model, "trace_model", lambda model, shapes: traces.append(model.name) or trace(model, shapes)
+    )
     arguments = ("--run", run.path, "--output", tmp_path, "--index", 0, "--method", "gradcam,saliency,cam,feature_maps")
     for layer in ("features", "5"):
         traces.clear()

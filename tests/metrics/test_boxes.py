@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from helpers.metrics import explanation_of
+from scipy import ndimage
 
-from keras_actmaps import Explanation, boxes
+from keras_actmaps import Explanation, boxes, masks
 from keras_actmaps.metrics.boxes import best_overlaps, best_threshold, box_masks, dilate, pairwise_iou
 
 
@@ -47,6 +48,35 @@ def test_only_positive_values_have_a_box():
 def test_constant_maps(threshold):
     assert boxes(stacked(np.full((3, 4), 2.5)), threshold) == [[(0, 0, 3, 4, 1.0)]]
     assert boxes(stacked(np.zeros((3, 4)), np.full((3, 4), -1)), threshold, largest=False) == [[], []]
+
+
+def test_intervals_of_a_series():
+    series = [0.0, 2, 2, 0, -5, 0, 6, 0, 1, 1, 1]
+    (found,) = boxes(stacked(series), 0.15, largest=False)
+    assert found == [(8, 11, 3 / 13), (1, 3, 4 / 13), (6, 7, 6 / 13)]
+    assert boxes(stacked(series, np.zeros(11))) == [found[:1], []]
+    assert masks(stacked(series), 0.5)[0].nonzero()[0].tolist() == [6]
+
+
+@pytest.mark.parametrize("threshold", [0, 0.3, 0.7, "otsu"])
+def test_a_volume_of_one_slice_has_the_boxes_and_masks_of_the_image(threshold):
+    values = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(20, 30)), 1.5)
+    before = 0 if threshold == "otsu" else 2  # Otsu's level counts the pixels of empty slices too
+    flat, deep = stacked(values), stacked(np.pad(values[None], [(before, 0), (0, 0), (0, 0)]))
+    (image,), (volume,) = (boxes(one, threshold, largest=False) for one in (flat, deep))
+    assert len(image) > 1
+    expected = [(before, y0, x0, before + 1, y1, x1, score) for y0, x0, y1, x1, score in image]
+    np.testing.assert_allclose(sorted(volume), sorted(expected), rtol=1e-6)
+    np.testing.assert_array_equal(masks(deep, threshold)[0, -1], masks(flat, threshold)[0])
+    assert not masks(deep, threshold)[0, :-1].any()
+
+
+def test_parts_of_a_volume_connect_at_corners():
+    values = np.zeros((4, 5, 6))
+    values[0, 0, 0] = values[1, 1, 1] = 1
+    values[3, 3:5, 4] = 1, 3
+    (found,) = boxes(stacked(values), largest=False)
+    assert found == [(0, 0, 0, 2, 2, 2, 2 / 6), (3, 3, 4, 4, 5, 5, 4 / 6)]
 
 
 def otsu(levels):
@@ -139,7 +169,9 @@ def test_bad_input_is_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             best_threshold(maps, truth)
-    with pytest.raises(ValueError, match=r"boxes need maps of shape \(N, H, W\), got \(1, 5\)"):
-        boxes(stacked(np.ones(5)))
+    with pytest.raises(ValueError, match=r"need maps \(N, T\), \(N, H, W\) or \(N, D, H, W\), got \(1, 1, 1, 1, 1\)"):
+        boxes(stacked(np.ones((1, 1, 1, 1))))
+    with pytest.raises(ValueError, match=r"true boxes need maps of images, \(N, H, W\), got \(1, 5\)"):
+        best_threshold(stacked(np.ones(5)), [(0, 0, 1, 1)])
     with pytest.raises(ValueError, match="the explanation has maps of 2 targets per image; pass maps of one target"):
         boxes(Explanation(np.ones((1, 2, 4, 4)), np.zeros((1, 2), int), np.zeros((1, 2)), "cam"))
