@@ -280,7 +280,7 @@ def test_scores_that_are_not_finite_are_an_error(images):
 def test_only_known_suffixes_are_written(images, tmp_path):
     e = kam.explain(gap_network(), images)
     np.testing.assert_array_equal(np.load(e.save(tmp_path / "maps.npy")), e.maps)
-    for name in ("map.png", "map", "map.npz.txt"):
+    for name in ("map.jpg", "map", "map.npz.txt"):
         with pytest.raises(ValueError, match=r"must end in \.npz"):
             e.save(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["maps.npy"]
