@@ -18,6 +18,7 @@ from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
 from keras_actmaps.render.ranks import explanation_figure
+from keras_actmaps.render.slices import explanation_film
 
 # Names of earlier versions.
 colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
@@ -36,6 +37,7 @@ __all__ = [
     "draw_boxes",
     "exemplar_figure",
     "explanation_figure",
+    "explanation_film",
     "explanation_html",
     "feature_figure",
     "film",

@@ -122,4 +122,4 @@ def _write_mp4(figures: Iterable[Figure], path: Path, speed: int) -> None:
     if writer is not None:
         writer.release()
     if not path.is_file() or not path.stat().st_size:
-        raise OSError(f"OpenCV could not write {path.name}")
+        raise OSError("OpenCV could not write the film as .mp4 (VP9); .gif needs no encoder")

@@ -158,17 +158,23 @@ def _drawn_inputs(
     """Series or pixels of the first `most` inputs, and a note on their bands; None where bars are drawn."""
     if values is None:
         return None, ""
-    shape, array = tuple(np.shape(values)), np.asarray(values)[:most]
-    if shape == (count, *space):  # without an axis of channels
-        array = array[..., None]
-    elif shape[:1] + shape[2:] == (count, *space) and shape[1 : 1 + len(space)] != space:
-        array = np.moveaxis(array, 1, -1)
-    elif len(shape) != 2 + len(space) or shape[:-1] != (count, *space):
-        raise ValueError(f"inputs of shape {shape} do not fit maps of shape {(count, *space)}")
+    array = channels_last(values, (count, *space))[:most]
     if len(space) == 1:
-        return (array if len(shape) == 3 else None), ""
+        return (array if np.ndim(values) == 3 else None), ""
     tiled = array if len(space) == 2 else np.stack([slices(one) for one in array])
     return pixels_of(tiled, bands), bands_note(tiled.shape[-1], bands)
+
+
+def channels_last(inputs: Any, shape: tuple[int, ...]) -> Array:
+    """Inputs with channels last, first or without as (N, *space, C); ValueError if they do not fit maps of a shape."""
+    array = np.asarray(inputs)
+    if array.shape == shape:
+        return array[..., None]
+    if array.ndim == len(shape) + 1 and array.shape[:-1] == shape:
+        return array
+    if array.ndim == len(shape) + 1 and array.shape[:1] + array.shape[2:] == shape:
+        return np.moveaxis(array, 1, -1)
+    raise ValueError(f"inputs of shape {array.shape} do not fit maps of shape {shape}")
 
 
 def _draw_series(panel: Axes, values: Array, series: Array, norm: Normalize, colormap: str) -> None:
