@@ -8,9 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_actmaps import render
 from keras_actmaps.cli.inputs import Images
-from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.traced_model import TracedModel
 
 SUFFIXES = (".npy", ".npz", ".csv")
@@ -40,24 +38,6 @@ def images_from_arrays(traced: TracedModel, file: str) -> Images:
     traced.validate_inputs(arrays)
     count = len(keras.tree.flatten(arrays)[0])
     return Images(arrays, [f"{path.name}, example {number}" for number in range(count)])
-
-
-def write_figures(request: Any, explanations: list[Explanation]) -> list[Path]:
-    """Write the maps and a figure of each method; returns the paths. ValueError for boxes, which need images."""
-    if request.boxes is not None:
-        raise ValueError("--boxes needs images; --inputs has none")
-    written = []
-    for explanation in explanations:
-        written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
-        figure = render.explanation_figure(explanation, request.images.arrays, request.colormap or "turbo")
-        written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
-        scores = np.atleast_1d(explanation.scores)
-        if explanation.targets is not None and scores.ndim == 1:
-            for source, target, score in zip(request.images.sources, explanation.targets, scores):
-                request.say(
-                    f"{source}: {explanation.method} for {request.subject.name(int(target))}, logit {score:.2f}"
-                )
-    return written
 
 
 def _read(path: Path) -> Any:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_actmaps import render
-from keras_actmaps.cli.arrays import write_figures
 from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.figures import FIGURES
 from keras_actmaps.cli.options import ExplainOptions
-from keras_actmaps.cli.outputs import describe_target, explain_by, write_maps
+from keras_actmaps.cli.outputs import describe_target, explain_by, write_figures, write_maps
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.methods import METHODS

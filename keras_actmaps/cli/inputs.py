@@ -10,6 +10,7 @@ from keras_actmaps import render
 from keras_actmaps.cli.quiet import load_data_package
 from keras_actmaps.cli.subject import Say, Subject
 from keras_actmaps.core.image_files import read_image
+from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 
@@ -49,18 +50,38 @@ def find_data(subject: Subject, data_dir: str | None = None) -> "Data":
     return datasets.load(record["dataset"], **record["data"] | ({"data_dir": data_dir} if data_dir else {}))
 
 
-def find_target(subject: Subject, traced: TracedModel, target: str | None) -> int | str | None:
-    """A class by name or number, "all" or None, for `kam.explain`; ValueError for an unknown class."""
+def find_target(subject: Subject, traced: TracedModel, target: str | None) -> int | str | Difference | None:
+    """A class by name or number, the difference of two (A-B), "all" or None; ValueError for an unknown class.
+
+    A class whose own name has a "-" takes precedence over a difference.
+    """
     if target is None or target == "all":
         return target
-    try:
-        number = int(target)
-    except ValueError:
-        numbers = {name.lower(): number for number, name in enumerate(subject.classes)}
-        if target.lower() in numbers:
-            return numbers[target.lower()]
+    number = _class_number(subject, target)
+    if number is not None:
+        return _existing(traced, number)
+    cuts = [at for at, letter in enumerate(target) if letter == "-"]
+    pairs = [(_class_number(subject, target[:at]), _class_number(subject, target[at + 1 :])) for at in cuts]
+    found = [(first, second) for first, second in pairs if first is not None and second is not None]
+    if len(found) > 1:
+        raise ValueError(f"{target!r} can be read as several differences of classes; pass their numbers, as 3-5")
+    if not found:
         choices = ", ".join(subject.classes) or f"0 to {(traced.classes or 1) - 1}"
-        raise ValueError(f"no class {target!r}; choices: {choices}") from None
+        raise ValueError(f"no class {target!r}; choices: {choices}; A-B is the difference of two")
+    return Difference(*(_existing(traced, number) for number in found[0]))
+
+
+def _class_number(subject: Subject, text: str) -> int | None:
+    """The number of a class by its number or name; None if it is neither."""
+    numbers = {name.lower(): number for number, name in enumerate(subject.classes)}
+    try:
+        return int(text)
+    except ValueError:
+        return numbers.get(text.strip().lower())
+
+
+def _existing(traced: TracedModel, number: int) -> int:
+    """The number of a class of the model; ValueError for one that does not exist."""
     if abs(number) >= 2**31:  # more than an array of classes can contain
         raise ValueError(f"class {number} does not exist; {traced.name!r} has classes 0 to {(traced.classes or 1) - 1}")
     return int(traced.validate_targets(number, 1)[0])

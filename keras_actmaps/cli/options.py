@@ -199,7 +199,11 @@ def _add_inputs(parser: Parser) -> None:
         help="split of the run's data set (default: test)",
     )
     add("--data-dir", type=nonempty, help="folder of TFDS data, if it has moved since the run")
-    add("--target", type=nonempty, help="a class by name or number, or all (default: the predicted class)")
+    add(
+        "--target",
+        type=nonempty,
+        help="a class by name or number, A-B for the difference of two, or all (default: the predicted class)",
+    )
     add(
         "--layer",
         type=nonempty,

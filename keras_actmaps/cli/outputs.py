@@ -12,7 +12,7 @@ from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.files import save_rows
 from keras_actmaps.core.progress import progress
-from keras_actmaps.core.types import Array
+from keras_actmaps.core.targets import Difference
 from keras_actmaps.methods.explain import explain
 from keras_actmaps.metrics.boxes import boxes as boxes_of
 
@@ -71,10 +71,29 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
     return written
 
 
+def write_figures(request: Request, explanations: list[Explanation]) -> list[Path]:
+    """Write the maps and a figure of inputs that are no images, by each method; ValueError for boxes."""
+    if request.boxes is not None:
+        raise ValueError("--boxes needs images; --inputs has none")
+    written = []
+    for explanation in explanations:
+        written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
+        figure = render.explanation_figure(explanation, request.images.arrays, request.colormap or "turbo")
+        written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
+        if np.ndim(explanation.scores) == 1:
+            names, word = _target_names(request, explanation), _word(explanation)
+            for source, name, score in zip(request.images.sources, names, explanation.scores):
+                request.say(f"{source}: {explanation.method} for {name}, {word} {score:.2f}")
+    return written
+
+
 def describe_target(request: Request) -> str:
-    """The target as text: `the predicted class`, `all classes` or the name of the class."""
+    """The target as text: `the predicted class`, `all classes` or the name of the class, or of two."""
     if isinstance(request.target, int):
         return request.subject.name(request.target)
+    if isinstance(request.target, Difference):
+        numbers = (request.target.first, request.target.second)
+        return " rather than ".join(request.subject.name(number) for number in numbers if isinstance(number, int))
     return "the predicted class" if request.target is None else "all classes"
 
 
@@ -86,8 +105,8 @@ def _boxes(request: Request, single: Explanation) -> list[Any] | None:
 def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Any:
     """A row per image: the image, the map and the overlay."""
     titles = [
-        f"{title}\nmap for {request.subject.name(int(target))}, logit {score:.1f}"
-        for title, target, score in zip(request.titles, _targets(single), single.scores)
+        f"{title}\nmap for {name}, {_word(single)} {score:.1f}"
+        for title, name, score in zip(request.titles, _target_names(request, single), single.scores)
     ]
     truth = request.images.truth.get("boxes")
     caption = _caption(request, single)
@@ -99,7 +118,7 @@ def _panels(request: Request, panels: Explanation) -> Any:
     panels = _highest(panels, MAX_PANELS)
     names = [
         [f"{request.subject.name(int(target))}: {score:.1f}" for target, score in zip(*row)]
-        for row in zip(_targets(panels), panels.scores)
+        for row in zip(np.asarray(panels.targets), panels.scores)
     ]
     caption = f"{_caption(request, panels)} · logits above the maps, one scale for all classes"
     return render.class_panels(panels, request.pixels, request.titles, names, caption, request.colors)
@@ -118,16 +137,21 @@ def _write_boxes(request: Request, singles: list[Explanation], boxes: list[Any])
     """The boxes of all methods as CSV, in pixels, half open."""
     rows: list[tuple] = [("method", "image", "target", "y0", "x0", "y1", "x1", "score")]
     for single, found in zip(singles, boxes):
-        for source, target, of_image in zip(request.images.sources, _targets(single), found):
-            rows += [(single.method, source, request.subject.name(int(target)), *box) for box in of_image]
+        for source, name, of_image in zip(request.images.sources, _target_names(request, single), found):
+            rows += [(single.method, source, name, *box) for box in of_image]
     return save_rows(request.folder / BOXES, rows)
 
 
-def _targets(explanation: Explanation) -> Array:
-    """The explained classes, which are always known here: the command line has no target functions."""
-    if explanation.targets is None:
-        raise ValueError("the maps explain a function of the outputs, which has no class names")
-    return explanation.targets
+def _target_names(request: Request, single: Explanation) -> list[str]:
+    """What the map of each image explains."""
+    if single.targets is None:
+        return [describe_target(request)] * len(single)
+    return [request.subject.name(int(target)) for target in single.targets]
+
+
+def _word(explanation: Explanation) -> str:
+    """What a score is; the only targets of the command line besides classes are differences of classes."""
+    return "logit" if explanation.targets is not None else "difference"
 
 
 def _highest(explanation: Explanation, count: int) -> Explanation:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_actmaps.cli.arrays import images_from_arrays
 from keras_actmaps.cli.inputs import Images, Say, Subject, find_data, images_from_files, images_of_split
+from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 
@@ -28,7 +30,7 @@ class Request:
         The model at its default layer; None, like `subject.model`, for a data set without a model.
     folder : Path
         Where files are written.
-    target : int, "all" or None
+    target : int, "all", Difference or None
         As for `kam.explain`.
     layer : str or None
         As on the command line, with the path instead of an index.
@@ -47,7 +49,7 @@ class Request:
     subject: Subject
     traced: TracedModel | None
     folder: Path
-    target: int | str | None = None
+    target: int | str | Difference | None = None
     layer: str | None = None
     image: Sequence[str] | None = None
     inputs: str | None = None
@@ -70,8 +72,6 @@ class Request:
     def images(self) -> Images:
         """The images, read on first use; ValueError or OSError if there are none."""
         if self.inputs:
-            from keras_actmaps.cli.arrays import images_from_arrays
-
             return images_from_arrays(self.traced_at_layer, self.inputs)
         if self.image:
             return images_from_files(self.subject, self.traced, self.image, self.say)

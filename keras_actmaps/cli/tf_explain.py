@@ -170,6 +170,8 @@ def _explain(request: Request, method: str, explainer: str, settings: Mapping[st
     outputs = model.predict(images, verbose=0)
     if not isinstance(outputs, np.ndarray) or outputs.ndim != 2:
         raise ValueError(f"{NAME} explains models whose outputs are class scores (N, classes)")
+    if callable(request.target):
+        raise ValueError(f"{NAME} explains one class at a time, not a difference of classes; pass one class")
     classes = outputs.argmax(-1) if request.target is None else np.full(len(images), request.target)
     groups = [(images, classes[0])] if len(set(classes)) == 1 else list(zip(images[:, None], classes))
     explain = getattr(_import_part("core"), explainer)().explain

@@ -69,6 +69,9 @@ class BoundTarget(Target):
     def for_perturbations(self) -> "BoundTarget":
         return BoundTarget(self.target.for_perturbations(), self.bound)
 
+    def __repr__(self) -> str:
+        return repr(self.target)
+
     @property
     def program_key(self) -> Hashable:
         return self.target.program_key

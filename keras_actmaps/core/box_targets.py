@@ -1,7 +1,7 @@
 """A target of object detectors: a class in a box."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops
@@ -28,13 +28,17 @@ class Box(TargetWithArray):
     box : array of shape (4,) or (N, 4)
         (x0, y0, x1, y1), or any other order of two corners that the model's boxes have, in their units.
     boxes, classes : str or int
-        Keys or positions of the outputs (N, anchors, 4), decoded corners, and (N, anchors, classes).
+        Keys or positions of the outputs (N, anchors, 4) and (N, anchors, classes).
+    decode : callable or None
+        `(output boxes, outputs) -> corners (N, anchors, 4)`, in Keras operations, for a model whose boxes are offsets
+        or centers and sizes; None for corners.
     """
 
     number: int
     box: Any
     boxes: str | int = "boxes"
     classes: str | int = "classes"
+    decode: Callable[[Tensor, Any], Tensor] | None = None
     is_similarity: bool = False
 
     def __post_init__(self) -> None:
@@ -42,16 +46,20 @@ class Box(TargetWithArray):
         if self.box.shape[-1] != 4:
             raise ValueError(f"a box has 4 coordinates, got shape {self.box.shape}")
 
+    def __repr__(self) -> str:
+        corners = ", ".join(f"{side:g}" for side in self.box[0])
+        return f"Box(class {self.number}, {f'({corners})' if len(self.box) == 1 else f'{len(self.box)} boxes'})"
+
     @property
     def arrays(self) -> tuple[Array, ...]:
         return (self.box,)
 
     @property
     def program_key(self) -> Hashable:
-        return type(self), self.number, self.boxes, self.classes, self.is_similarity
+        return type(self), self.number, self.boxes, self.classes, self.decode, self.is_similarity
 
     def for_perturbations(self) -> "Box":
-        return Box(self.number, self.box, self.boxes, self.classes, is_similarity=True)
+        return replace(self, is_similarity=True)
 
     @property
     def settled(self) -> Target:
@@ -75,6 +83,7 @@ class Box(TargetWithArray):
     def _detections(self, outputs: Any) -> tuple[Tensor, Tensor]:
         """The boxes (N, anchors, 4) and class logits; ValueError for other outputs and for an unknown class."""
         boxes, logits = select_output(outputs, self.boxes), select_output(outputs, self.classes)
+        boxes = boxes if self.decode is None else self.decode(boxes, outputs)
         if len(boxes.shape) != 3 or boxes.shape[-1] != 4 or len(logits.shape) != 3:
             raise ValueError(
                 f"Box needs outputs (N, anchors, 4) and (N, anchors, classes), got {tuple(boxes.shape)} and "

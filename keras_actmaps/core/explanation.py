@@ -47,6 +47,8 @@ class Explanation:
         All settings of the method.
     versions : dict
         Versions of the packages that computed the maps.
+    target_name : str or None
+        What is explained where `targets` is None, such as `Difference(3, 5)` or the name of a function.
     """
 
     maps: Any
@@ -57,6 +59,7 @@ class Explanation:
     residual: Array | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    target_name: str | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -112,7 +115,7 @@ class Explanation:
         if not name.endswith(".npz"):
             choices = ".npz, in .npy, .tif, .tiff, .nii or .nii.gz for the maps alone, or in .png for a picture"
             raise ValueError(f"{str(path)!r} must end in {choices}")
-        metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions")}
+        metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions", "target_name")}
         about = np.array(json.dumps(metadata, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))
 

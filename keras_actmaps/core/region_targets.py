@@ -7,7 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_actmaps.core.attribution import Target
-from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array
+from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array, sides_of
 from keras_actmaps.core.types import Array, Tensor
 
 
@@ -34,6 +34,9 @@ class Region(TargetWithArray):
 
     def __post_init__(self) -> None:
         set_array(self, "mask", ranks=(2, 3))
+
+    def __repr__(self) -> str:
+        return f"Region(class {self.number}, mask of {sides_of(self.mask)}{_output(self.name)})"
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -62,6 +65,9 @@ class PredictedRegion(Target):
     name: str | int | None = None
     axis: int | None = None
 
+    def __repr__(self) -> str:
+        return f"PredictedRegion(class {self.number}{_output(self.name)})"
+
     @property
     def settled(self) -> Target:
         return _FixedRegion(self.number, self.name, self.axis)
@@ -89,6 +95,10 @@ class _FixedRegion(Target):
 
     def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
         return _sum_over(_class_map(_classes_last(outputs, self.name, self.axis), self.number), *arrays)
+
+
+def _output(name: str | int | None) -> str:
+    return "" if name is None else f", output {name!r}"
 
 
 def _sum_over(logits: Tensor, mask: Tensor) -> Tensor:

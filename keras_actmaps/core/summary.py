@@ -14,7 +14,7 @@ def summary(explanation: Any) -> dict[str, str]:
     words = {"method": repr(explanation.method), "layer": repr(explanation.layer), "N": str(len(explanation))}
     if many > 1:
         words["K"] = str(np.shape(explanation.scores)[1])
-    return words | {"space": str(spaces), "targets": few(explanation.targets)}
+    return words | {"space": str(spaces), "targets": explanation.target_name or few(explanation.targets)}
 
 
 def few(values: Array | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps.core.attribution import Target
-from keras_actmaps.core.types import Tensor
+from keras_actmaps.core.types import Array, Tensor
 
 
 class TargetWithArray(Target):
@@ -30,6 +30,11 @@ def set_array(target: Target, name: str, ranks: tuple[int, int]) -> None:
             f"finite values, got shape {array.shape}"
         )
     object.__setattr__(target, name, array if array.ndim == ranks[1] else array[None])
+
+
+def sides_of(array: Array) -> str:
+    """The shape of the array of a target as text, such as `5 x 8 x 12`, or `8 x 12` of one for all inputs."""
+    return " x ".join(map(str, array.shape[1:] if len(array) == 1 else array.shape))
 
 
 def select_output(outputs: Any, name: str | int | None) -> Tensor:

@@ -16,7 +16,7 @@ from keras import ops
 from keras_actmaps.core.attribution import Target
 from keras_actmaps.core.box_targets import Box
 from keras_actmaps.core.region_targets import PredictedRegion, Region
-from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array
+from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array, sides_of
 from keras_actmaps.core.types import Array, Tensor
 
 __all__ = [
@@ -39,12 +39,19 @@ class Class(Target):
 
     number: int
 
+    def __repr__(self) -> str:
+        return f"Class({self.number})"
+
     def score(self, outputs: Tensor, *arrays: Tensor) -> Tensor:
         return _logit(outputs, self.number)
 
 
 class _Compound(Target):
     """A target whose fields are all targets or classes."""
+
+    def __repr__(self) -> str:
+        values = (getattr(self, one.name) for one in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(map(repr, values))})"
 
     @property
     def parts(self) -> list[Target]:
@@ -89,7 +96,7 @@ class _Compound(Target):
         return [tuple(islice(remaining, part.array_count)) for part in self.parts]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference(_Compound):
     """The score of `first` minus that of `second`, classes or targets: why the first rather than the second."""
 
@@ -101,7 +108,7 @@ class Difference(_Compound):
         return first - second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Negative(_Compound):
     """The negative of another target, or of a class: the evidence against it."""
 
@@ -160,6 +167,9 @@ class Similarity(TargetWithArray):
 
     def __post_init__(self) -> None:
         set_array(self, "embedding", ranks=(1, 2))
+
+    def __repr__(self) -> str:
+        return f"Similarity(embedding of {sides_of(self.embedding)})"
 
     @property
     def arrays(self) -> tuple[Array, ...]:

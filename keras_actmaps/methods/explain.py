@@ -18,6 +18,7 @@ from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.predict_function import is_predict_function
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.settings import show
 from keras_actmaps.core.settle import settle
 from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
@@ -202,7 +203,7 @@ def _maps_by_input(traced: TracedModel, maps: Array, request: MethodRequest) -> 
 def _explain_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
-    method = request.method
+    method, name = request.method, _name_of(targets)
     targets = traced.validate_targets(method.target_of(targets), len(inputs))
     targets = settle(traced, inputs, targets, context)
     if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
@@ -226,8 +227,16 @@ def _explain_batch(
         layer=traced.layer if method.level == "layer" else None,
         residual=residual,
         settings=dict(request.settings),
-        versions={name: version(name) for name in ("keras", keras.backend.backend(), "numpy")},
+        versions={package: version(package) for package in ("keras", keras.backend.backend(), "numpy")},
+        target_name=name,
     )
+
+
+def _name_of(targets: Any) -> str | None:
+    """A target or function in one short line; None for classes."""
+    if isinstance(targets, Target):
+        return repr(targets)
+    return show(targets) if callable(targets) else None
 
 
 def _in_batches(

@@ -78,7 +78,8 @@ def explanation_figure(
         for column in found:
             _draw_row(figure, rest, column, row, colormap)
     more = f", first {rows} of {len(explanation)}" if rows < len(explanation) else ""
-    figure.suptitle(wrap_text(f"{explanation.method}, raw maps{more}", 0.92 * width), **CAPTION)
+    target = "" if explanation.target_name is None else f" of {explanation.target_name}"
+    figure.suptitle(wrap_text(f"{explanation.method}, raw maps{target}{more}", 0.92 * width), **CAPTION)
     return figure
 
 
@@ -147,7 +148,7 @@ def _by_name(inputs: Any, named: dict[str, Array]) -> dict[str, Any]:
         return {"": next(iter(inputs.values())) if isinstance(inputs, dict) and len(inputs) == 1 else inputs}
     if isinstance(inputs, (list, tuple)) and len(inputs) == len(named):
         inputs = dict(zip(named, inputs))
-    if not isinstance(inputs, dict) or not inputs.keys() <= named.keys():
+    if not isinstance(inputs, dict) or not (inputs.keys() <= named.keys() or named.keys() <= inputs.keys()):
         raise ValueError(f"inputs must be a dict of arrays by the names of inputs, {', '.join(named)}")
     return inputs
 

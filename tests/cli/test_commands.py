@@ -57,6 +57,21 @@ def test_a_class_by_name_or_number(explain, tmp_path, target, number):
     assert Explanation.load(tmp_path / "out" / "cam.npz").targets.tolist() == [number]
 
 
+@pytest.mark.parametrize("target", ["Sandal-T-shirt/top", "5-0", "sandal-0"])
+def test_the_difference_of_two_classes(explain, tmp_path, trained, target):
+    result = explain("--method", "gradient_x_input", "--target", target, "--index", 0, "--boxes")
+    assert result.status == 0 and "Sandal rather than T-shirt/top" in result.stdout
+    e = Explanation.load(tmp_path / "out" / "gradient_x_input.npz")
+    assert e.targets is None and e.target_name == "Difference(5, 0)"
+    parts = []
+    for name in ("Sandal", "T-shirt/top"):
+        assert explain("--method", "gradient_x_input", "--target", name, "--index", 0).status == 0
+        parts.append(Explanation.load(tmp_path / "out" / "gradient_x_input.npz"))
+    np.testing.assert_allclose(e.maps, parts[0].maps - parts[1].maps, atol=1e-5)
+    np.testing.assert_allclose(e.scores, parts[0].scores - parts[1].scores, rtol=1e-4)
+    assert "Sandal rather than T-shirt/top" in (tmp_path / "out" / "boxes.csv").read_text()
+
+
 @pytest.mark.parametrize("layer, path", [("conv2", "conv2"), ("1", "conv1"), ("-4", "pool2")])
 def test_a_layer_by_name_or_number(explain, tmp_path, layer, path):
     assert explain("--layer", layer, "--index", 0).status == 0
@@ -134,6 +149,8 @@ def bad(tmp_path):
         ([*run, "--method", "nope"], "no method 'nope'; choices: cam, "),
         ([*run, "--method", "gradcam,"], "no method ''; choices: cam, "),
         ([*run, "--target", "Hat"], "no class 'Hat'; choices: T-shirt/top, Trouser"),
+        ([*run, "--target", "Sandal-Hat"], "no class 'Sandal-Hat'; choices: T-shirt/top, Trouser"),
+        ([*run, "--target", "3-10"], "class 10 does not exist; 'grid_cnn' has classes 0 to 9"),
         ([*run, "--target", "10"], "class 10 does not exist; 'grid_cnn' has classes 0 to 9"),
         ([*run, "--target", "-1"], "class -1 does not exist; 'grid_cnn' has classes 0 to 9"),
         ([*run, "--target", "9" * 30], "does not exist; 'grid_cnn' has classes 0 to 9"),

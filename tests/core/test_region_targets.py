@@ -223,7 +223,50 @@ def test_the_similarity_to_an_embedding_of_each_input(pictures):
     np.testing.assert_allclose(e.scores, cosines, rtol=1e-4, atol=1e-6)
 
 
+REPRS = {
+    "Region(class 1, mask of 5 x 8 x 12)": kam.targets.Region(1, np.ones((5, 8, 12))),
+    "Negative(Region(class 1, mask of 8 x 12, output 'a'))": kam.targets.Negative(
+        kam.targets.Region(1, np.ones((8, 12)), "a")
+    ),
+    "Difference(PredictedRegion(class 2), Class(5))": kam.targets.Difference(
+        kam.targets.PredictedRegion(2), kam.targets.Class(5)
+    ),
+    "Box(class 1, (0, 2, 3.5, 4))": kam.targets.Box(1, (0, 2, 3.5, 4)),
+    "Box(class 1, 2 boxes)": kam.targets.Box(1, np.ones((2, 4))),
+    "Similarity(embedding of 4)": kam.targets.Similarity(np.ones(4)),
+}
+
+
+@pytest.mark.parametrize("text", REPRS)
+def test_a_target_is_printed_in_one_short_line_without_its_arrays(text):
+    assert repr(REPRS[text]) == text
+
+
+def test_an_explanation_keeps_the_name_of_its_target(pictures, tmp_path):
+    target = kam.targets.Region(1, np.ones((5, 8, 12)))
+    e = kam.explain(segmenter(), pictures, "saliency", targets=target)
+    again = kam.Explanation.load(e.save(tmp_path / "maps.npz"))
+    assert e.target_name == again.target_name == "Region(class 1, mask of 5 x 8 x 12)"
+    assert kam.explain(segmenter(), pictures, "saliency", targets=sky).target_name == "sky"
+
+
+def sky(outputs):
+    return ops.mean(outputs[..., 0], axis=(1, 2))
+
+
+def test_boxes_are_decoded_by_a_function(pictures):
+    model = detector()
+    box = np.array([6.0, 0, 12, 4])
+    offsets = keras.Model(model.inputs, {"boxes": (model.output["boxes"] - 3) / 2, "classes": model.output["classes"]})
+    target = kam.targets.Box(1, box, decode=lambda found, outputs: 2 * found + 3)
+    for method in ("saliency", "rise"):
+        e = kam.explain(model, pictures, method, targets=kam.targets.Box(1, box), **METHODS[method])
+        found = kam.explain(offsets, pictures, method, targets=target, **METHODS[method])
+        np.testing.assert_allclose(found.maps, e.maps, atol=1e-5 * np.abs(e.maps).max())
+
+
 BAD = {
+    "saliency: the score of input 0 is NaN or Inf": lambda: lambda y: ops.log(-ops.sum(y, axis=(1, 2, 3))),
     "Region has data of 3 inputs, and there are 5 inputs": lambda: kam.targets.Region(1, np.ones((3, 8, 12))),
     r"a mask of shape \(4, 4\) does not fit the segmentation of shape \(8, 12\)": lambda: kam.targets.Region(
         1, np.ones((4, 4))
