@@ -451,7 +451,7 @@ def _called(function: Callable, outputs: Any) -> Any:
     try:
         return function(outputs)
     except Exception as error:
-        reason = (str(error).strip() or "no message").splitlines()[0]
+        reason = " ".join(str(error).split()) or "no message"
         raise ValueError(
             f"the target function raised {type(error).__name__}: {reason[:200]}; it gets the outputs of a batch, must "
             "be written with keras.ops, and cannot hold data of each input, as the objects of kam.targets can"
