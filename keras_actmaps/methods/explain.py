@@ -130,6 +130,7 @@ def explain_dataset(
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
         traced = traced or as_traced(model, layer, precision, inputs, xla)
+        _refuse_inputs_as_labels(inputs, labels, traced.classes)
         inputs = traced.validate_inputs(inputs)
         if shape != inputs.shape[1:]:
             request.validate(traced, inputs)
@@ -138,6 +139,17 @@ def explain_dataset(
         yield explain_batch(traced, inputs, request, select_targets(targets, labels), context)
     if context is None:
         raise ValueError("the dataset has no inputs")
+
+
+def _refuse_inputs_as_labels(inputs: Any, labels: Array | None, classes: int | None) -> None:
+    """ValueError for labels of a classifier that have the shape of the inputs, as in a stream of lists of images."""
+    if classes is None or labels is None or not hasattr(inputs, "shape") or labels.shape != inputs.shape:
+        return
+    if labels.ndim > 2 or (labels.ndim == 2 and labels.dtype.kind == "f" and labels.shape[1] != classes):
+        raise ValueError(
+            f"an element of the stream has labels of shape {labels.shape}, which is that of its inputs; elements are "
+            "inputs or (inputs, labels): stack a list of inputs into one array"
+        )
 
 
 def select_targets(targets: Any, labels: Array | None) -> Any:

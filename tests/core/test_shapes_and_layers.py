@@ -57,6 +57,27 @@ def test_images_of_several_sizes_are_explained_by_size_in_a_stream():
         np.testing.assert_allclose(streamed, alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(6, 7, 3), (2, 6, 7, 3)])
+def test_a_list_of_images_in_a_stream_is_not_read_as_an_image_and_its_label(shape):
+    images = [pictures(*shape), pictures(*shape)]
+    with pytest.raises(ValueError, match=r"has labels of shape .*6, 7, 3\), which is that of its inputs.*stack"):
+        list(kam.explain_dataset(flexible(), [images], "saliency"))
+    (found,) = kam.explain_dataset(flexible(), [np.stack(images).reshape(-1, 6, 7, 3)], "saliency")  # the advice
+    assert len(found) == np.prod((2, *shape)) // 126
+
+
+def test_a_list_of_rows_in_a_stream_is_not_read_as_a_row_and_its_label():
+    model = randomised(keras.Sequential([keras.Input((4,)), layers.Dense(3)]))
+    row, one_hot = np.float32([1, 2, 3, 4]), np.float32([0, 1, 0])
+    with pytest.raises(ValueError, match=r"has labels of shape \(1, 4\), which is that of its inputs"):
+        list(kam.explain_dataset(model, [[row, row]], "saliency"))
+    (found,) = kam.explain_dataset(model, [(row, one_hot)], "saliency", targets="labels")
+    assert found.targets.tolist() == [1]
+    square = randomised(keras.Sequential([keras.Input((3,)), layers.Dense(3)]))  # as many classes as features
+    (found,) = kam.explain_dataset(square, [(row[:3], one_hot)], "saliency", targets="labels")
+    assert found.targets.tolist() == [1]
+
+
 def test_a_stream_is_told_explain_dataset():
     with pytest.raises(ValueError, match=r"of type generator are a stream of batches.*kam\.explain_dataset"):
         kam.explain(flexible(), (pictures(1, 6, 7, 3) for _ in range(2)), "saliency")
