@@ -39,6 +39,12 @@ class Target:
         """The number of arrays that `score` takes."""
         return len(self.arrays)
 
+    @property
+    def explained_outputs(self) -> tuple[str | int, ...]:
+        """Keys or positions of the outputs whose gradients it has, of a model with several; () if they are unknown."""
+        name = getattr(self, "name", None)
+        return () if name is None else (name,)
+
     def for_perturbations(self) -> "Target":
         """The target as methods explain it that need no gradients."""
         return self
@@ -65,6 +71,10 @@ class BoundTarget(Target):
 
     def __call__(self, outputs: Any) -> Tensor:
         return self.target.score(outputs, *self.bound)
+
+    @property
+    def explained_outputs(self) -> tuple[str | int, ...]:
+        return self.target.explained_outputs
 
     def for_perturbations(self) -> "BoundTarget":
         return BoundTarget(self.target.for_perturbations(), self.bound)

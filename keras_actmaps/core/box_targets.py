@@ -51,6 +51,10 @@ class Box(TargetWithArray):
         return f"Box(class {self.number}, {f'({corners})' if len(self.box) == 1 else f'{len(self.box)} boxes'})"
 
     @property
+    def explained_outputs(self) -> tuple[str | int, ...]:
+        return (self.classes,)  # the boxes have no gradient
+
+    @property
     def arrays(self) -> tuple[Array, ...]:
         return (self.box,)
 

@@ -71,6 +71,10 @@ class _Compound(Target):
     def program_key(self) -> Hashable:
         return type(self), *(part.program_key for part in self.parts)
 
+    @property
+    def explained_outputs(self) -> tuple[str | int, ...]:
+        return tuple(name for part in self.parts for name in part.explained_outputs)
+
     def for_perturbations(self) -> Target:
         return type(self)(*(part.for_perturbations() for part in self.parts))
 

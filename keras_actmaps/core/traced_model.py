@@ -104,6 +104,7 @@ class TracedModel:
         self.variables = tuple(model.weights)
         self._model = model  # keeps an opaque model alive
         self._traced_graph = self.graph
+        self._views: dict[str, TracedModel] = {}  # by the default layers of single outputs
         self._set_layer(layer)
 
     def _set_layer(self, layer: Any) -> None:
@@ -183,6 +184,24 @@ class TracedModel:
         other._arguments = (layer, *self._arguments[1:])
         other._set_layer(layer)
         return other
+
+    def for_target(self, targets: Any) -> "TracedModel":
+        """The model at the default layer of the outputs that a target explains, if no layer was chosen."""
+        names = targets.explained_outputs if isinstance(targets, Target) else ()
+        if not self.has_gradients or self._arguments[0] is not None or not names:
+            return self
+        outputs = self.graph.outputs
+        positions = range(len(outputs)) if isinstance(outputs, (list, tuple)) else ()
+        known = outputs if isinstance(outputs, dict) else positions
+        if any(name not in known for name in names):
+            return self  # which the target itself refuses
+        slots = tree.flatten([outputs[name] for name in names])
+        layer = validation.default_layer(self.layers, self.graph, slots)
+        if layer is None or layer == self.layer:
+            return self
+        if layer not in self._views:
+            self._views[layer] = self.at(layer)
+        return self._views[layer]
 
     def perturbing(self, name: str | None, table: Array) -> "TracedModel":
         """The model as one of a single input, for one example of several inputs (1, F).

@@ -89,15 +89,14 @@ def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model
     paths: the paths of the layers with a spatial output.
     """
     if layer is None:
-        return _default_layer(paths, graph)
+        return default_layer(paths, graph, keras.tree.flatten(graph.outputs))
     if isinstance(layer, (list, tuple)):
         return [_resolve_one(one, paths, graph, model) for one in layer]
     return _resolve_one(layer, paths, graph, model)
 
 
-def _default_layer(paths: list[str], graph: Graph) -> str | None:
+def default_layer(paths: list[str], graph: Graph, outputs: list[Slot]) -> str | None:
     """The deepest layer with a spatial output on which the outputs depend, before the block of a spatial output."""
-    outputs = keras.tree.flatten(graph.outputs)
     slots = {slot for node in graph.ancestors(outputs) for slot in node.writes} - _output_block(graph, outputs)
     found = [path for path in paths if graph.slot_of[path] in slots]
     return found[-1] if found else paths[-1] if paths else None

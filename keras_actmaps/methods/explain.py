@@ -83,7 +83,7 @@ def explain(
     """
     request = make_request(method, settings, batch_size)
     refuse_streams(inputs)
-    traced = as_traced(model, layer, precision, inputs, xla)
+    traced = as_traced(model, layer, precision, inputs, xla).for_target(targets)
     inputs = traced.validate_inputs(inputs)
     request.validate(traced, inputs)
     context = RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
@@ -129,7 +129,7 @@ def explain_dataset(
     traced = None if needs_shapes else as_traced(model, layer, precision, xla=xla)
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
-        traced = traced or as_traced(model, layer, precision, inputs, xla)
+        traced = (traced or as_traced(model, layer, precision, inputs, xla)).for_target(targets)
         _refuse_inputs_as_labels(inputs, labels, traced.classes)
         inputs = traced.validate_inputs(inputs)
         if shape != inputs.shape[1:]:

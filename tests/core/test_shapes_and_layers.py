@@ -86,3 +86,28 @@ def test_a_stream_is_told_explain_dataset():
 
         with pytest.raises(ValueError, match=r"kam\.explain_dataset"):
             kam.explain(flexible(), tf.data.Dataset.from_tensor_slices(pictures(2, 6, 7, 3)).batch(2), "saliency")
+
+
+@pytest.mark.parametrize("is_dict", [True, False])
+def test_the_default_layer_is_on_the_way_to_the_explained_output(is_dict):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="shared")(inputs)
+    heads = {}
+    for name in ("age", "kind"):
+        y = layers.Conv2D(3, 3, activation="relu", name=f"{name}_conv")(x)
+        heads[name] = layers.Dense(2, name=name)(layers.GlobalAveragePooling2D()(y))
+    model = randomised(keras.Model(inputs, heads if is_dict else list(heads.values())))
+    images = pictures(2, 8, 8, 3)
+    for position, name in enumerate(heads):
+        one = kam.targets.Output(name if is_dict else position, 1)
+        alone = keras.Model(inputs, heads[name])
+        for target, same in ((one, 1), (kam.targets.Negative(one), kam.targets.Negative(1))):
+            e = kam.explain(model, images, "gradcam", targets=target)
+            assert e.layer == f"{name}_conv"
+            expected = kam.explain(alone, images, "gradcam", targets=same).maps
+            np.testing.assert_allclose(e.maps, expected, rtol=1e-4, atol=1e-6)
+        (streamed,) = kam.explain_dataset(model, [images], "gradcam", targets=one)
+        assert streamed.layer == f"{name}_conv"
+    both = kam.targets.Difference(*(kam.targets.Output(name if is_dict else k, 0) for k, name in enumerate(heads)))
+    assert kam.explain(model, images, "gradcam", targets=both).layer == kam.Probe(model).layer
+    assert kam.explain(model, images, "gradcam", targets=one, layer="shared").layer == "shared"
