@@ -135,3 +135,24 @@ def test_a_loaded_saved_model_is_told_its_layer(images, tmp_path):
         e = kam.explain(wrapped, images, "saliency", targets=kam.targets.Output("output_0", 1))
     expected = kam.explain(model, images, "saliency", targets=lambda y: y[:, 1])
     np.testing.assert_allclose(e.maps, expected.maps, atol=1e-5 * expected.maps.max())
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow exports models that TFLite converts"
+)
+def test_a_tflite_model_has_the_maps_of_its_keras_model(tmp_path):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Flatten(), keras.layers.Dense(3, "tanh")])
+    model.export(tmp_path / "saved", verbose=False)
+    content = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved")).convert()
+    runner = interpreter.Interpreter(model_content=content).get_signature_runner()
+    (name,) = runner.get_input_details()
+    images = np.random.default_rng(0).random((3, 6, 6, 2), "float32")
+    expected = kam.explain(model, images, "occlusion", targets=1, patch=3)
+    for size in (1, 2):
+        e = kam.explain(
+            lambda x: next(iter(runner(**{name: x}).values())), images, "occlusion", targets=1, batch_size=size, patch=3
+        )
+        np.testing.assert_allclose(e.maps, expected.maps, atol=1e-6)
