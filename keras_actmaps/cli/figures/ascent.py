@@ -73,6 +73,8 @@ def _targets(request: Request, traced: TracedModel, channels: Any, neuron: Any) 
         if channels is not None or neuron is not None:
             raise ValueError("channels and neuron need a layer; pass --layer")
         count = traced.classes or 0
+        if callable(request.target):
+            raise ValueError("ascent maximizes a class, not the difference of two; pass --target with one class")
         if request.target is None and count > MAX_CLASSES:
             raise ValueError(f"{count} classes are too many for one picture; pass --target CLASS, or --target all")
         classes: list[Any] = list(range(count)) if request.target in (None, "all") else [request.target]
