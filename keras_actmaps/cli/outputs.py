@@ -104,8 +104,9 @@ def _boxes(request: Request, single: Explanation) -> list[Any] | None:
 
 def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> Any:
     """A row per image: the image, the map and the overlay."""
+    space = " " if single.targets is not None else "\n"  # two names fill a line
     titles = [
-        f"{title}\nmap for {name}, {_word(single)} {score:.1f}"
+        f"{title}\nmap for {name},{space}{_word(single)} {score:.1f}"
         for title, name, score in zip(request.titles, _target_names(request, single), single.scores)
     ]
     truth = request.images.truth.get("boxes")
