@@ -105,7 +105,8 @@ class History:
         titles = []
         for number, (name, score) in enumerate(zip(self._image_names(), shown.scores)):
             guess = "" if predicted is None else f"predicted: {self.source.class_name(int(predicted[number]))}"
-            explained = f"score {score:.3g}" if shown.target_name is None else f"{shown.target_name}: {score:.3g}"
+            has_name = shown.target_name not in (None, "<lambda>")
+            explained = f"{shown.target_name}: {score:.3g}" if has_name else f"score {score:.3g}"
             if shown.targets is not None:
                 target = self.source.class_name(int(shown.targets[number]))
                 explained = f"map for {target}, logit {_one_decimal(score)}"

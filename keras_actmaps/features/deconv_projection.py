@@ -117,8 +117,8 @@ def _deconvnet_nodes(traced: TracedModel, path: str) -> tuple[Node, ...]:
 
     Raises ValueError if there are activations and none is a ReLU.
     """
-    nodes = traced.graph.ancestors([traced.graph.slot_of[path]])
-    graph = split_activations(replace(traced.graph, nodes=nodes))
+    slot = traced.graph.slot_of[path]
+    graph = split_activations(replace(traced.graph, nodes=traced.graph.ancestors([slot]), outputs=slot))
     if not any(layer_type(node) == "activation" for node in graph.nodes):
         return graph.nodes
     return with_relu(graph, deconvnet_relu, traced.name, "the projection by a deconvolutional network")
