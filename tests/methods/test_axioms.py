@@ -93,7 +93,8 @@ def test_deeplift_sums_to_the_difference_in_score(name):
     missing = np.abs(e.maps.sum((1, 2)) - difference)
     rounding = 4 * np.finfo("float32").eps * np.abs(e.scores)  # of the difference between two scores
     np.testing.assert_array_less(missing, 1e-2 * np.minimum(np.abs(difference), np.abs(e.scores)) + rounding)
-    np.testing.assert_allclose(np.abs(e.residual), missing, atol=1e-5 * np.abs(e.scores).max())
+    folding = 2e-5 * np.abs(e.scores).max()  # rounding: the residual is of folded passes, the scores above are not
+    np.testing.assert_allclose(np.abs(e.residual), missing, atol=folding)
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "ResNet50V2", "DenseNet121"])
