@@ -179,10 +179,15 @@ class TracedModel:
 
     def at(self, layer: Any) -> "TracedModel":
         """The model at another layer, on the same graph; compiled programs are not shared."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other = self._copy()
         other._arguments = (layer, *self._arguments[1:])
         other._set_layer(layer)
+        return other
+
+    def _copy(self) -> "TracedModel":
+        """A copy that shares everything, compiled programs included."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         return other
 
     def for_target(self, targets: Any) -> "TracedModel":
@@ -211,8 +216,7 @@ class TracedModel:
         return self._holding(part_named(name, self.parts), table)
 
     def _holding(self, part: Part, table: Any) -> "TracedModel":
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other = self._copy()
         other._example, other.input_shape = (part, table), (None, *part.shape)
         return other
 

@@ -10,6 +10,7 @@ from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods._baselines import baseline_for
 from keras_actmaps.methods._masking import chunk_scores, per_axis
 
 Segments = Annotated[
@@ -162,6 +163,12 @@ def coalition_scores(
 def _segment_masks(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """Masks (s, N, *space) that keep the share (s, segments) of each segment of the labels (N, *space)."""
     return ops.take(rows[0], constants[0], axis=1)
+
+
+def validate_segments(traced: TracedModel, inputs: Array, *, segments: Any, cells: Any, fill: Any, **_: Any) -> None:
+    """`Method.validate` of methods that hide segments: ValueError for segments or a fill that do not fit."""
+    segment(inputs[:1], segments, cells)
+    baseline_for(inputs[:1], fill)
 
 
 def spread(values: Array, labels: Array) -> Array:

@@ -10,8 +10,16 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge, Le, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods._baselines import Fill, baseline_for
-from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, equal_counts, segment, spread
+from keras_actmaps.methods._baselines import Fill
+from keras_actmaps.methods._segments import (
+    CELLS,
+    Segments,
+    coalition_scores,
+    equal_counts,
+    segment,
+    spread,
+    validate_segments,
+)
 from keras_actmaps.methods.registry import Attribution, Method
 
 ROUNDING = 1e-6  # relative to the scores
@@ -46,11 +54,6 @@ def hsic(
     return Attribution(maps)
 
 
-def _validate(traced: TracedModel, inputs: Array, *, segments: Any, cells: Any, fill: Any, **_: Any) -> None:
-    segment(inputs[:1], segments, cells)
-    baseline_for(inputs[:1], fill)
-
-
 def dependence(kept: Array, scores: Array, width: float) -> Array:
     """HSIC (count,) of each binary column of `kept` (samples, count) with scores (samples,); 0 for a width of 0.
 
@@ -73,7 +76,7 @@ METHOD = Method(
     name="hsic",
     function=hsic,
     single_pass=False,
-    validate=_validate,
+    validate=validate_segments,
     summary="The dependence of the score on whether each segment is kept",
     paper="Novello et al. 2022, eq. 4",
     cost="`samples` forward passes.",

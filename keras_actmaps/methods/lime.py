@@ -9,8 +9,16 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Ge, Gt, PerAxis, Seed
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods._baselines import Fill, baseline_for
-from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, equal_counts, segment, spread
+from keras_actmaps.methods._baselines import Fill
+from keras_actmaps.methods._segments import (
+    CELLS,
+    Segments,
+    coalition_scores,
+    equal_counts,
+    segment,
+    spread,
+    validate_segments,
+)
 from keras_actmaps.methods.registry import Attribution, Method
 
 
@@ -45,11 +53,6 @@ def lime(
     return Attribution(maps)
 
 
-def _validate(traced: TracedModel, inputs: Array, *, segments: Any, cells: Any, fill: Any, **_: Any) -> None:
-    segment(inputs[:1], segments, cells)
-    baseline_for(inputs[:1], fill)
-
-
 def linear_weights(features: Array, outputs: Array, importance: Array, ridge: float) -> Array:
     """The weights (F, N) of the ridge regression, with a free intercept, of outputs (M, N) on features (M, F)."""
     share = (importance / importance.sum())[:, None]
@@ -64,7 +67,7 @@ METHOD = Method(
     name="lime",
     function=lime,
     single_pass=False,
-    validate=_validate,
+    validate=validate_segments,
     summary="The weight of each segment in a linear model of the score, fitted around the image",
     paper="Ribeiro et al. 2016, eq. 1",
     cost="`samples` forward passes.",

@@ -5,19 +5,12 @@ import functools
 import keras
 import numpy as np
 import pytest
-from helpers import gap_network
+from helpers import QUICK, gap_network
 from keras import layers
 
 import keras_actmaps as kam
 
-SCORES_ONLY = {
-    "occlusion": {"patch": 4},
-    "rise": {"samples": 8, "cells": 3},
-    "lime": {"samples": 10, "cells": 2},
-    "kernel_shap": {"samples": 16, "cells": 2},
-    "hsic": {"samples": 8, "cells": 2},
-    "sobol": {"designs": 2, "cells": 2},
-}
+SCORES_ONLY = {name: QUICK[name] for name in ("occlusion", "rise", "lime", "kernel_shap", "hsic", "sobol")}
 
 
 def logits_of(model):
