@@ -40,6 +40,8 @@ class ImageSource:
         A remark that is shown with the images; may be empty.
     several : dict or list of array, or None
         All inputs of a model with several.
+    read_labels : array or None
+        The labels as a stream has them, which are checked once the model is known.
     """
 
     images: Array
@@ -48,6 +50,7 @@ class ImageSource:
     classes: tuple[str, ...] = ()
     notice: str = ""
     several: Any = None
+    read_labels: Array | None = None
 
     @property
     def inputs(self) -> Any:
@@ -93,7 +96,8 @@ def image_source(
         for passed, known in ((labels, found.labels), (masks, found.masks))
     )
     names = found.classes if classes is None else tuple(classes)
-    return _validated(ImageSource(found.images, _class_numbers(labels), masks, names, found.notice, found.several))
+    source = ImageSource(found.images, _class_numbers(labels), masks, names, found.notice, found.several, found.labels)
+    return _validated(source)
 
 
 def split_source(data: "Data", split: str = "validation", first: int = 0, end: int | None = None) -> ImageSource:

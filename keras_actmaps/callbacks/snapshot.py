@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_actmaps import backend
 from keras_actmaps.callbacks.image_source import ImageSource
+from keras_actmaps.core.batching import refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.run_context import RunContext
@@ -71,6 +72,7 @@ class SnapshotRequest:
         """The snapshot of that number with the model's current weights."""
         inputs = self.source.inputs
         traced = as_traced(model, self.layer, inputs=inputs)
+        refuse_inputs_as_labels(inputs, self.source.read_labels, traced.classes)
         explanation = explain.explain(
             traced, inputs, self.method, self.targets, batch_size=self.batch_size, **self.settings
         )

@@ -13,7 +13,8 @@ import numpy as np
 from keras_actmaps.comparison.batches import Batch, array_batches, stream_batches
 from keras_actmaps.comparison.request import Labeled, labeled_requests
 from keras_actmaps.comparison.table import Table
-from keras_actmaps.core.batching import even_batch_size
+from keras_actmaps.core.attribution import Target
+from keras_actmaps.core.batching import even_batch_size, refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.progress import progress
@@ -104,7 +105,9 @@ def compare(
     masks, boxes : array or None
         Ground truth for localization metrics, if images are an array; a stream contains its own.
     targets : None, int, array, callable or "labels"
-        None is the predicted class; a class; classes (N,); a function of the outputs; for a stream also "labels".
+        None is the predicted class; a class; classes (N,); a function of the outputs; for a stream also "labels". The
+        score of a `kam.targets.Box` is measured as in `kam.metrics` where all methods explain the same one; otherwise
+        it is the similarity to the detections for all of them.
     keep : int or None
         Number of images whose maps are kept; None is all. Otherwise memory is constant except for one number per image,
         method and metric, and 400 bytes to 8 kB for max_box_accuracy and pixel_average_precision.
@@ -140,6 +143,7 @@ def compare(
     for column in columns:
         column.request.validate(first[2])
     traced = as_traced(model, layer, precision, first[0])
+    refuse_inputs_as_labels(first[0], first[1], traced.classes)
     inputs = traced.validate_inputs(first[0])
     for row in rows if skip is None else []:
         row.request.validate(traced, inputs)
@@ -179,7 +183,10 @@ def _measure(
 ) -> BatchResult:
     """One method's maps of one batch, and the states of the metrics."""
     explanation, seconds, passes = _timed(plan, request, images, targets)
-    arguments = plan.traced, images, explanation, truth, targets, plan.context.batch_size
+    measured = targets
+    if isinstance(targets, Target) and len({"gradients" in row.request.method.needs for row in plan.rows}) > 1:
+        measured = targets.for_perturbations()  # one score for the whole table
+    arguments = plan.traced, images, explanation, truth, measured, plan.context.batch_size
     states = [column.request.update(*arguments) for column in plan.columns]
     return BatchResult(explanation[:kept], states, seconds, passes)
 

@@ -49,8 +49,8 @@ class Target:
         """The target as methods explain it that need no gradients."""
         return self
 
-    def in_layout(self, channels_first: bool) -> "Target":
-        """The target for outputs of a model whose images are channels first, or last."""
+    def in_layout(self, channels_first: bool, outputs: Any = None) -> "Target":
+        """The target for images with channels first, or last, and for outputs of these shapes, if they are known."""
         return self
 
     @property

@@ -31,6 +31,17 @@ def refuse_several_shapes(inputs: Any) -> None:
             )
 
 
+def refuse_inputs_as_labels(inputs: Any, labels: Array | None, classes: int | None) -> None:
+    """ValueError for labels of a classifier that have the shape of the inputs, as in a stream of lists of images."""
+    if classes is None or labels is None or not hasattr(inputs, "shape") or labels.shape != inputs.shape:
+        return
+    if labels.ndim > 2 or (labels.ndim == 2 and labels.dtype.kind == "f" and labels.shape[1] != classes):
+        raise ValueError(
+            f"an element of the stream has labels of shape {labels.shape}, which is that of its inputs; elements are "
+            "inputs or (inputs, labels): stack a list of inputs into one array"
+        )
+
+
 def padded_batches(arrays: Sequence[Any], size: int) -> Iterator[tuple[list[Array], int]]:
     """(arrays of `size` rows, number of real rows): the last batch is padded with its last row.
 

@@ -104,6 +104,13 @@ class Graph:
         return next((node for node in self.nodes if slot in node.writes), None)
 
 
+def symbolic_outputs(graph: Graph) -> Any:
+    """The outputs as symbolic tensors, in the structure of the model's outputs; None if a shape is unknown."""
+    if graph.is_opaque or not all(slot in graph.shapes for slot in tree.flatten(graph.outputs)):
+        return None
+    return tree.map_structure(lambda slot: keras.KerasTensor(graph.shapes[slot]), graph.outputs)
+
+
 def is_floating(dtype: Any) -> bool:
     """Whether a dtype, by name or as an attribute of a tensor, is a floating type."""
     return "float" in str(dtype)

@@ -20,16 +20,24 @@ class TargetWithArray(Target):
 
 def set_array(target: Target, name: str, ranks: tuple[int, int]) -> None:
     """Make a field a float32 array with an axis of inputs; ValueError for another rank, or NaN or Inf."""
+    array = finite_array(target, name)
+    if array.ndim not in ranks:
+        raise ValueError(
+            f"{name} of {type(target).__name__} must have {ranks[0]} axes, or {ranks[1]} with one row per input, got "
+            f"shape {array.shape}"
+        )
+    object.__setattr__(target, name, array if array.ndim == ranks[1] else array[None])
+
+
+def finite_array(target: Target, name: str) -> Array:
+    """A field as a float32 array; ValueError for anything but finite numbers."""
     try:
         array = np.asarray(getattr(target, name), "float32")
     except (TypeError, ValueError):
         raise ValueError(f"{name} of {type(target).__name__} must be an array of numbers") from None
-    if array.ndim not in ranks or not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} of {type(target).__name__} must have {ranks[0]} axes, or {ranks[1]} with one row per input, and "
-            f"finite values, got shape {array.shape}"
-        )
-    object.__setattr__(target, name, array if array.ndim == ranks[1] else array[None])
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} of {type(target).__name__} must have finite values, got NaN or Inf")
+    return array
 
 
 def sides_of(array: Array) -> str:

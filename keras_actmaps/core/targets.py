@@ -78,8 +78,8 @@ class _Compound(Target):
     def for_perturbations(self) -> Target:
         return type(self)(*(part.for_perturbations() for part in self.parts))
 
-    def in_layout(self, channels_first: bool) -> Target:
-        return type(self)(*(part.in_layout(channels_first) for part in self.parts))
+    def in_layout(self, channels_first: bool, outputs: Any = None) -> Target:
+        return type(self)(*(part.in_layout(channels_first, outputs) for part in self.parts))
 
     @property
     def settled(self) -> Target:

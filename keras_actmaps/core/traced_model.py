@@ -11,7 +11,7 @@ from keras_actmaps.core import validation
 from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
-from keras_actmaps.core.graph import Graph, Node, run_nodes
+from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn_of_training_calls
 from keras_actmaps.core.programs import Programs
@@ -262,7 +262,7 @@ class TracedModel:
                 "targets"
             )
         if isinstance(targets, Target):
-            targets = targets.in_layout(self._returns_channels_last)
+            targets = targets.in_layout(self._returns_channels_last, symbolic_outputs(self.graph))
         return validation.validate_targets(targets, count, self.classes, self.name)
 
     def require_graph(self) -> Graph:

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.attribution import spatial_axes
-from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
+from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches, refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.run_context import ignore
@@ -161,7 +161,8 @@ def _require_finite(scores: Array, traced: TracedModel, path: str, first: int) -
 def _padded_images(traced: TracedModel, dataset: Iterable, batch_size: int) -> Iterator[tuple[Array, int]]:
     """(images, number of real ones) of a stream, in batches of one size."""
     size = None
-    for images, *_ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+    for images, labels, _ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+        refuse_inputs_as_labels(images, labels, traced.classes)
         images = traced.validate_inputs(images)
         size = size or even_batch_size(batch_size, len(images))
         for (batch,), real in padded_batches([images], size):

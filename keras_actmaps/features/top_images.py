@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps import backend
-from keras_actmaps.core.batching import iterate_batches, padded_batches
+from keras_actmaps.core.batching import iterate_batches, padded_batches, refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
@@ -67,7 +67,8 @@ def top_images(model: Any, dataset: Iterable, targets: Any, layer: Any = None, b
     validate_batch_size(batch_size)
     traced = as_traced(model, layer)
     top, objectives = None, None
-    for batch, *_ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+    for batch, labels, _ in iterate_batches(dataset, len(traced.input_shape), batch_size):
+        refuse_inputs_as_labels(batch, labels, traced.classes)
         images = traced.validate_inputs(batch)
         if top is None or objectives is None:
             size, objectives = len(images), find_objectives(traced, targets, layer is not None, images[:1])

@@ -11,7 +11,13 @@ import numpy as np
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import input_specs
 from keras_actmaps.core.attribution import Attribution, Target, map_shape, rows_of
-from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches, refuse_streams
+from keras_actmaps.core.batching import (
+    even_batch_size,
+    iterate_batches,
+    padded_batches,
+    refuse_inputs_as_labels,
+    refuse_streams,
+)
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.layer_types import layer_type
@@ -130,7 +136,7 @@ def explain_dataset(
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
         traced = (traced or as_traced(model, layer, precision, inputs, xla)).for_target(targets)
-        _refuse_inputs_as_labels(inputs, labels, traced.classes)
+        refuse_inputs_as_labels(inputs, labels, traced.classes)
         inputs = traced.validate_inputs(inputs)
         if shape != inputs.shape[1:]:
             request.validate(traced, inputs)
@@ -139,17 +145,6 @@ def explain_dataset(
         yield explain_batch(traced, inputs, request, select_targets(targets, labels), context)
     if context is None:
         raise ValueError("the dataset has no inputs")
-
-
-def _refuse_inputs_as_labels(inputs: Any, labels: Array | None, classes: int | None) -> None:
-    """ValueError for labels of a classifier that have the shape of the inputs, as in a stream of lists of images."""
-    if classes is None or labels is None or not hasattr(inputs, "shape") or labels.shape != inputs.shape:
-        return
-    if labels.ndim > 2 or (labels.ndim == 2 and labels.dtype.kind == "f" and labels.shape[1] != classes):
-        raise ValueError(
-            f"an element of the stream has labels of shape {labels.shape}, which is that of its inputs; elements are "
-            "inputs or (inputs, labels): stack a list of inputs into one array"
-        )
 
 
 def select_targets(targets: Any, labels: Array | None) -> Any:

@@ -26,7 +26,9 @@ patch : int or tuple of int
 samples, seed : int
     Random draws, the same for all images, and their seed.
 targets : None, int, array or callable
-    None uses those of the explanation; pass the function again if a function of the outputs was explained.
+    None uses those of the explanation; pass the function again if a function of the outputs was explained. Of a
+    `kam.targets.Box`, the measured score is the one that the method explains: the logit at the box's anchor for methods
+    with gradients, the similarity to the detections for the others.
 batch_size : int
     Maximum number of images in memory at a time; all batches are padded to it, so that one shape is compiled.
 

@@ -12,6 +12,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settle import settle
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.methods.registry import METHODS
 
 
 class MetricInputs(NamedTuple):
@@ -47,7 +48,8 @@ def validate_inputs(
         targets = explanation.targets
         if targets is None or (np.asarray(targets) < 0).any():
             raise ValueError("the maps explain a function of the outputs; pass it as targets=function")
-    targets = traced.validate_targets(targets, len(images))
+    method = METHODS.get(explanation.method)
+    targets = traced.validate_targets(targets if method is None else method.target_of(targets), len(images))
     if not callable(targets) and targets.ndim == 2:
         raise ValueError(f"targets must be one per image, (N,), got targets of shape {targets.shape}")
     context = RunContext(batch_size, batch_size)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_actmaps.backend import to_numpy
-from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.attribution import Attribution, rows_of
 from keras_actmaps.core.batching import even_batch_size, padded_batches
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.trace import trace_model
@@ -56,8 +56,8 @@ def features_and_gradients(traced: TracedModel, images: Any, class_index: ClassI
     traced.require_one_layer("GradCAM")
     size = even_batch_size(BATCH_SIZE, len(inputs))
     context, parts = RunContext(BATCH_SIZE, size), []
-    for (batch, *classes), real in padded_batches([inputs] if callable(targets) else [inputs, targets], size):
-        pair, _, _ = traced.run(_pair_at_layer, batch, *(classes or [targets]), context=context)
+    for (batch, rows), real in padded_batches([inputs, np.arange(len(inputs))], size):
+        pair, _, _ = traced.run(_pair_at_layer, batch, rows_of(targets, rows), context=context)
         parts.append([to_numpy(tensor)[:real] for tensor in pair])
     features, gradients = (ops.convert_to_tensor(np.concatenate(part)) for part in zip(*parts))
     return features, gradients

@@ -272,7 +272,7 @@ BAD = {
         1, np.ones((4, 4))
     ),
     "class 7 does not exist; there are classes 0 to 2": lambda: kam.targets.PredictedRegion(7),
-    "mask of Region must have 2 axes, or 3 with one row per input": lambda: kam.targets.Region(1, 5),
+    "mask of Region must have the axes of the output, such as": lambda: kam.targets.Region(1, 5),
     "mask of Region must be an array of numbers": lambda: kam.targets.Region(1, "sky"),
     "a box has 4 coordinates": lambda: kam.targets.Box(1, [1, 2]),
     "output 'boxes' does not exist": lambda: kam.targets.Box(1, [1, 2, 3, 4]),

@@ -7,6 +7,9 @@ from helpers import randomised
 from keras import layers
 
 import keras_actmaps as kam
+from keras_actmaps.callbacks.image_source import image_source
+from keras_actmaps.callbacks.snapshot import make_snapshot_request
+from keras_actmaps.features.top_images import top_images
 
 
 def block(name):
@@ -38,8 +41,8 @@ def test_a_layer_object_is_that_very_layer():
         kam.explain(model, images, layer=layers.Conv2D(3, 3, name="conv"))
 
 
-def flexible():
-    inputs = keras.Input((None, None, 3))
+def flexible(*space):
+    inputs = keras.Input((*(space or (None, None)), 3))
     x = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
     return randomised(keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
 
@@ -111,3 +114,21 @@ def test_the_default_layer_is_on_the_way_to_the_explained_output(is_dict):
     both = kam.targets.Difference(*(kam.targets.Output(name if is_dict else k, 0) for k, name in enumerate(heads)))
     assert kam.explain(model, images, "gradcam", targets=both).layer == kam.Probe(model).layer
     assert kam.explain(model, images, "gradcam", targets=one, layer="shared").layer == "shared"
+
+
+READERS = {
+    "compare": lambda model, stream: kam.compare(model, stream, ["saliency"], ["entropy"]),
+    "exemplars": lambda model, stream: kam.exemplars(model, stream, k=1),
+    "top images": lambda model, stream: top_images(model, stream, [0]),
+    "callback": lambda model, stream: make_snapshot_request(
+        image_source(iter(stream)), "saliency", None, None, 2, None, {}
+    ).compute(model, 1),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_whoever_reads_a_stream_refuses_images_as_labels(reader):
+    images = [pictures(2, 6, 7, 3), pictures(2, 6, 7, 3)]
+    with pytest.raises(ValueError, match=r"has labels of shape \(2, 6, 7, 3\), which is that of its inputs"):
+        READERS[reader](flexible(6, 7), [images])
+    READERS[reader](flexible(6, 7), [np.concatenate(images)])  # the advice

@@ -13,7 +13,10 @@ from tf_explain import callbacks as original_callbacks
 from tf_explain import core as original
 
 import keras_actmaps as kam
+from keras_actmaps.backend import to_numpy
+from keras_actmaps.core.cache import as_traced
 from keras_actmaps.tf_explain import callbacks, core
+from keras_actmaps.tf_explain.explainer import BATCH_SIZE, features_and_gradients
 from keras_actmaps.tf_explain.utils.display import grid_display, heatmap_display
 
 EXPLAINERS = {
@@ -238,3 +241,17 @@ def test_without_tf_explain_or_on_another_backend_the_error_says_what_to_do(monk
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ImportError, match="Keras runs on jax; set KERAS_BACKEND=tensorflow"):
         importlib.import_module("keras_actmaps.tf_explain")
+
+
+def test_features_and_gradients_of_a_target_with_data_of_each_image_beyond_one_batch():
+    """With a head of one linear layer per pixel, the gradient is the mask of the image times the kernel."""
+    inputs = keras.Input((4, 5, 3))
+    features = layers.Conv2D(2, 3, padding="same", name="features")(inputs)
+    model = keras.Model(inputs, layers.Dense(3, name="head")(features))
+    random = np.random.default_rng(0)
+    images, masks = random.random((BATCH_SIZE + 5, 4, 5, 3), "float32"), random.random((BATCH_SIZE + 5, 4, 5))
+    found, gradients = features_and_gradients(as_traced(model, "features"), images, kam.targets.Region(1, masks))
+    kernel = np.asarray(model.get_layer("head").get_weights()[0])
+    np.testing.assert_allclose(to_numpy(gradients), masks[..., None] * kernel[:, 1], rtol=1e-5, atol=1e-6)
+    expected = keras.Model(inputs, features).predict(images, verbose=0)
+    np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-4, atol=1e-5)
