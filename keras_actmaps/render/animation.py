@@ -17,7 +17,7 @@ from keras_actmaps.core.settings import Ge, Le, Setting
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.ascent import columns_for
 from keras_actmaps.render.images import pixels
-from keras_actmaps.render.panels import CAPTION, panel_grid, show_image, wrap_text
+from keras_actmaps.render.panels import CAPTION, hide_rest, panel_grid, show_image, wrap_text
 
 FRAME_RATE = 12  # frames per second
 STILL = 2  # seconds on the last frame
@@ -32,6 +32,7 @@ def film(
     captions: Sequence[str],
     path: str | os.PathLike,
     speed: int = FRAME_RATE,
+    columns: int | None = None,
 ) -> Path:
     """Write an animation of K images atomically.
 
@@ -47,6 +48,8 @@ def film(
         A name that ends in .gif or .mp4 (VP9).
     speed : int
         Frames per second.
+    columns : int, optional
+        Images side by side.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def film(
     check_film(path.suffix[1:])
     write = _write_gif if path.suffix == ".gif" else _write_mp4
     with atomic_write(path) as temporary:
-        write(_figures(frames, titles, captions, speed), temporary, speed)
+        write(_figures(frames, titles, captions, speed, columns or columns_for(len(titles))), temporary, speed)
     return path
 
 
@@ -72,10 +75,12 @@ def check_film(film: str) -> None:
     _FORMAT.validate(film)
 
 
-def _figures(frames: Iterable[Array], titles: Sequence[str], captions: Sequence[str], speed: int) -> Iterator[Figure]:
+def _figures(
+    frames: Iterable[Array], titles: Sequence[str], captions: Sequence[str], speed: int, columns: int
+) -> Iterator[Figure]:
     """One figure that shows the frames one after another, and the last one for STILL seconds."""
-    columns = columns_for(len(titles))
     figure, axes = panel_grid(-(-len(titles) // columns), columns, "")
+    hide_rest(axes, len(titles))
     captions = [wrap_text(caption, 0.92 * figure.get_figwidth()) for caption in captions]
     head = figure.suptitle(captions[0], **CAPTION)
     canvas = FigureCanvasAgg(figure)

@@ -18,7 +18,7 @@ SIGNED = "RdBu_r"  # the colors of maps with two signs: red for positive, blue f
 BRIGHTEST = 99.5  # the percentile of magnitudes at which the colors of a raw map end
 WHITE = (255, 255, 255)
 ALPHA = Setting("alpha", Literal["map"] | Annotated[float, Ge(0), Le(1)], 0.5, "opacity of the map")
-_CONTOURS = Setting("contours", Annotated[float, Ge(0), Lt(1)] | None, None, "fraction of the maximum")
+CONTOURS = Setting("contours", Annotated[float, Ge(0), Lt(1)] | None, None, "fraction of the maximum")
 _RESIZE = Setting("resize", bool, False, "")
 
 
@@ -81,7 +81,7 @@ def overlay(
     ValueError
         For an alpha or contours outside 0..1, an unknown colormap, and images that do not fit the maps.
     """
-    alpha, contours, resize = ALPHA.validate(alpha), _CONTOURS.validate(contours), _RESIZE.validate(resize)
+    alpha, contours, resize = ALPHA.validate(alpha), CONTOURS.validate(contours), _RESIZE.validate(resize)
     below, values = pixels(images, bands), normalize(explanation.maps)
     if resize and all(large >= small for large, small in zip(below.shape[1:3], values.shape[-2:])):
         values = _enlarged(values, below.shape[1:3])

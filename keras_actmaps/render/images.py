@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.types import Array
 
+NEARLY_ONE = 1.001  # resized images in 0..1 can exceed 1 by rounding
+
 
 def pixels(images: ArrayLike, bands: str | Sequence[int] = "mean") -> Array:
     """Images in any common range as uint8 RGB.
@@ -18,7 +20,8 @@ def pixels(images: ArrayLike, bands: str | Sequence[int] = "mean") -> Array:
     ----------
     images : array of shape (N, H, W, C) or (N, C, H, W)
         uint8 is kept, floats in 0..1 are multiplied by 255, floats in 0..255 are rounded, and images of any other range
-        are each stretched to 0..255. Two channels are gray and opacity, drawn on white.
+        are each stretched to 0..255; of more than three channels, floats above 1 as well. Two channels are gray and
+        opacity, drawn on white.
     bands : "mean" or sequence of three int
         Of more than three channels, the mean as gray, or the channels that are drawn as red, green and blue.
 
@@ -39,12 +42,15 @@ def pixels(images: ArrayLike, bands: str | Sequence[int] = "mean") -> Array:
     return pixels_of(array, bands)
 
 
-def pixels_of(images: Array, bands: str | Sequence[int] = "mean") -> Array:
-    """`pixels` of images (N, H, W, C), whose channels are known to be last."""
+def pixels_of(images: Array, bands: str | Sequence[int] = "mean", is_measured: bool = False) -> Array:
+    """`pixels` of images (N, H, W, C), whose channels are known to be last.
+
+    Floats above 1 are stretched where they are measurements, as more than three channels are, instead of brightness.
+    """
     if images.shape[-1] > 3:
-        images = _choose_bands(images, bands)
+        images, is_measured = _choose_bands(images, bands), True
     if images.dtype != np.uint8:
-        images = _to_uint8(images.astype("float32"))
+        images = _to_uint8(images.astype("float32"), 1 if is_measured else 255)
     if images.shape[-1] == 2:
         gray, opacity = np.split(images.astype("float32"), 2, axis=-1)
         images = np.rint(255 + (gray - 255) * opacity / 255).astype("uint8")
@@ -83,13 +89,14 @@ def _choose_bands(images: Array, bands: str | Sequence[int]) -> Array:
     return images[..., chosen]
 
 
-def _to_uint8(images: Array) -> Array:
+def _to_uint8(images: Array, limit: int) -> Array:
+    """Floats as pixels; stretched where they are negative or above a limit."""
     lowest, highest = images.min(initial=0), images.max(initial=0)
-    if lowest < 0 or highest > 255:
+    if lowest < 0 or highest > max(limit, NEARLY_ONE):
         low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
         images = (images - low) / np.where(high > low, high - low, 1)
         highest = 1
-    return np.rint(images * (255 if highest <= 1 else 1)).astype("uint8")
+    return np.rint(np.minimum(images, 1) * 255 if highest <= NEARLY_ONE else images).astype("uint8")
 
 
 def read(path: str | os.PathLike) -> Array:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.summary import few, summary
 from keras_actmaps.render.colors import map_norm
+from keras_actmaps.render.columns import columns
 from keras_actmaps.render.panels import add_colorbar
-from keras_actmaps.render.ranks import columns, draw_map
+from keras_actmaps.render.ranks import draw_map
 
 MOST = 4  # maps side by side, and inputs or targets below each other
 
@@ -38,7 +39,7 @@ def _png(explanation: Explanation) -> bytes:
     for column, panels in zip(found, figure.subplots(len(found), count, squeeze=False)):
         for row, panel in enumerate(panels):
             norm = map_norm(column.maps[row], column.maps)
-            draw_map(panel, column, row, f"{row}{column.title}", norm, "turbo")
+            draw_map([panel], column, row, f"{row}{column.title}", norm, "turbo")
             add_colorbar(figure, panel, norm, column.maps[row], "turbo", 0.046)
     file = BytesIO()
     figure.savefig(file, format="png")

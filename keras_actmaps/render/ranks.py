@@ -1,55 +1,42 @@
 """A figure of an explanation whatever the rank of its maps: tables, series, images and volumes."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
-from keras_actmaps.render.colors import blend, map_colors, map_norm, normalize, palette
-from keras_actmaps.render.images import bands_note, pixels_of
+from keras_actmaps.render.colors import ALPHA, CONTOURS, blend, map_norm, normalize, palette
+from keras_actmaps.render.columns import Column, Names, columns
+from keras_actmaps.render.curves import BARS, draw_bars, draw_curve
+from keras_actmaps.render.montage import choose_slices, label_slices, montage
 from keras_actmaps.render.panels import CAPTION, PANEL, TITLE, add_colorbar, show_image, show_map, wrap_text
 
 ROWS = 8  # examples in a figure at most
-SLICES = 6  # of a volume
-
-
-class Column(NamedTuple):
-    """The maps of one input and target.
-
-    Attributes
-    ----------
-    title : str
-    maps : array of shape (N, *space)
-    inputs : array, optional
-        Series (N, T, C), or the pixels of images (N, H, W, 3) or of the slices of volumes, side by side.
-    note : str
-        What is drawn of images with more than three bands.
-    """
-
-    title: str
-    maps: Array
-    inputs: Array | None = None
-    note: str = ""
-
-    @property
-    def has_images(self) -> bool:
-        return self.inputs is not None and self.maps.ndim > 2
+CURVE, BAR = 0.9, 0.2  # inches
+WIDTHS = {2: 2, 3: 1, 4: 1.5}  # of a panel relative to its height, by the axes of maps
 
 
 def explanation_figure(
-    explanation: Explanation, inputs: Any = None, colormap: str = "turbo", bands: str | Sequence[int] = "mean"
+    explanation: Explanation,
+    inputs: Any = None,
+    colormap: str = "turbo",
+    bands: str | Sequence[int] = "mean",
+    alpha: float | str = 0.5,
+    contours: float | None = None,
+    names: Names = (),
+    titles: Sequence[str] | None = None,
+    caption: str = "",
 ) -> Figure:
     """The raw maps, a row per example and a column per input or target, each with a color bar.
 
-    Maps (N, F) are drawn as bars; with series (N, T, C) as inputs, as the mean of the channels, colored by relevance.
-    Maps (N, H, W) are drawn as images, and of maps (N, D, H, W) up to six slices at even distances from first to last;
-    with images or volumes as inputs, between the input and the overlay.
+    Maps (N, F) are drawn as bars; with series (N, T, C) as inputs, as a curve per channel in the color of its
+    relevance, or as the mean of more than 12. Maps (N, H, W) are drawn as images, and of maps (N, D, H, W) the six
+    slices with the largest sums of magnitudes; with images or volumes as inputs, between the input and the overlay.
 
     Parameters
     ----------
@@ -61,6 +48,14 @@ def explanation_figure(
         Of maps without negative values; others are red and blue around zero. Overlays always have these colors.
     bands
         What is drawn of images with more than three channels, as for `pixels`.
+    alpha, contours
+        As for `overlay`.
+    names : sequence of str, or dict of them by the names of inputs; optional
+        Of the features of tables, of which the 20 with the largest magnitudes are drawn, or of the channels of series.
+    titles : sequence of str, optional
+        One per example; its number by default.
+    caption : str, optional
+        Below which lines "raw maps"; the method and the target by default.
 
     Raises
     ------
@@ -68,122 +63,96 @@ def explanation_figure(
         For maps of any other rank, inputs that do not fit the maps, and an unknown colormap.
     """
     palette(colormap)
-    found = columns(explanation, inputs, bands, ROWS)
-    rows, count = min(len(explanation), ROWS), sum(3 if column.has_images else 1 for column in found)
-    width = sum((3 if column.has_images else 1) * (1 if column.maps.ndim == 3 else 2) for column in found) * PANEL + 0.8
-    figure = Figure(figsize=(width, PANEL * rows + 0.6), layout="constrained")
-    axes = figure.subplots(rows, count, squeeze=False)
-    for row, panels in enumerate(axes):
-        rest = iter(panels)
+    alpha, contours = ALPHA.validate(alpha), CONTOURS.validate(contours)
+    found = columns(explanation, inputs, bands, ROWS, names)
+    rows = min(len(explanation), ROWS)
+    figure, panels = _panels(found, rows)
+    for row, slots in enumerate(panels):
+        rest = iter(slots)
         for column in found:
-            _draw_row(figure, rest, column, row, colormap)
+            title = f"{row if titles is None else titles[row]}{column.title}"
+            _draw_row(figure, rest, column, row, title, (alpha, colormap, contours))
     more = f", first {rows} of {len(explanation)}" if rows < len(explanation) else ""
     target = "" if explanation.target_name is None else f" of {explanation.target_name}"
-    figure.suptitle(wrap_text(f"{explanation.method}, raw maps{target}{more}", 0.92 * width), **CAPTION)
+    caption = caption or f"{explanation.method}, raw maps{target}"
+    figure.suptitle(wrap_text(f"{caption}{more}", 0.92 * figure.get_figwidth()), **CAPTION)
     return figure
 
 
-def columns(explanation: Explanation, inputs: Any, bands: str | Sequence[int], most: int) -> list[Column]:
-    """The maps of each input and target, of the first `most` examples; ValueError for what cannot be drawn."""
-    named = explanation.maps if isinstance(explanation.maps, dict) else {"": explanation.maps}
-    values, many = _by_name(inputs, named), np.ndim(explanation.scores) == 2
-    found = []
-    for name, maps in named.items():
-        title = f", {name}" if name else ""
-        if maps.ndim - many not in (2, 3, 4):
-            raise ValueError(f"maps of shape {maps.shape} cannot be drawn; they need 1 to 3 axes per example")
-        space = maps.shape[1 + many :]
-        drawn, note = _drawn_inputs(len(maps), space, values.get(name), bands, most)
-        for number in range(maps.shape[1] if many else 1):
-            one = maps[:most, number] if many else maps[:most]
-            found.append(Column(f"{title}, target {number}" if many else title, one, drawn, note))
-    return found
-
-
-def draw_map(panel: Axes, column: Column, row: int, title: str, norm: Normalize, colormap: str) -> None:
-    """One map by its rank; a series in the place of bars where it is known."""
-    values = column.maps[row]
-    if values.ndim > 1:
-        show_map(panel, values if values.ndim == 2 else slices(values), title, norm, colormap)
-        panel.set_axis_off()
-        return
-    panel.set_title(title, **TITLE)
-    if column.inputs is None:
-        colors = map_colors(norm, colormap)
-        panel.bar(np.arange(len(values)), values, color=colors(norm(values)), edgecolor="gray", linewidth=0.4)
-        panel.axhline(0, color="gray", linewidth=0.6)
+def draw_map(panels: Sequence[Axes], column: Column, row: int, title: str, norm: Normalize, colormap: str) -> None:
+    """One map by its rank; curves in the place of bars where the series is known."""
+    values, panel = column.maps[row], panels[0]
+    if values.ndim == 3:
+        chosen = choose_slices(values)
+        show_map(panel, montage(values, chosen), title, norm, colormap)
+        label_slices(panel, chosen, values.shape[1:])
+    elif values.ndim == 2:
+        show_map(panel, values, title, norm, colormap)
+    elif column.inputs is None:
+        few = f", {BARS} of {len(values)} features" if column.names and len(values) > BARS else ""
+        panel.set_title(f"{title}{few}", **TITLE)
+        draw_bars(panel, values, norm, colormap, column.names)
     else:
-        _draw_series(panel, values, column.inputs[row], norm, colormap)
-
-
-def slices(volume: Array) -> Array:
-    """Slices (D, H, W, ...) at even distances, side by side: (H, k * W, ...)."""
-    chosen = np.unique(np.linspace(0, len(volume) - 1, min(SLICES, len(volume))).round().astype(int))
-    return np.concatenate(list(volume[chosen]), axis=1)
-
-
-def _draw_row(figure: Figure, panels: Any, column: Column, row: int, colormap: str) -> None:
-    """The map of one example; where images are known, between the image and the overlay."""
-    title, values = f"{row}{column.title}", column.maps[row]
-    images = column.inputs if column.has_images else None
-    if images is not None:
-        panel = next(panels)
-        show_image(panel, images[row], f"{title}{column.note}")
+        panel.set_title(f"{title}{column.note}", **TITLE)
+        _draw_series(panels, values, column.inputs[row], column.names, norm, colormap)
+    if values.ndim > 1:
         panel.set_axis_off()
-    panel, norm = next(panels), map_norm(values, column.maps)
-    draw_map(panel, column, row, title if images is None else "raw map", norm, colormap)
-    add_colorbar(figure, panel, norm, values, colormap, 0.046)
+
+
+def _panels(found: list[Column], rows: int) -> tuple[Figure, list[list[list[Axes]]]]:
+    """A figure, and in each row the panels of each slot: one, or one per curve."""
+    slots = [column for column in found for _ in range(3 if column.has_images else 1)]
+    widths = [WIDTHS[column.maps.ndim] for column in slots]
+    height = max(PANEL, *(max(CURVE * column.curves, BAR * min(len(column.names), BARS)) for column in found))
+    figure = Figure(figsize=(sum(widths) * PANEL + 0.8, height * rows + 0.6), layout="constrained")
+    grid = figure.add_gridspec(rows, len(slots), width_ratios=widths)
+    panels: list[list[list[Axes]]] = []
+    for row in range(rows):
+        panels.append([])
+        for number, column in enumerate(slots):
+            part = grid[row, number].subgridspec(max(column.curves, 1), 1)
+            panels[-1].append([figure.add_subplot(part[curve, 0]) for curve in range(max(column.curves, 1))])
+    return figure, panels
+
+
+def _draw_row(
+    figure: Figure,
+    slots: Iterator[list[Axes]],
+    column: Column,
+    row: int,
+    title: str,
+    style: tuple[float | str, str, float | None],
+) -> None:
+    """The map of one example; where images are known, between the image and the overlay."""
+    values, colormap = column.maps[row], style[1]
+    images = column.inputs[row] if column.inputs is not None and column.has_images else None
+    if images is not None:
+        _draw_image(next(slots)[0], images, values, f"{title}{column.note}")
+        title = "raw map"
+    panels, norm = next(slots), map_norm(values, column.maps)
+    draw_map(panels, column, row, title, norm, colormap)
+    add_colorbar(figure, panels, norm, values, colormap, 0.046)
     if images is not None:
         share = normalize(values.reshape(1, -1)).reshape(values.shape)
-        panel = next(panels)
-        show_image(panel, blend(images[row], share if share.ndim == 2 else slices(share), 0.5, colormap), "overlay")
-        panel.set_axis_off()
+        _draw_image(next(slots)[0], blend(images, share, *style), values, "overlay")
 
 
-def _by_name(inputs: Any, named: dict[str, Array]) -> dict[str, Any]:
-    """The inputs by the names of the maps; ValueError if it is not clear which belongs to which."""
-    if inputs is None:
-        return {}
-    if "" in named:
-        return {"": next(iter(inputs.values())) if isinstance(inputs, dict) and len(inputs) == 1 else inputs}
-    if isinstance(inputs, (list, tuple)) and len(inputs) == len(named):
-        inputs = dict(zip(named, inputs))
-    if not isinstance(inputs, dict) or not (inputs.keys() <= named.keys() or named.keys() <= inputs.keys()):
-        raise ValueError(f"inputs must be a dict of arrays by the names of inputs, {', '.join(named)}")
-    return inputs
+def _draw_image(panel: Axes, images: Array, values: Array, title: str) -> None:
+    """An image (H, W, 3), or the slices of a volume (D, H, W, 3) that its map chooses."""
+    chosen = choose_slices(values) if values.ndim == 3 else None
+    show_image(panel, images if chosen is None else montage(images, chosen), title)
+    if chosen is not None:
+        label_slices(panel, chosen, values.shape[1:])
+    panel.set_axis_off()
 
 
-def _drawn_inputs(
-    count: int, space: tuple[int, ...], values: Any, bands: str | Sequence[int], most: int
-) -> tuple[Array | None, str]:
-    """Series or pixels of the first `most` inputs, and a note on their bands; None where bars are drawn."""
-    if values is None:
-        return None, ""
-    array = channels_last(values, (count, *space))[:most]
-    if len(space) == 1:
-        return (array if np.ndim(values) == 3 else None), ""
-    tiled = array if len(space) == 2 else np.stack([slices(one) for one in array])
-    return pixels_of(tiled, bands), bands_note(tiled.shape[-1], bands)
-
-
-def channels_last(inputs: Any, shape: tuple[int, ...]) -> Array:
-    """Inputs with channels last, first or without as (N, *space, C); ValueError if they do not fit maps of a shape."""
-    array = np.asarray(inputs)
-    if array.shape == shape:
-        return array[..., None]
-    if array.ndim == len(shape) + 1 and array.shape[:-1] == shape:
-        return array
-    if array.ndim == len(shape) + 1 and array.shape[:1] + array.shape[2:] == shape:
-        return np.moveaxis(array, 1, -1)
-    raise ValueError(f"inputs of shape {array.shape} do not fit maps of shape {shape}")
-
-
-def _draw_series(panel: Axes, values: Array, series: Array, norm: Normalize, colormap: str) -> None:
-    """The mean of the channels (T, C) as a curve, each step in the color of its own relevance."""
-    positions, curve = np.arange(len(values)), series.mean(-1, dtype="float64")
-    bounds = np.r_[positions[0], (positions[1:] + positions[:-1]) / 2, positions[-1]]
-    heights = np.interp(bounds, positions, curve)
-    pieces = [[(bounds[t], heights[t]), (t, curve[t]), (bounds[t + 1], heights[t + 1])] for t in positions]
-    panel.plot(positions, curve, color="lightgray", linewidth=4, zorder=1)
-    colors = map_colors(norm, colormap)
-    panel.add_collection(LineCollection(pieces, array=values, cmap=colors, norm=norm, linewidth=2.5))
+def _draw_series(
+    panels: Sequence[Axes], values: Array, series: Array, names: Sequence[str], norm: Normalize, colormap: str
+) -> None:
+    """A curve per channel (T, C), one below the other."""
+    for number, (panel, curve) in enumerate(zip(panels, np.moveaxis(series, -1, 0))):
+        draw_curve(panel, values, curve, norm, colormap)
+        panel.tick_params(labelsize=7, labelbottom=number == len(panels) - 1)
+        if names or len(panels) > 1:
+            panel.set_ylabel(names[number] if names else str(number), fontsize=7)
+    panels[-1].set_xlabel("step", fontsize=7)

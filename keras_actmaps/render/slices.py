@@ -1,6 +1,7 @@
 """Films of volumes slice by slice, and of videos frame by frame, with their overlays."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from keras_actmaps.core.explanation import Explanation, maps_of_one_target
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.animation import FRAME_RATE, film
-from keras_actmaps.render.colors import ALPHA, blend, normalize
-from keras_actmaps.render.images import pixels_of
-from keras_actmaps.render.ranks import channels_last
+from keras_actmaps.render.colors import ALPHA, CONTOURS, blend, normalize
+from keras_actmaps.render.columns import channels_last, volume_pixels
+from keras_actmaps.render.images import bands_note
 
 MOST = 4  # examples below each other
 
@@ -23,6 +24,9 @@ def explanation_film(
     alpha: float | str = 0.5,
     colormap: str = "turbo",
     speed: int = FRAME_RATE,
+    contours: float | None = None,
+    bands: str | Sequence[int] = "mean",
+    titles: Sequence[str] | None = None,
 ) -> Path:
     """Write a film of the slices of volumes or the frames of videos, each beside its overlay, atomically.
 
@@ -35,10 +39,12 @@ def explanation_film(
     inputs : array of shape (N, D, H, W, C)
     path : path
         A name that ends in .gif or .mp4.
-    alpha, colormap
+    alpha, colormap, contours, bands
         As for `overlay`.
     speed : int
         Slices per second.
+    titles : sequence of str, optional
+        One per example; its number by default.
 
     Raises
     ------
@@ -47,20 +53,21 @@ def explanation_film(
     OSError
         If the file cannot be written, as where OpenCV has no encoder for .mp4.
     """
-    alpha, maps = ALPHA.validate(alpha), maps_of_one_target(explanation)
+    style = ALPHA.validate(alpha), colormap, CONTOURS.validate(contours)
+    maps = maps_of_one_target(explanation)
     if maps.ndim != 4 or not maps.size:
         raise ValueError(f"a film needs maps of volumes or videos, (N, D, H, W), got {maps.shape}")
     array, maps = channels_last(inputs, maps.shape)[:MOST], maps[:MOST]
-    count, depth, height, width = maps.shape
-    # One image per volume, so that its range is that of the whole.
-    volumes = pixels_of(array.reshape(count, depth * height, width, -1)).reshape(*maps.shape, 3)
-    values = normalize(maps.reshape(count, 1, -1)).reshape(maps.shape)
-    frames = (_frame(volumes[:, z], values[:, z], alpha, colormap) for z in range(depth))
-    titles = [title for number in range(count) for title in (str(number), f"{number}, {explanation.method}")]
-    return film(frames, titles, [f"{z + 1} of {depth}" for z in range(depth)], path, speed)
+    volumes, note = volume_pixels(array, bands), bands_note(array.shape[-1], bands)
+    values = normalize(maps.reshape(len(maps), 1, -1)).reshape(maps.shape)
+    frames = (_frame(volumes[:, z], values[:, z], style) for z in range(maps.shape[1]))
+    names = list(map(str, range(len(maps)))) if titles is None else titles[:MOST]
+    over = [title for name in names for title in (f"{name}{note}", f"{name}, {explanation.method}")]
+    captions = [f"{z} of 0–{maps.shape[1] - 1}" for z in range(maps.shape[1])]
+    return film(frames, over, captions, path, speed, columns=2 * min(len(maps), 2))
 
 
-def _frame(images: Array, values: Array, alpha: float | str, colormap: str) -> Array:
+def _frame(images: Array, values: Array, style: tuple[float | str, str, float | None]) -> Array:
     """The image and the overlay of each example, one after another: (2 N, H, W, 3)."""
-    pairs = np.stack([images, blend(images, values, alpha, colormap)], axis=1)
+    pairs = np.stack([images, blend(images, values, *style)], axis=1)
     return pairs.reshape(-1, *images.shape[1:])
