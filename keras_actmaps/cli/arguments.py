@@ -11,6 +11,7 @@ Index = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 Share = Annotated[float, Ge(0), Le(1)]
 Rate = Annotated[float, Gt(0)]
+Port = Annotated[int, Ge(1), Lt(2**16)]
 
 
 class Parser(argparse.ArgumentParser):

@@ -80,6 +80,10 @@ def _explain(name: str, arguments: Sequence[str] | None) -> None:
     from keras_actmaps.cli.options import parse_explain
 
     options = parse_explain(arguments, name)
+    if options.ui:
+        from keras_actmaps.cli import page  # no framework is imported here: the page is a process of its own
+
+        return page.serve(options.runs, options.models, options.data_dir, options.port)
     with quiet_stderr():
         from keras_actmaps.cli import explain
     explain.run(options)

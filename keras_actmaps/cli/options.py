@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, Share, nonempty, typed
+from keras_actmaps.cli.page import add_page_options
 from keras_actmaps.core.settings import Ge, Lt
 
 Threshold = Literal["otsu"] | Annotated[float, Ge(0), Lt(1)]
@@ -59,6 +60,10 @@ class ExplainOptions:
     preprocess: str | None = None
     classes: str | None = None
     allow_unsafe_model: bool = False
+    ui: bool = False
+    port: int | None = None
+    runs: str = "runs"
+    models: Sequence[str] = ()
 
     @property
     def is_everything(self) -> bool:
@@ -139,6 +144,7 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         type=nonempty,
         help="metrics of the table, separated by commas, or all (default: a few that fit the data)",
     )
+    add_page_options(parser)
     options = ExplainOptions(**vars(parser.parse_args(_with_negative_range(arguments))))
     if options.model is None and (options.scale or options.preprocess or options.classes or options.allow_unsafe_model):
         raise ValueError("--scale, --preprocess, --classes and --allow-unsafe-model need --model FILE")

@@ -1,5 +1,6 @@
 """Image files as arrays of pixels: any common format and mode, or one error that says what is wrong with the file."""
 
+import io
 import os
 import re
 import stat
@@ -61,7 +62,23 @@ def read_image(path: str | os.PathLike) -> ImageFile:
     ValueError
         If it is not an image in a supported format, is damaged, or has more than 50 million pixels.
     """
-    with _opened(path) as file, _identified(path, file) as image:
+    with _opened(path) as file:
+        return _decoded(path, file)
+
+
+def decode_image(content: bytes, name: str, most_pixels: int = MOST_PIXELS) -> ImageFile:
+    """The image in the content of a file, such as an upload, whose name appears in messages only.
+
+    Raises ValueError as `read_image` does, and for more than `most_pixels` pixels.
+    """
+    if not content:
+        raise ValueError(f"{name!r} is empty")
+    return _decoded(name, io.BytesIO(content), most_pixels)
+
+
+def _decoded(path: str | os.PathLike, file: IO[bytes], most_pixels: int = MOST_PIXELS) -> ImageFile:
+    """The image in an open file."""
+    with _identified(path, file, most_pixels) as image:
         remarks = []
         if getattr(image, "is_animated", False):
             remarks.append("the first of several frames")
@@ -122,7 +139,7 @@ def _obstacle(status: os.stat_result) -> str:
     return "" if status.st_size else "empty"
 
 
-def _identified(path: str | os.PathLike, file: IO[bytes]) -> Image.Image:
+def _identified(path: str | os.PathLike, file: IO[bytes], most_pixels: int = MOST_PIXELS) -> Image.Image:
     """The image in a file, not yet decoded."""
     try:
         with warnings.catch_warnings():
@@ -133,18 +150,18 @@ def _identified(path: str | os.PathLike, file: IO[bytes]) -> Image.Image:
         raise ValueError(f"{str(path)!r} cannot be read as an image; supported are {names}") from None
     except Image.DecompressionBombError as error:
         found = re.search(r"\d+", str(error))
-        raise ValueError(_too_large(path, int(found.group()) if found else 0)) from None
+        raise ValueError(_too_large(path, int(found.group()) if found else 0, most_pixels)) from None
     except Exception as error:
         raise ValueError(f"{str(path)!r} is damaged: {_reason(error)}") from error
     width, height = image.size
-    if width * height > MOST_PIXELS:
+    if width * height > most_pixels:
         image.close()
-        raise ValueError(_too_large(path, width * height))
+        raise ValueError(_too_large(path, width * height, most_pixels))
     return image
 
 
-def _too_large(path: str | os.PathLike, pixels: int) -> str:
-    return f"{str(path)!r} has {pixels:,} pixels; at most {MOST_PIXELS:,} are read, so reduce it first"
+def _too_large(path: str | os.PathLike, pixels: int, most_pixels: int) -> str:
+    return f"{str(path)!r} has {pixels:,} pixels; at most {most_pixels:,} are read, so reduce it first"
 
 
 def _reason(error: Exception) -> str:

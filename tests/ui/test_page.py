@@ -1,0 +1,95 @@
+"""The page as its script draws it: views, links and messages. The browser's part is in test_browser.py."""
+
+import time
+
+import numpy as np
+
+import keras_actmaps as kam
+
+
+def finished(app):
+    """The page once all maps are computed, and the jobs of its session."""
+    for _ in range(200):
+        jobs = list(app.session_state["actmaps"].jobs.values())
+        if all(job.is_finished for job in jobs):
+            return jobs
+        time.sleep(0.05)
+        app.run()
+    raise AssertionError([job.state for job in jobs])
+
+
+def explained(page, **query):
+    app = page(**query)
+    app.session_state["tab"] = "Explain"
+    app.run()
+    assert not app.exception
+    return app, finished(app)
+
+
+def test_a_first_visit_without_a_run_offers_to_train_the_example(page, tmp_path):
+    app = page(runs=tmp_path / "none").run()
+    assert not app.exception and [button.label for button in app.button] == ["Train the example"]
+    app = page("--read-only", runs=tmp_path / "none").run()
+    assert not app.exception and not app.button and "No model is available" in app.info[0].value
+
+
+def test_the_newest_run_and_its_first_image_are_shown_without_a_choice(page):
+    app = page().run()
+    view = app.session_state["actmaps"].view
+    assert not app.exception and (view.model, view.image) == ("run:drawn-grid", "test:0")
+
+
+def test_the_maps_of_the_page_are_those_of_explain(page, run):
+    query = {"image": "test:3", "target": "2", "minus": "5", "methods": "gradcam,occlusion", "layer": "conv2"}
+    app, jobs = explained(page, **query, settings='{"occlusion":{"window":"12"}}')
+    image = next(iter(run.data().test.unbatch().skip(3).batch(1)))[0].numpy()
+    target = kam.targets.Difference(2, 5)
+    for job, (method, layer, settings) in zip(jobs, [("gradcam", "conv2", {}), ("occlusion", None, {"window": 12})]):
+        expected = kam.explain(run.model(), image, method, target, layer, **settings)
+        np.testing.assert_allclose(job.result.maps, expected.maps, rtol=1e-4, atol=1e-6)
+        assert job.result.layer == layer
+    assert "--target 2-5 --layer conv2 --method occlusion -s window=12" in app.code[0].value
+
+
+def test_the_python_lines_of_the_page_compute_its_map(page):
+    app, jobs = explained(page, image="test:5", methods="saliency", settings='{"saliency":{"channels":"sum"}}')
+    names = {}
+    exec(app.code[1].value, names)
+    np.testing.assert_allclose(names["saliency"].maps, jobs[0].result.maps, rtol=1e-4, atol=1e-7)
+
+
+def test_a_malformed_link_shows_the_default_view(page):
+    query = {"model": "file:../../etc/passwd", "image": "test:-1", "methods": "<script>,nothing", "target": "1e9"}
+    app, jobs = explained(page, **query, settings='{"gradcam":[1]}', look='{"opacity":"x"}')
+    assert app.session_state["actmaps"].view.image == "test:0" and not jobs
+    assert "is not available here" in app.warning[0].value
+
+
+def test_two_visitors_do_not_see_each_other(page):
+    (one, first), (other, second) = explained(page, image="test:1"), explained(page, image="test:2", methods="gradcam")
+    assert (len(first), len(second)) == (3, 1)
+    assert one.session_state["actmaps"].view.image == "test:1"
+    assert other.session_state["actmaps"].view.image == "test:2"
+    assert not np.allclose(first[0].result.maps, second[0].result.maps)
+
+
+def test_a_setting_that_is_not_allowed_is_reported_and_left_out(page):
+    app, jobs = explained(page, methods="occlusion")
+    app.text_input(key="set-occlusion-window").set_value("-3").run()
+    assert "window must be" in app.error[0].value and not app.exception
+    assert [job.key.settings for job in jobs] == [()]
+
+
+def test_another_image_stops_what_is_still_computed(page):
+    app = page(methods="rise", settings='{"rise":{"samples":"1000000"}}')
+    app.session_state["tab"] = "Explain"
+    app.run()
+    (job,) = app.session_state["actmaps"].jobs.values()
+    app.session_state["actmaps"].change(image="test:4", methods=("gradcam",), settings={})
+    app.session_state["methods"] = ["gradcam"]
+    app.run()
+    for _ in range(100):
+        if job.is_finished:
+            break
+        time.sleep(0.05)
+    assert job.state == "stopped"
