@@ -41,14 +41,14 @@ def test_the_newest_run_and_its_first_image_are_shown_without_a_choice(page):
 
 def test_the_maps_of_the_page_are_those_of_explain(page, run):
     query = {"image": "test:3", "target": "2", "minus": "5", "methods": "gradcam,occlusion", "layer": "conv2"}
-    app, jobs = explained(page, **query, settings='{"occlusion":{"window":"12"}}')
+    app, jobs = explained(page, **query, settings='{"occlusion":{"patch":"12"}}')
     image = next(iter(run.data().test.unbatch().skip(3).batch(1)))[0].numpy()
     target = kam.targets.Difference(2, 5)
-    for job, (method, layer, settings) in zip(jobs, [("gradcam", "conv2", {}), ("occlusion", None, {"window": 12})]):
+    for job, (method, layer, settings) in zip(jobs, [("gradcam", "conv2", {}), ("occlusion", None, {"patch": 12})]):
         expected = kam.explain(run.model(), image, method, target, layer, **settings)
         np.testing.assert_allclose(job.result.maps, expected.maps, rtol=1e-4, atol=1e-6)
         assert job.result.layer == layer
-    assert "--target 2-5 --layer conv2 --method occlusion -s window=12" in app.code[0].value
+    assert "--target 2-5 --layer conv2 --method occlusion -s patch=12" in app.code[0].value
 
 
 def test_the_python_lines_of_the_page_compute_its_map(page):
@@ -75,8 +75,8 @@ def test_two_visitors_do_not_see_each_other(page):
 
 def test_a_setting_that_is_not_allowed_is_reported_and_left_out(page):
     app, jobs = explained(page, methods="occlusion")
-    app.text_input(key="set-occlusion-window").set_value("-3").run()
-    assert "window must be" in app.error[0].value and not app.exception
+    app.text_input(key="set-occlusion-patch").set_value("-3").run()
+    assert "patch must be" in app.error[0].value and not app.exception
     assert [job.key.settings for job in jobs] == [()]
 
 
