@@ -97,7 +97,11 @@ def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
     add("--data-dir", type=nonempty, help="folder of TFDS data (default: $TFDS_DATA_DIR, then the folder of TFDS)")
     add("--seed", type=typed(Seed), help="of the weights and of the order of the images (default: 0)")
     add("--runs", type=nonempty, default="runs", help="the folder of all runs (default: runs)")
-    add("--resume", action="store_true", help="continue after the last finished epoch, with the same settings")
+    add(
+        "--resume",
+        action="store_true",
+        help="continue after the last finished epoch, with the same settings and explanations",
+    )
     add(
         "--explain",
         type=nonempty,

@@ -80,6 +80,11 @@ class RunFolder:
         if self.partial.is_dir():
             self._remove(self.partial)
 
+    def recorded(self) -> dict[str, Any]:
+        """The record of the run that `resume` would continue; empty if there is none."""
+        path = (self.partial if self.has_checkpoint() else self.path) / "run.json"
+        return read_json(path) if path.is_file() else {}
+
     def resume(self) -> tuple[dict[str, Any], Checkpoint]:
         """The record of a run, and its state after the last finished epoch.
 

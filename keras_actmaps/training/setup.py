@@ -39,7 +39,13 @@ class Setup:
 
 
 def started(
-    folder: RunFolder, epochs: int | None, data_dir: str | None, settings: Mapping[str, Any], is_frozen: bool, say: Say
+    folder: RunFolder,
+    epochs: int | None,
+    data_dir: str | None,
+    settings: Mapping[str, Any],
+    is_frozen: bool,
+    say: Say,
+    notes: Mapping[str, str],
 ) -> Setup:
     """A new run, whose folder is created."""
     names = ("batch_size", "learning_rate", "model")
@@ -64,14 +70,20 @@ def started(
         arguments["size"] = data.info.image_shape[0]  # which further files would change
     model = new_model(protocol, settings["weights"], data)
     record: dict[str, Any] = {"dataset": folder.dataset, "data": arguments, "protocol": asdict(protocol)}
-    record |= {"weights": settings["weights"], "seed": seed}
+    record |= {"weights": settings["weights"], "seed": seed, **notes}
     if folder.has_checkpoint():
         say(f"the unfinished run in {str(folder.partial)!r} is removed; --resume would have continued it")
     folder.begin(record | {name: getattr(data.info, name) for name in FACTS}, summary(model))
     return Setup(model, data, protocol, is_frozen)
 
 
-def continued(folder: RunFolder, epochs: int | None, data_dir: str | None, settings: Mapping[str, Any]) -> Setup:
+def continued(
+    folder: RunFolder,
+    epochs: int | None,
+    data_dir: str | None,
+    settings: Mapping[str, Any],
+    notes: Mapping[str, str],
+) -> Setup:
     """A run after its last finished epoch; ValueError for settings and data that are not those of the run."""
     record, state = folder.resume()
     try:
@@ -93,7 +105,7 @@ def continued(folder: RunFolder, epochs: int | None, data_dir: str | None, setti
         raise ValueError(f"the data has changed since the run began: {data.info.counts} images instead of {counts}")
     data.check()
     protocol = replace(protocol, epochs=epochs or protocol.epochs)
-    folder.write_record({**record, "data": arguments, "protocol": asdict(protocol)})
+    folder.write_record({**record, "data": arguments, "protocol": asdict(protocol), **notes})
     is_frozen = record["weights"] not in (None, "none")
     return Setup(state.model, data, protocol, is_frozen, state.history, state.best)
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +48,7 @@ def train(
     resume: Annotated[bool, "continue after the last finished epoch"] = False,
     say: Callable[[str], Any] = print,
     callbacks: Callbacks | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Run:
     """Train on a data set and write `runs/<dataset>/`.
 
@@ -71,6 +72,8 @@ def train(
     callbacks : callable, optional
         `callbacks(data, folder)` returns Keras callbacks. Their files in the folder become part of the run, and
         their additions to `logs` part of its history.
+    notes : mapping, optional
+        Further entries of `run.json`, such as what the callbacks explain.
 
     Returns
     -------
@@ -97,9 +100,9 @@ def train(
     with folder.locked():
         try:
             if resume:
-                setup = continued(folder, epochs, path, settings)
+                setup = continued(folder, epochs, path, settings, notes or {})
             else:
-                setup = started(folder, epochs, path, settings, is_frozen, say)
+                setup = started(folder, epochs, path, settings, is_frozen, say, notes or {})
         except KeyboardInterrupt:
             raise Interrupted("interrupted before training began; run the same command again") from None
         say(f"{setup.data.info.source}: {setup.data.info.counts}\n{summary(setup.model)}")

@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_actmaps import Explanation
 from keras_actmaps.callbacks import explain_callback
+from keras_actmaps.cli.main import train_main
 from keras_actmaps.training import runs, train
 from keras_actmaps.training.checkpoint import RunCheckpoint
 
@@ -71,3 +72,18 @@ def test_training_that_cannot_be_explained_raises_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="cannot be explained, because only a linear head is fitted"):
         train_drawn(tmp_path, backbone="squeezenet", weights="x.npz", callbacks=explain_callback.of_run("gradcam"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_resumed_run_is_explained_as_when_it_began(tmp_path, capsys):
+    common = ["--dataset", "drawn-grid", "--limit", "64", "--runs", str(tmp_path)]
+    assert train_main([*common, "--epochs", "1", "--explain", "gradcam"]) == 0
+    assert train_main([*common, "--epochs", "2", "--resume"]) == 0
+    assert "each epoch is explained by gradcam, as when the run began" in capsys.readouterr().out
+    run = runs.newest_run(tmp_path)
+    assert run.record["explain"] == "gradcam"
+    found = [float(row["gradcam_energy_pointing"]) for row in history(run)]
+    np.testing.assert_allclose(found, list(energies(run, "gradcam")), rtol=1e-5)
+    assert train_main([*common, "--epochs", "3", "--resume", "--explain", "saliency"]) == 0
+    run = runs.newest_run(tmp_path)
+    assert run.record["explain"] == "saliency" and (run.path / "explain/saliency/epoch-003.npz").is_file()
+    assert not (run.path / "explain/gradcam/epoch-003.npz").exists()
