@@ -81,7 +81,7 @@ def _is_time_distributed(node: Node, shapes: dict) -> bool:
     return is_simple and None not in (*read[1:], *written[1:])
 
 
-def _over_time(node: Node, shapes: dict) -> list[Node]:
+def over_time(node: Node, shapes: dict) -> list[Node]:
     """The layer on the steps of all sequences as one batch."""
     (read,) = node.reads.values()
     before, after = shapes[read], shapes[node.writes[0]]
@@ -104,5 +104,5 @@ def _new_slot(shapes: dict, shape: tuple) -> Slot:
 
 EXPANSIONS: tuple[tuple[Callable[[Node, dict], Any], Callable], ...] = (
     (_is_bidirectional, _two_directions),
-    (_is_time_distributed, _over_time),
+    (_is_time_distributed, over_time),
 )

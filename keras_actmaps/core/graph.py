@@ -56,7 +56,7 @@ class Node:
         return tree.map_structure(lambda output: ops.cast(output, "float32"), outputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A traced model.
 

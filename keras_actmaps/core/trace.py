@@ -7,7 +7,7 @@ tensor, if it uses Keras operations only.
 import itertools
 import weakref
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,6 @@ from keras import tree
 from keras_actmaps.core._keras_compat import (
     InputSpec,
     SymbolicArguments,
-    all_layers,
     call_takes_training,
     fill_specs,
     flat_specs,
@@ -36,14 +35,14 @@ def trace_model(model: keras.Model, shapes: Sequence[tuple] | None = None) -> Gr
     shapes: of one example of each input, for a subclassed model; None for those that the model was built for.
     """
     function = symbolic_function(model) or _traced_call(model, shapes)
-    return _opaque_graph(model, shapes) if function is None else _Tracer().trace(model, function)
+    return _opaque_graph(model, shapes) if function is None else Tracer(itertools.count()).trace(model, function)
 
 
-class _Tracer:
-    """Collects the nodes of a function and of the models nested in it."""
+class Tracer:
+    """Collects the nodes of a function and of the models nested in it, whose slots are the numbers of `slots`."""
 
-    def __init__(self) -> None:
-        self.slots = itertools.count()
+    def __init__(self, slots: Iterator[Slot]) -> None:
+        self.slots = slots
         self.nodes: list[Node] = []
         self.slot_of: dict[str, Slot] = {}
         self.shapes: dict[Slot, tuple] = {}
@@ -52,7 +51,7 @@ class _Tracer:
 
     def trace(self, model: keras.Model, function: keras.Function) -> Graph:
         inputs = [self._new_slot(tensor) for tensor in function.inputs]
-        written = self._walk(function, inputs, "", "")
+        written = self.walk(function, inputs, "", "")
         outputs = tree.pack_sequence_as(output_structure(function), written)
         containers = getattr(model, "containers", {})
         self.slot_of |= {path: self.slot_of[last] for path, last in containers.items()}
@@ -75,7 +74,7 @@ class _Tracer:
         self.shapes[slot] = tuple(tensor.shape)
         return slot
 
-    def _walk(self, function: keras.Function, inputs: list[Slot], prefix: str, numbered: str) -> list[Slot]:
+    def walk(self, function: keras.Function, inputs: list[Slot], prefix: str, numbered: str) -> list[Slot]:
         """Append the nodes of a function that reads `inputs`; returns the slots of its outputs.
 
         prefix: the path of the function. numbered: the same with the number of the call of each model in it, by which
@@ -92,7 +91,7 @@ class _Tracer:
             inner = _function(node.operation) if isinstance(node.operation, keras.Model) else None
             if inner is not None:
                 symbols = [tensor for tensor in tree.flatten(node.arguments.args) if id(tensor) in reads]
-                written = self._walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/", call + "/")
+                written = self.walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/", call + "/")
             else:
                 written = [self._new_slot(tensor) for tensor in node.outputs]
                 self.nodes.append(Node(path, in_float32(node.operation), node.arguments, reads, tuple(written)))
@@ -115,23 +114,6 @@ def structure_of(model: keras.Model) -> Any:
     if structure is None:
         raise ValueError(f"the input shape of {model.name!r} is not known; call it on an image first")
     return structure
-
-
-def inner_operations(operation: Any, shapes: Sequence[tuple]) -> list | None:
-    """The operations that a layer runs on tensors of these shapes; None where its `call` cannot be traced.
-
-    Nested layers are included, as are the layers inside Keras' wrappers.
-    """
-    if type(operation).__module__.startswith("keras."):
-        return all_layers(operation)[1:] if isinstance(operation, keras.layers.Layer) else []
-    symbols = [keras.KerasTensor(shape, dtype=keras.backend.floatx()) for shape in shapes]
-    try:
-        function = keras.Function(symbols, operation.call(*symbols))
-    except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
-        return None
-    nodes = [node for node in ordered_nodes(function) if not node.is_input]
-    inside = (inner_operations(node.operation, [tensor.shape for tensor in node.input_tensors]) for node in nodes)
-    return [*(node.operation for node in nodes), *(inner for group in inside for inner in group or [])]
 
 
 def _function(model: keras.Model) -> keras.Function | None:

@@ -1,0 +1,133 @@
+"""ReLU in other spellings: those that compute it, and those inside layers or spread over several operations."""
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_actmaps import backend
+from keras_actmaps.core._keras_compat import all_layers, symbolic_function
+from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.layer_types import RELU, layer_type, operation_name
+from keras_actmaps.core.plain_layers import OWN_MODULES
+from keras_actmaps.core.trace_layers import is_custom
+from keras_actmaps.core.types import Slot
+
+SPELLED = ("Maximum", "Clip", "Threshold")  # Keras operations that are ReLU for some constants
+STEPS = (
+    *("Greater", "GreaterEqual", "Less", "LessEqual", "Sign", "Heaviside", "Abs", "Absolute"),
+    *("Cast", "LogicalNot", "Multiply", "Divide", "TrueDivide", "Negative"),
+)
+KINKS = STEPS[:8]
+CONSTANTS = ("ZerosLike", "FullLike")
+WITH_FUNCTIONS = ("Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "Switch", "VectorizedMap")
+
+_known: weakref.WeakKeyDictionary[Node, bool] = weakref.WeakKeyDictionary()
+
+
+def computes_relu(node: Node, shapes: Mapping[Slot, tuple]) -> bool:
+    """Whether a node under another name is a ReLU, capped or leaky or not, by its values: `maximum(x, 0)`, a lambda."""
+    operation = node.operation
+    name, is_layer = operation_name(operation), isinstance(operation, keras.layers.Layer)
+    function = operation.activation if isinstance(operation, keras.layers.Activation) else operation
+    is_function = not isinstance(function, keras.Operation) and not _is_own(function)
+    if len(set(node.reads.values())) != 1 or len(node.writes) != 1:
+        return False
+    if not (name in SPELLED or is_function or (is_layer and is_custom(operation))):
+        return False
+    if node not in _known:
+        _known[node] = _has_values_of_relu(node, shapes)
+    return _known[node]
+
+
+def _is_own(function: Any) -> bool:
+    return getattr(function, "__module__", "").startswith((*OWN_MODULES, "keras_actmaps."))
+
+
+def _has_values_of_relu(node: Node, shapes: Mapping[Slot, tuple], sign: int = 1) -> bool:
+    """Whether the values are x, to a cap, where x is positive, and a x with 0 <= a < 1 elsewhere.
+
+    sign: -1 for the values of -f(-x).
+    """
+    (read,) = set(node.reads.values())
+    shape = [3, *(4 if side is None else side for side in shapes[read][1:])]
+    x = np.random.default_rng(0).uniform(-8, 8, shape).astype("float32")
+    try:
+        with backend.eager_scope():
+            y = sign * backend.to_numpy(node({read: keras.ops.convert_to_tensor(sign * x)}))
+    except Exception:  # any error of the user's function means that it is not a plain activation
+        return False
+    negative = x < 0
+    if y.shape != x.shape or negative.all() or not negative.any():
+        return False
+    slope, cap = np.mean(y[negative] / x[negative]), y[~negative].max()
+    expected = np.where(negative, slope * x, np.minimum(x, cap))
+    return bool(0 <= slope < 1 and cap > 0 and np.allclose(y, expected, atol=1e-5))
+
+
+def hidden_relu(node: Node, graph: Graph) -> str | None:
+    """Why the gradients of all ReLUs inside a node cannot be replaced; None where there is none or it is the node."""
+    if computes_relu(node, graph.shapes):
+        return None
+    if _is_spread(node, graph):
+        return "computes one together with other operations; write it as keras.ops.relu"
+    if operation_name(node.operation) in WITH_FUNCTIONS:
+        return "runs a function that cannot be traced and may contain one"
+    if layer_type(node) not in ("recurrent", None):
+        return None
+    names = _names_inside(node.operation)
+    if not names.isdisjoint(RELU):
+        return "contains one that it cannot reach"
+    return "cannot be traced and may contain one" if "" in names else None
+
+
+def _names_inside(operation: Any) -> set[str]:
+    """The names of the layers, operations and activations inside an operation; "" for code that cannot be read."""
+    names = {name.replace("ReLU6", "Relu6") for name in getattr(operation, "inner_names", ())}
+    if not isinstance(operation, keras.layers.Layer):
+        return names
+    for part in all_layers(operation):
+        function = symbolic_function(part) if isinstance(part, keras.Model) else None
+        if function is not None:
+            names |= {operation_name(one) for one in function.operations if not isinstance(one, keras.Model)}
+        elif is_custom(part):
+            names.add("")
+        else:
+            activations = (getattr(part, name, None) for name in ("activation", "recurrent_activation"))
+            names |= {operation_name(part), *(_activation_name(one) for one in activations if one is not None)}
+    return names
+
+
+def _activation_name(function: Any) -> str:
+    """The name of an activation function; "" for one that is not Keras' own, which may be a ReLU."""
+    name = operation_name(function)
+    return name if name in RELU or _is_own(function) or _is_own(type(function)) else ""
+
+
+def _is_spread(node: Node, graph: Graph) -> bool:
+    """Whether a node computes a part of a ReLU: `x * (x > 0)`, `maximum(x, 0.1 * x)`, `minimum(x, 0)`."""
+    name, slots = operation_name(node.operation), set(node.reads.values())
+    if name in ("Maximum", "Minimum"):
+        if len(slots) == 1:
+            return _has_values_of_relu(node, graph.shapes, -1)
+        producers = [graph.producer(slot) for slot in slots]
+        is_zero = any(one is not None and operation_name(one.operation) in CONSTANTS for one in producers)
+        return is_zero or bool(set.intersection(*(_chain(slot, graph)[0] for slot in slots)))
+    if name not in ("Where", "Multiply", "Add", "Subtract"):
+        return False
+    chains = [_chain(slot, graph) for slot in slots]
+    return any(slots & sources for sources, names in chains if not names.isdisjoint(KINKS))
+
+
+def _chain(slot: Slot, graph: Graph) -> tuple[set[Slot], set[str]]:
+    """The slots from which `STEPS`, each on one tensor, lead to a slot; and those operations."""
+    slots, found = {slot}, set()
+    node = graph.producer(slot)
+    while node is not None and operation_name(node.operation) in STEPS and len(set(node.reads.values())) == 1:
+        found.add(operation_name(node.operation))
+        (slot,) = set(node.reads.values())
+        slots.add(slot)
+        node = graph.producer(slot)
+    return slots, found
