@@ -13,7 +13,7 @@ NEEDS = {
     "training": ["tensorflow", "tensorflow_datasets"],
     "tf_explain": ["tensorflow", "tf_explain"],
     "ui": ["streamlit"],
-    "bulk": ["ray"],
+    "bulk/ray_engine.py": ["ray"],
 }  # module or folder of keras_actmaps: what it imports
 collect_ignore = [
     f"keras_actmaps/{place}" for place, needs in NEEDS.items() if any(find_spec(need) is None for need in needs)

@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 _MODULES = {
     "explain": "methods.explain",
     "explain_dataset": "methods.explain",
+    "explain_all": "bulk.run",
+    "Maps": "bulk.maps",
     "supported": "methods.supported",
     "Explanation": "core.explanation",
     "ExplainCallback": "callbacks.explain_callback",

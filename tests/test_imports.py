@@ -130,7 +130,19 @@ def test_importing_the_package_loads_no_framework():
 
 PUBLIC = (
     *("METHODS", "Explanation", "ExplainCallback", "Probe", "ascent", "boxes", "compare", "data", "exemplars"),
-    *("explain", "explain_dataset", "feature_maps", "metrics", "models", "pooling", "render", "tf_explain", "training"),
+    *(
+        "Maps",
+        "explain",
+        "explain_all",
+        "explain_dataset",
+        "feature_maps",
+        "metrics",
+        "models",
+        "pooling",
+        "render",
+        "tf_explain",
+        "training",
+    ),
 )
 
 

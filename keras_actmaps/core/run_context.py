@@ -23,12 +23,15 @@ class RunContext:
     count_passes : callable
         `count_passes(inputs)` is called with the number of inputs that the model, or the part behind its layer, was
         run on, padding excluded.
+    resizes : bool
+        Whether maps at a layer are resized to the inputs.
     """
 
     batch_size: int = 32
     padded_size: int = 32
     report: Callable[[int, int | None], None] = ignore
     count_passes: Callable[[int], None] = ignore
+    resizes: bool = True
 
 
 class PassCounter:

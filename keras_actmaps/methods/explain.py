@@ -259,8 +259,9 @@ def _in_batches(
             known = batch_targets if callable(targets) else resolved
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
-        if request.settings.get("channels") != "keep":
-            maps = resize(maps, traced.map_space(inputs) if request.method.level == "layer" else map_shape(inputs))
+        is_layer = request.method.level == "layer"
+        if request.settings.get("channels") != "keep" and (context.resizes or not is_layer):
+            maps = resize(maps, traced.map_space(inputs) if is_layer else map_shape(inputs))
         parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 

@@ -1,0 +1,1 @@
+"""Explanation of whole data sets: sources, shards, and engines that compute them."""

@@ -1,0 +1,156 @@
+"""Worker processes that are killed, drivers that are killed, and two drivers at once: always the same bytes.
+
+By default one worker is killed once. BULK=all kills workers, drivers and whole groups at ten random moments each.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from helpers import gap_network
+
+import keras_actmaps as kam
+from keras_actmaps.bulk.finish import verify
+from keras_actmaps.bulk.store import FolderStore
+
+ALL = os.environ.get("BULK") == "all"
+IMAGES = 400
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import time
+import numpy as np
+from helpers import gap_network
+import keras_actmaps as kam
+
+class Slow:
+    # Images that take 5 ms each to read.
+    def __len__(self):
+        return {count}
+    def __getitem__(self, index):
+        time.sleep(0.005)
+        return np.load({inputs!r}, mmap_mode="r")[index]
+
+if __name__ == "__main__":
+    settings = dict(shard=8, batch_size=8, workers={workers}, engine={engine!r})
+    kam.explain_all(gap_network(), Slow(), {out!r}, "saliency", **settings)
+"""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("inputs") / "inputs.npy"
+    np.save(path, np.random.default_rng(0).random((IMAGES, 12, 16, 3), "float32"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs, tmp_path_factory):
+    """The shards of a run without kills, in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    images = np.load(inputs, mmap_mode="r")
+    kam.explain_all(gap_network(), images, folder, "saliency", shard=8, batch_size=8, engine="serial")
+    return shards(folder)
+
+
+def shards(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("shard-*"))}
+
+
+def driver(inputs, out, workers=2, engine="processes"):
+    """A driver in a process group of its own."""
+    tests = str(Path(__file__).parents[1])
+    script = out.parent / f"{out.name}.py"
+    names = {"tests": tests, "inputs": str(inputs), "out": str(out), "workers": workers, "engine": engine}
+    script.write_text(SCRIPT.format(count=IMAGES, **names))
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    return subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
+
+
+def workers_of(process):
+    """The worker processes of a driver."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def wait_until(condition, seconds=300):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end
+        time.sleep(0.02)
+
+
+def _wait_for_a_shard(process, out):
+    before = len(list(out.glob("shard-*.h5")))
+    wait_until(lambda: process.poll() is not None or len(list(out.glob("shard-*.h5"))) > before, 600)
+
+
+def assert_same(folder, expected):
+    assert shards(folder) == expected
+    assert verify(FolderStore(folder)) == []
+    assert not [path.name for path in folder.iterdir() if path.name.endswith(".tmp") or "progress" in path.name]
+    maps = kam.Maps(folder)
+    assert len(maps) == IMAGES and np.isfinite(maps.scores).all()
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(inputs, undisturbed, tmp_path):
+    process = driver(inputs, tmp_path / "run", workers=1)
+    wait_until(lambda: list((tmp_path / "run").glob("shard-*.h5")))
+    for child in workers_of(process):
+        child.kill()
+    assert process.wait(300) == 0
+    assert "was ended by SIGKILL; tried again" in (tmp_path / "run" / "run.log").read_text()
+    assert_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.skipif(not ALL, reason="kills processes for minutes; BULK=all runs it")
+@pytest.mark.parametrize("victim", ["worker", "driver", "group"])
+def test_kills_at_random_moments_leave_the_same_bytes(inputs, undisturbed, tmp_path, victim):
+    chance, out, kills = random.Random(victim), tmp_path / "run", 0
+    process = driver(inputs, out)
+    while kills < 10:
+        _wait_for_a_shard(process, out)
+        time.sleep(chance.uniform(0, 0.1))
+        if process.poll() is not None:  # it has finished before
+            break
+        kills += 1
+        if victim == "worker":
+            for child in workers_of(process)[:1]:
+                child.kill()
+        else:
+            os.kill(process.pid, signal.SIGKILL) if victim == "driver" else os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process = driver(inputs, out)
+    assert process.wait(600) == 0
+    assert kills >= 3
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.skipif(not ALL, reason="starts four workers; BULK=all runs it")
+def test_two_drivers_on_one_folder_end_right(inputs, undisturbed, tmp_path):
+    both = [driver(inputs, tmp_path / "run", workers=1) for _ in range(2)]
+    assert [process.wait(600) for process in both] == [0, 0]
+    assert_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.skipif(not ALL, reason="starts workers twice; BULK=all runs it")
+def test_ctrl_c_says_how_to_go_on(inputs, undisturbed, tmp_path):
+    process = driver(inputs, tmp_path / "run", workers=1)
+    wait_until(lambda: list((tmp_path / "run").glob("shard-*.h5")))
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    assert "the same call continues the run" in (tmp_path / "run" / "run.log").read_text()
+    assert not list((tmp_path / "run").glob("*.tmp"))
+    assert driver(inputs, tmp_path / "run", workers=1).wait(300) == 0
+    assert_same(tmp_path / "run", undisturbed)
