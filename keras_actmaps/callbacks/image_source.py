@@ -107,13 +107,14 @@ def split_source(data: "Data", split: str = "validation", first: int = 0, end: i
     end = first + LIMIT if end is None else end
     batches: list[tuple[Array, Array, Array | None]] = []
     seen = 0
-    for images, labels, truth in data.truth(split).as_numpy_iterator():
-        rows = slice(max(first - seen, 0), max(end - seen, 0))
-        masks = datasets.masks(truth, images.shape[1:3])[rows] if {"mask", "position"} & set(truth) else None
-        batches.append((images[rows], labels[rows], masks))
-        seen += len(images)
-        if seen >= end:
-            break
+    with datasets.readable_errors():
+        for images, labels, truth in data.truth(split).as_numpy_iterator():
+            rows = slice(max(first - seen, 0), max(end - seen, 0))
+            masks = datasets.masks(truth, images.shape[1:3])[rows] if {"mask", "position"} & set(truth) else None
+            batches.append((images[rows], labels[rows], masks))
+            seen += len(images)
+            if seen >= end:
+                break
     found, labels, masks = _concatenate(batches, end - first)
     return ImageSource(found, labels, masks, data.info.classes, data.info.notice)
 

@@ -10,6 +10,7 @@ from keras_actmaps import render
 from keras_actmaps.cli.quiet import load_data_package
 from keras_actmaps.cli.subject import Say, Subject
 from keras_actmaps.core.image_files import read_image
+from keras_actmaps.core.image_pixels import to_float
 from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
@@ -185,8 +186,18 @@ def _from_file(subject: Subject, file: str, shape: tuple[int | None, ...], say: 
     for remark in remarks:
         say(f"{file}: {remark}")
     height, width, channels = (expected or side for expected, side in zip(shape, (*image.shape[:2], 3)))
+    as_in_training = subject.run is not None and height == width
     if image.shape[:2] != (height, width):
-        say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to {width}x{height} pixels")
+        how = (
+            f" a shorter side of {height} pixels, and its center cropped"
+            if as_in_training
+            else f" {width}x{height} pixels"
+        )
+        say(f"{file}: resized from {image.shape[1]}x{image.shape[0]} to{how}")
     if image.shape[-1] != channels:
         say(f"{file}: converted from {'gray to color' if channels == 3 else 'color to gray'}")
-    return subject.preprocessing.encode(render.fit(image, (height, width, channels)))
+    if as_in_training:
+        from keras_actmaps.data import fit_photo  # imports TensorFlow
+
+        return subject.preprocessing.encode(fit_photo(image, height, channels))
+    return subject.preprocessing.encode(to_float(render.fit(image, (height, width, channels))))

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_actmaps.cli.arrays import images_from_arrays
-from keras_actmaps.cli.inputs import Images, Say, Subject, find_data, images_from_files, images_of_split
+from keras_actmaps.cli.inputs import Images, Say, Stream, Subject, images_from_files, images_of_split
 from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-
-if TYPE_CHECKING:
-    from keras_actmaps.data import Data
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +107,9 @@ class Request:
         is_scores = isinstance(outputs, np.ndarray) and outputs.ndim == 2
         return outputs if is_scores else np.empty((0, 0))
 
-    def data(self) -> "Data":
-        """The data set of the subject's run; ValueError if there is no run."""
-        return find_data(self.subject, self.data_dir)
+    def stream(self) -> Stream:
+        """The split of the data set of the subject's run; ValueError if there is no run."""
+        return Stream(self.subject, self.split, self.data_dir)
 
     def caption(self, words: str) -> str:
         """The caption of a picture, with the notice of the data, if any."""

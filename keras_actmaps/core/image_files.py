@@ -8,22 +8,22 @@ import warnings
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from keras_actmaps.core.image_pixels import channel_count, decode_deep_color, is_deep, is_deep_color, to_array, upright
 from keras_actmaps.core.types import Array
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM")  # none that starts another program, as EPS does
 MOST_PIXELS = 50_000_000
-_GRAY = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
 class Header(NamedTuple):
-    """What a file says about its image before it is decoded: size as displayed, and channels, 1 or 3."""
+    """What a file says about its image before it is decoded: size as displayed, channels (1 or 3), and bits of each."""
 
     height: int
     width: int
     channels: int
+    bits: int
 
 
 class ImageFile(NamedTuple):
@@ -31,8 +31,8 @@ class ImageFile(NamedTuple):
 
     Attributes
     ----------
-    pixels : uint8 array of shape (H, W, 1 or 3)
-        Gray or RGB, upright; of an animation, the first frame.
+    pixels : uint8 or uint16 array of shape (H, W, 1 or 3)
+        Gray or RGB, upright; of an animation, the first frame. uint16 if the file has 16 bits per channel.
     remarks : tuple of str
         What is not in the pixels: further frames, transparency, another orientation in the file.
     """
@@ -45,22 +45,24 @@ def read_header(path: str | os.PathLike) -> Header:
     """The size of an image, without decoding it; raises as `read_image` does."""
     with _opened(path) as file, _identified(path, file) as image:
         width, height = image.size
-        turned = _orientation(image) >= 5
-        return Header(*((width, height) if turned else (height, width)), 1 if image.mode in _GRAY else 3)
+        channels, bits = channel_count(image), 16 if is_deep(image) else 8
+        turned = _orientation(image) >= 5  # which may decode the image
+        sides = (width, height) if turned else (height, width)
+        return Header(*sides, channels, bits)
 
 
 def read_image(path: str | os.PathLike) -> ImageFile:
     """Read an image file.
 
-    16 bits per channel are scaled to 8, palettes and CMYK are converted, transparency is ignored, and the orientation
-    in the EXIF data is applied.
+    Palettes and CMYK are converted, transparency is ignored, and the orientation in the EXIF data is applied.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not an image in a supported format, is damaged, or has more than 50 million pixels.
+        If it is not an image in a supported format, is damaged, or has more than 50 million pixels; half as many with
+        16 bits in each of several channels.
     """
     with _opened(path) as file:
         return _decoded(path, file)
@@ -84,23 +86,19 @@ def _decoded(path: str | os.PathLike, file: IO[bytes], most_pixels: int = MOST_P
             remarks.append("the first of several frames")
         if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} or "transparency" in image.info:
             remarks.append("transparency ignored")
+        has_deep_color, channels = is_deep_color(image), channel_count(image)
         try:
             image.load()
         except Exception as error:  # decoders raise many types for damaged data
             raise ValueError(f"{str(path)!r} is damaged: {_reason(error)}") from error
-        if _orientation(image) > 1:
+        orientation, pixels = _orientation(image), None
+        if has_deep_color:
+            pixels = decode_deep_color(file, channels)
+        if pixels is None:
+            pixels = to_array(image)
+        if orientation > 1:
             remarks.append("turned upright, as its EXIF data says")
-            image = ImageOps.exif_transpose(image)
-        return ImageFile(_to_uint8(image), tuple(remarks))
-
-
-def to_channels(pixels: Array, channels: int) -> Array:
-    """Pixels (H, W, 1 or 3) as gray or RGB."""
-    if pixels.shape[-1] == channels:
-        return pixels
-    return (
-        np.repeat(pixels, 3, axis=-1) if channels == 3 else np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    )
+        return ImageFile(upright(pixels, orientation), tuple(remarks))
 
 
 def obstacle(path: Path) -> str:
@@ -154,6 +152,7 @@ def _identified(path: str | os.PathLike, file: IO[bytes], most_pixels: int = MOS
     except Exception as error:
         raise ValueError(f"{str(path)!r} is damaged: {_reason(error)}") from error
     width, height = image.size
+    most_pixels = most_pixels // 2 if is_deep_color(image) else most_pixels
     if width * height > most_pixels:
         image.close()
         raise ValueError(_too_large(path, width * height, most_pixels))
@@ -177,17 +176,3 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # any damage of the EXIF data
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _to_uint8(image: Image.Image) -> Array:
-    """Pixels of any mode as gray or RGB."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        values = np.asarray(image)
-        white = 1.0 if image.mode == "F" else 65535.0
-        return np.clip(np.rint(np.nan_to_num(values) * (255 / white)), 0, 255).astype("uint8")[..., None]
-    if image.mode in {"La", "RGBa"}:
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    if image.mode in {"P", "PA"}:
-        image = image.convert("RGBA")
-    pixels = np.asarray(image.convert("L" if image.mode in _GRAY else "RGB"))
-    return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -23,6 +23,7 @@ from keras_actmaps.core.settings import settings_of, show, validate_settings
 from keras_actmaps.data import sources
 from keras_actmaps.data.cifar10 import cifar10
 from keras_actmaps.data.folder import folder
+from keras_actmaps.data.geometry import fit_photo
 from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
 from keras_actmaps.data.records import Data, Info, readable_errors
@@ -38,6 +39,7 @@ __all__ = [
     "Info",
     "boxes",
     "default",
+    "fit_photo",
     "is_prepared",
     "load",
     "masks",

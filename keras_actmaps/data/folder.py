@@ -14,10 +14,11 @@ from typing import Annotated
 import numpy as np
 import tensorflow as tf
 
-from keras_actmaps.core.image_files import Header, obstacle, read_header, read_image, to_channels
+from keras_actmaps.core.image_files import Header, obstacle, read_header, read_image
 from keras_actmaps.core.settings import Seed
 from keras_actmaps.core.types import Array
 from keras_actmaps.data.cifar10 import augment
+from keras_actmaps.data.geometry import fit_center, prepare
 from keras_actmaps.data.records import (
     SPLITS,
     BatchSize,
@@ -51,7 +52,7 @@ def folder(
 
     With DIR/train and DIR/test, the test images are those of test/, and a tenth of train/ is held out for validation;
     otherwise the images are divided 80 : 10 : 10. The shorter side is resized to `size`, by default the median of the
-    shorter sides, and the center cropped. Images have one channel if none has color.
+    shorter sides, and the center cropped. Images have one channel if none has color. 16 bits per channel are kept.
 
     Raises
     ------
@@ -64,6 +65,7 @@ def folder(
     classes, files = divide(root, seed)
     headers = [read_header(path) for path, _ in (_sample(files["train"], SAMPLED) if size else files["train"])]
     channels = max(header.channels for header in headers)
+    is_deep = any(header.bits > 8 for header in headers)  # then cached as float32
     side = size or min(LARGEST, int(np.median([min(header[:2]) for header in headers])))
     counts = limit_counts({split: len(part) for split, part in files.items()}, limit)
     remarks = (*_skipped(root), *([] if size else _resized(headers, side)))
@@ -74,7 +76,7 @@ def folder(
         part = files[split][: counts[split]]
         paths, labels = [str(path) for path, _ in part], [label for _, label in part]
         examples = tf.data.Dataset.from_tensor_slices((paths, tf.constant(labels, tf.int64)))
-        return examples.map(lambda path, label: (_read(path, side, channels), label), tf.data.AUTOTUNE).cache()
+        return examples.map(lambda path, label: (_read(path, side, channels, is_deep), label), tf.data.AUTOTUNE).cache()
 
     def build(split: str, epoch_seed: tf.Tensor | None) -> tf.data.Dataset:
         with tf.init_scope():  # outside of the function of an epoch, so that all epochs share the cache
@@ -179,23 +181,14 @@ def _resized(headers: list[Header], side: int) -> list[str]:
     ]
 
 
-def _without_ends(pixels: Array) -> Array:
-    """The center of a long strip, which would take much memory after resizing its shorter side."""
-    height, width = pixels.shape[:2]
-    most = 4 * min(height, width)
-    top, left = max(0, (height - most) // 2), max(0, (width - most) // 2)
-    return pixels[top : top + most, left : left + most]
+def _read(path: tf.Tensor, size: int, channels: int, is_deep: bool) -> tf.Tensor:
+    """One image at (size, size, channels) in 0..255: rounded to uint8, or float32 for a data set with 16 bits."""
 
+    def decode(name: bytes) -> tuple[Array, np.bool_]:
+        pixels = read_image(name.decode()).pixels
+        return prepare(pixels, size, channels).astype("float32"), np.bool_(pixels.dtype == np.uint8)
 
-def _read(path: tf.Tensor, size: int, channels: int) -> tf.Tensor:
-    """One image as uint8, the shorter side resized to `size` and the center cropped."""
-
-    def decode(name: bytes) -> Array:
-        return to_channels(_without_ends(read_image(name.decode()).pixels), channels)
-
-    image = tf.ensure_shape(tf.numpy_function(decode, [path], tf.uint8), (None, None, channels))
-    height, width = tf.unstack(tf.shape(image)[:2])
-    shorter = tf.minimum(height, width)
-    scaled = (size * height // shorter, size * width // shorter)
-    image = tf.image.resize_with_crop_or_pad(tf.image.resize(image, scaled, antialias=True), size, size)
-    return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (size, size, channels))
+    image, is_whole = tf.numpy_function(decode, [path], (tf.float32, tf.bool))
+    image = fit_center(tf.ensure_shape(image, (None, None, channels)), size)
+    image = tf.where(is_whole, tf.round(image), image)
+    return tf.ensure_shape(image if is_deep else tf.cast(tf.round(image), tf.uint8), (size, size, channels))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_actmaps.core.settings import Seed
 from keras_actmaps.data import sources
+from keras_actmaps.data.geometry import fit_center
 from keras_actmaps.data.records import BatchSize, Data, ImageSize, Info, Limit, limit_counts
 
 HELD_OUT = 368
@@ -75,12 +76,9 @@ def fit(example: dict[str, tf.Tensor], size: int) -> Example:
     new_height, new_width = size * height // shorter, size * width // shorter
     top, left = (new_height - size) // 2, (new_width - size) // 2
 
-    def resize(picture: tf.Tensor, method: str) -> tf.Tensor:
-        resized = tf.image.resize(picture, (new_height, new_width), method, antialias=method == "bilinear")
-        return tf.cast(tf.round(resized[top : top + size, left : left + size]), tf.uint8)
-
-    image = tf.ensure_shape(resize(example["image"], "bilinear"), (size, size, 3))
-    mask = tf.ensure_shape(resize(example["segmentation_mask"], "nearest")[..., 0], (size, size))
+    image = tf.ensure_shape(tf.cast(tf.round(fit_center(example["image"], size)), tf.uint8), (size, size, 3))
+    resized = tf.image.resize(example["segmentation_mask"], (new_height, new_width), "nearest")
+    mask = tf.ensure_shape(tf.cast(resized[top : top + size, left : left + size, 0], tf.uint8), (size, size))
     scale = tf.cast(tf.stack([new_height, new_width] * 2), tf.float32)
     box = example["head_bbox"] * scale - tf.cast(tf.stack([top, left] * 2), tf.float32)
     box = tf.where(tf.reduce_any(example["head_bbox"] > 0), tf.clip_by_value(box, 0.0, float(size)), 0.0)

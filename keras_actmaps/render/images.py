@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_actmaps.core.image_files import read_image
+from keras_actmaps.core.image_pixels import to_8_bits
 from keras_actmaps.core.types import Array
 
 NEARLY_ONE = 1.001  # resized images in 0..1 can exceed 1 by rounding
@@ -109,11 +110,11 @@ def read(path: str | os.PathLike) -> Array:
     ValueError
         If it cannot be read as an image, is damaged, or has more than 50 million pixels.
     """
-    return read_image(path).pixels
+    return to_8_bits(read_image(path).pixels)
 
 
 def fit(image: Array, shape: tuple[int, int, int]) -> Array:
-    """A uint8 image (h, w, c) at another shape: resized, gray repeated, color converted to gray.
+    """A uint8 or uint16 image (h, w, c) at another shape: resized, gray repeated, color converted to gray.
 
     Raises
     ------

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_actmaps import render
 from keras_actmaps.core.image_files import decode_image
+from keras_actmaps.core.image_pixels import to_8_bits
 from keras_actmaps.core.types import Array
 from keras_actmaps.ui import limits
 from keras_actmaps.ui.models import Loaded
@@ -154,6 +155,7 @@ def decode_upload(content: bytes, name: str, loaded: Loaded) -> Picture:
     if len(content) > limits.UPLOAD_MB * 1_000_000:
         raise ValueError(f"{name!r} is larger than {limits.UPLOAD_MB} MB")
     image, remarks = decode_image(content, name, limits.PIXELS)
+    image = to_8_bits(image)
     if image.shape[:2] != shape[:2]:
         sizes = f"from {image.shape[1]}x{image.shape[0]} to {shape[1]}x{shape[0]}"
         remarks = (*remarks, f"resized {sizes} pixels")

@@ -13,6 +13,10 @@ import pytest
 from keras import layers
 
 from keras_actmaps import Explanation, boxes
+from keras_actmaps.cli.inputs import images_from_files
+from keras_actmaps.cli.options import ExplainOptions
+from keras_actmaps.cli.subject import find_subject
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.training import runs, train
 
 ROOT = Path(__file__).parents[2]
@@ -122,8 +126,23 @@ def test_image_files_are_resized_and_converted_and_that_is_said(explain, tmp_pat
     cv2.imwrite(str(tmp_path / "photo.png"), color)
     status, stdout, _ = explain("--image", tmp_path / "photo.png")
     assert status == 0
-    assert "photo.png: resized from 60x80 to 56x56 pixels" in stdout
+    assert "photo.png: resized from 60x80 to a shorter side of 56 pixels, and its center cropped" in stdout
     assert "photo.png: converted from color to gray" in stdout
+
+
+def test_an_image_file_is_fitted_as_in_training(explain, tmp_path):
+    """The center of a photograph is explained: its ends do not matter, unlike where the whole of it is squeezed."""
+    picture = np.random.default_rng(0).integers(0, 256, (56, 90), "uint8")
+    for name, ends in (("a", 0), ("b", 255)):
+        picture[:, :17] = picture[:, 73:] = ends
+        cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+    cv2.imwrite(str(tmp_path / "center.png"), picture[:, 17:73])
+    maps = []
+    for name in ("a", "b", "center"):
+        assert explain("--image", tmp_path / f"{name}.png", "--method", "saliency").status == 0
+        maps.append(Explanation.load(tmp_path / "out" / "saliency.npz").maps)
+    np.testing.assert_array_equal(maps[0], maps[1])
+    np.testing.assert_array_equal(maps[0], maps[2])
 
 
 def test_all_methods_and_their_contact_sheet(explain, tmp_path):
@@ -133,6 +152,54 @@ def test_all_methods_and_their_contact_sheet(explain, tmp_path):
     assert "all.png" in files(tmp_path / "out") and "lrp.npz" in files(tmp_path / "out")
     assert "squaregrad.npz" in files(tmp_path / "out")
     assert "feature_maps does not fit: channels must be an integer >= 1" in stdout
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A run on a folder of photographs."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for number in range(40):
+        path = folder / "images" / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = np.random.default_rng(number).integers(0, 100 + 50 * (number % 2), (40, 32, 3), "uint8")
+        cv2.imwrite(str(path), picture)
+    dataset = f"folder:{folder / 'images'}"
+    return train.train(dataset, epochs=1, limit=16, runs=folder / "runs", say=lambda *_: None)
+
+
+def test_an_image_of_the_data_set_given_as_a_file_has_the_pixels_of_the_pipeline(photographs):
+    subject = find_subject(ExplainOptions(run=str(photographs.path)), lambda *_: None)
+    images, _ = next(photographs.data().test.as_numpy_iterator())
+    paths = sorted(Path(photographs.record["dataset"].removeprefix("folder:")).rglob("*.png"))
+    found = images_from_files(subject, TracedModel(subject.model), list(map(str, paths)), lambda *_: None).arrays
+    for image in images:
+        assert (found == image).all((1, 2, 3)).sum() == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--method", "exemplars", "--layer", "logits"],
+        ["--method", "ascent", "-s", "steps=1"],
+        ["--method", "saliency", "--index", "0"],
+        ["--compare", "--method", "saliency,gradcam", "--limit", "2"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_image_that_was_damaged_after_training_is_named(photographs, explain_command, tmp_path, arguments):
+    damaged = sorted(Path(photographs.record["dataset"].removeprefix("folder:")).rglob("*.png"))
+    whole = {path: path.read_bytes() for path in damaged}
+    try:
+        for path, contents in whole.items():
+            path.write_bytes(contents[: len(contents) // 2])
+        output = tmp_path / "out"
+        status, _, stderr = explain_command("--run", photographs.path, "--output", output, *arguments)
+    finally:
+        for path, contents in whole.items():
+            path.write_bytes(contents)
+    assert status == 2
+    assert stderr.count("\n") == 1 and ".png' is damaged: " in stderr, stderr
+    assert files(output) == []
 
 
 def bad(tmp_path):

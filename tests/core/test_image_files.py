@@ -2,15 +2,18 @@
 
 import os
 import struct
+import subprocess
+import sys
 import time
 import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_actmaps.core.image_files import read_header, read_image
+from keras_actmaps.core.image_pixels import to_8_bits, to_channels, to_float
 
 RANDOM = np.random.default_rng(0)
 COLOR = RANDOM.integers(0, 256, (6, 8, 3), "uint8")
@@ -29,7 +32,6 @@ def save(path, image, **options):
     [
         ("gray.png", GRAY, GRAY[..., None], 0),
         ("color.bmp", COLOR, COLOR, 0),
-        ("deep.png", DEEP[..., 0], np.rint(DEEP[..., :1] / 257), 0),
         ("float.tiff", GRAY / np.float32(255), GRAY[..., None], 0),
         ("bilevel.png", GRAY > 99, 255 * (GRAY > 99)[..., None], 0),
         ("alpha.png", Image.fromarray(COLOR[..., :2], "LA"), GRAY[..., None], 0),
@@ -46,14 +48,64 @@ def test_every_mode_is_read_as_gray_or_rgb(tmp_path, name, image, expected, tole
     pixels, remarks = read_image(save(tmp_path / name, image, **options))
     assert pixels.dtype == np.uint8
     np.testing.assert_allclose(pixels, np.broadcast_to(expected, pixels.shape), atol=tolerance)
-    assert read_header(tmp_path / name) == pixels.shape
+    assert read_header(tmp_path / name) == (*pixels.shape, 8)
     assert ("transparency ignored" in remarks) == name.startswith("alpha")
 
 
-def test_color_of_16_bits_is_scaled(tmp_path):
-    for name in ("deep.png", "deep.tiff"):
-        cv2.imwrite(str(tmp_path / name), DEEP[..., ::-1])
-        np.testing.assert_allclose(read_image(tmp_path / name).pixels, DEEP / 257, atol=1)
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bits_are_kept(tmp_path, suffix, channels):
+    path, stored = tmp_path / f"deep.{suffix}", np.dstack([DEEP, DEEP[..., :1]])[..., :channels]
+    if channels == 2:
+        if suffix == "tiff":
+            pytest.skip("Pillow does not read TIFF files of 16-bit gray with an alpha channel")
+        path.write_bytes(deep_gray_with_alpha(stored))
+    else:
+        order = [2, 1, 0, 3] if channels > 2 else [0]
+        cv2.imwrite(str(path), stored[..., order[:channels]])
+    pixels, _ = read_image(path)
+    expected = DEEP if channels > 2 else DEEP[..., :1]
+    assert pixels.dtype == np.uint16 and read_header(path).bits == 16
+    np.testing.assert_array_equal(pixels, expected)
+    np.testing.assert_allclose(to_float(pixels) / 255, expected / 65535, rtol=3e-7)
+    np.testing.assert_allclose(to_8_bits(pixels), expected / 257, atol=0.501)
+    gray = to_channels(pixels, 1)[..., 0]
+    np.testing.assert_allclose(gray, expected @ [0.299, 0.587, 0.114] if channels > 2 else expected[..., 0], atol=1)
+
+
+def deep_gray_with_alpha(pixels):
+    """A PNG file of (H, W, 2) in 16 bits, without filters."""
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+MEASURED = """
+import re, sys, time
+from keras_actmaps.core.image_files import read_image
+started = time.process_time()
+pixels = read_image(sys.argv[1]).pixels
+peak = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]  # unlike ru_maxrss, not that of the parent
+print(1024 * int(peak), time.process_time() - started, int(pixels[123, 4567, 0]))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of memory is read from /proc")
+def test_the_largest_image_needs_less_than_a_gigabyte_and_two_seconds(tmp_path):
+    row = (np.arange(7000 * 3) % 251).astype("uint8").tobytes()
+    contents = zlib.compress((b"\0" + row) * 7000, 1)
+    (tmp_path / "large.png").write_bytes(
+        png(7000, 7000).replace(chunk(b"IDAT", zlib.compress(b"")), chunk(b"IDAT", contents))
+    )
+    command = [sys.executable, "-c", MEASURED, str(tmp_path / "large.png")]
+    peak, seconds, value = map(float, subprocess.check_output(command, text=True).split())
+    assert value == 4567 * 3 % 251
+    assert peak < 1e9 and seconds < 2
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
@@ -70,7 +122,7 @@ def test_the_orientation_in_the_exif_data_is_applied(tmp_path, orientation, turn
     path = save(tmp_path / "turned.png", COLOR, exif=exif)
     pixels, remarks = read_image(path)
     np.testing.assert_array_equal(pixels, np.rot90(COLOR, turn))
-    assert remarks == ("turned upright, as its EXIF data says",) and read_header(path) == pixels.shape
+    assert remarks == ("turned upright, as its EXIF data says",) and read_header(path)[:3] == pixels.shape
 
 
 def chunk(kind, contents):
@@ -124,3 +176,12 @@ def test_what_is_no_image_is_one_sentence_at_once(tmp_path):
                 assert message in str(error) and str(error).count("\n") == 0, name
                 assert repr(str(tmp_path / name)) in str(error)
             assert time.monotonic() - started < 2, name
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / "turned.png", COLOR, exif=exif)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path).pixels, np.asarray(ImageOps.exif_transpose(image)))

@@ -2,12 +2,15 @@
 
 import os
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_actmaps import data
+from keras_actmaps.core.image_files import read_image
+from keras_actmaps.data import geometry
 from keras_actmaps.training import train
 
 
@@ -139,3 +142,36 @@ def test_folders_that_cannot_be_used(tmp_path, make, message):
         data.load(f"folder:{tmp_path}")
     with pytest.raises(FileNotFoundError, match="no folder"):
         data.load(f"folder:{tmp_path / 'absent'}")
+
+
+def bumps(shape, dtype="uint8", channels=3):
+    """A picture in which every pixel differs from its neighbours."""
+    highest = np.iinfo(dtype).max
+    return np.random.default_rng(0).integers(0, highest, (*shape, channels), dtype, endpoint=True)
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (41, 20), (20, 20), (20, 130), (50, 61)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_photograph_is_fitted_as_the_pipeline_does_to_the_last_bit(tmp_path, shape, dtype):
+    for number in range(12):
+        write(tmp_path / "a" / f"{number}.png", 20 * number, (20, 20), 3)
+        (tmp_path / "b").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "b" / f"{number}.png"), bumps(shape, dtype)[..., ::-1])
+    loaded = data.load(f"folder:{tmp_path}", size=20)
+    images, labels = everything(loaded.test)
+    assert (labels == 1).any()
+    pixels = read_image(tmp_path / "b" / "0.png").pixels
+    for image in images[labels == 1]:
+        np.testing.assert_array_equal(image, loaded.info.normalize(data.fit_photo(pixels, 20, 3)))
+    if shape == (20, 20):
+        np.testing.assert_allclose(image, bumps(shape, dtype) / np.iinfo(dtype).max, rtol=3e-7)
+
+
+def test_a_large_photograph_is_averaged_before_it_is_resized(monkeypatch):
+    monkeypatch.setattr(geometry, "LARGE", 1000)
+    pixels = bumps((90, 170)) // 4
+    pixels[:, :85] += 150
+    reduced = geometry.prepare(pixels, 5, 3)
+    centered = pixels[1:89, 1:169].reshape(22, 4, 42, 4, 3)
+    assert reduced.shape == (22, 42, 3)
+    np.testing.assert_allclose(reduced, centered.mean((1, 3)), atol=0.51)

@@ -53,3 +53,11 @@ def test_training_crops_have_the_size_and_change(tfds_data_dir):
     one, two = (next(iter(train))[0].numpy() for _ in range(2))
     assert one.shape[1:] == (64, 64, 3)
     assert np.abs(one - two).max() > 0.1
+
+
+@pytest.mark.parametrize("height, width", [(160, 240), (221, 120), (64, 64)])
+def test_a_photograph_is_fitted_as_the_pipeline_does_to_the_last_bit(height, width):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), "uint8")
+    mask, box = np.ones((height, width, 1), "uint8"), np.zeros(4, "float32")
+    fitted, *_ = fit({"image": image, "segmentation_mask": mask, "head_bbox": box, "label": 0}, 64)
+    np.testing.assert_array_equal(data.fit_photo(image, 64, 3), fitted.numpy())

@@ -54,7 +54,7 @@ def ascent(
     ascent_states(traced, **arguments)  # raises errors of the arguments before any computation
     top = None
     if request.subject.run is not None:
-        top = top_images(traced, request.data().truth(request.split), targets, layer)
+        top = top_images(traced, request.stream(), targets, layer)
         if settings.get("ground") is None:
             arguments["ground"] = top.median + TO_MIDDLE * (np.mean(request.subject.preprocessing.bounds) - top.median)
     with progress("ascent") as report:

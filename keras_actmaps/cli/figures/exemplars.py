@@ -56,8 +56,8 @@ def _search(
     request: Request, layer: str, channels: Channels, k: int, reduce: SpatialReduction
 ) -> tuple[Iterable, Exemplars]:
     """The images of the split, and the exemplars among them, with a progress bar."""
-    data = request.data()
-    stream, count = data.truth(request.split), data.info.counts[request.split]
+    stream = request.stream()
+    count = stream.count
     if k > count:
         request.say(f"k={k}, but the {request.split} split has only {count} images; all are drawn")
     with progress("exemplars") as bar:
