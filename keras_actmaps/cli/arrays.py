@@ -27,14 +27,15 @@ def images_from_arrays(traced: TracedModel, file: str) -> Images:
         arrays = _read(path)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"--inputs {file}: {str(error).splitlines()[0]}") from None
-    ranks = {part.name: 1 + len(part.shape) for part in traced.parts}
+    parts = traced.input_parts if len(traced.input_parts) > 1 else ()
+    ranks = {part.name: 1 + len(part.shape) for part in parts}
     if isinstance(arrays, dict) != bool(ranks):
         needed = f"the inputs {', '.join(ranks)}" if ranks else "a single input"
         raise ValueError(f"--inputs {file}: {traced.name!r} has {needed}; pass one array, or a .npz with one of each")
     if ranks:
         arrays = {name: _as_batch(array, ranks.get(name, array.ndim)) for name, array in arrays.items()}
     else:
-        arrays = _as_batch(arrays, len(traced.input_shape))
+        arrays = _as_batch(arrays, 2 if traced.tokens else len(traced.input_shape))
     traced.validate_inputs(arrays)
     count = len(keras.tree.flatten(arrays)[0])
     return Images(arrays, [f"{path.name}, example {number}" for number in range(count)])

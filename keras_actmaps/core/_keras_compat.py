@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.models.functional import Functional
 from keras.src.ops.numpy import GetItem
 from keras.src.ops.symbolic_arguments import SymbolicArguments
@@ -207,3 +208,15 @@ def producer(tensor: keras.KerasTensor) -> tuple[Any, list]:
     """The operation that made a symbolic tensor, and the tensors that it read."""
     operation, index, _ = tensor._keras_history
     return operation, operation._inbound_nodes[index].input_tensors
+
+
+def set_mask(tensor: Any, mask: Any) -> Any:
+    """The tensor with the mask that Keras' layers hand on."""
+    set_keras_mask(tensor, mask)
+    return tensor
+
+
+def keep_mask(tensor: Any, source: Any) -> Any:
+    """The tensor with the mask of the tensor from which it was computed."""
+    mask = get_keras_mask(source)
+    return tensor if mask is None else set_mask(tensor, mask)

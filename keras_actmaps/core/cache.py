@@ -9,6 +9,7 @@ from keras_actmaps.core.model_state import model_state
 from keras_actmaps.core.predict_function import PredictFunction, is_predict_function
 from keras_actmaps.core.settings import freeze
 from keras_actmaps.core.several_inputs import example_shapes, has_several_inputs, shape_of
+from keras_actmaps.core.tokens import may_read_tokens
 from keras_actmaps.core.traced_model import TracedModel
 
 _cache: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -53,7 +54,7 @@ def as_traced(
         return _of_function(model, layer, inputs)
     backend.check_model(model)
     shape: Any = shape_of(inputs)[1:] if backend.is_torch_module(model) else None
-    if inputs is not None and has_several_inputs(model):
+    if inputs is not None and (has_several_inputs(model) or may_read_tokens(model)):
         shape = example_shapes(model, inputs)
     return _cached(model, layer, shape, precision or "float32", xla)
 

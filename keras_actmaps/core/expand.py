@@ -20,12 +20,12 @@ MERGES = {
 
 @dataclass(frozen=True, eq=False)
 class Rearranged:
-    """A function that moves the elements of a tensor to other positions."""
+    """A function that moves the elements of a tensor to other positions, or leaves them where they are."""
 
     function: Callable
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.function(x)
+    def __call__(self, x: Tensor, *masks: Tensor) -> Tensor:
+        return self.function(x, *masks)
 
 
 def expand_wrappers(graph: Graph) -> Graph:

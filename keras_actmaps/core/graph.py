@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from keras_actmaps.core._keras_compat import SymbolicArguments, takes_training
+from keras_actmaps.core._keras_compat import SymbolicArguments, keep_mask, takes_training
 from keras_actmaps.core.types import Slot, Tensor
 
 
@@ -53,7 +53,7 @@ class Node:
         outputs = (operation or self.operation)(*args, **kwargs)
         if getattr(self.operation, "compute_dtype", "float32") != "bfloat16":
             return outputs
-        return tree.map_structure(lambda output: ops.cast(output, "float32"), outputs)
+        return tree.map_structure(lambda output: keep_mask(ops.cast(output, "float32"), output), outputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +166,13 @@ def run_nodes(
     dict of int to tensor
         `values` and the tensors written by the nodes.
     """
-    values = {slot: value + shifts[slot] if slot in shifts else value for slot, value in values.items()}
+    values = {
+        slot: keep_mask(value + shifts[slot], value) if slot in shifts else value for slot, value in values.items()
+    }
     for node in nodes:
         outputs = tree.flatten(node(values))
         for slot, value in zip(node.writes, outputs, strict=True):
-            values[slot] = value + shifts[slot] if slot in shifts else value
+            values[slot] = keep_mask(value + shifts[slot], value) if slot in shifts else value
     return values
 
 

@@ -51,7 +51,7 @@ class PredictFunction(TracedModel):
         self.graph = Graph((), (0,), 1, {}, {}, is_opaque=True)
         self.layer, self.parts, self.precision, self.xla = None, (), "float32", None
         self.is_channels_first = self.is_binary = self._returns_channels_last = False
-        self._example = None
+        self._example, self.tokens, self.input_parts = None, (), ()
         self._classes = self._scores(self.validate_inputs(inputs)[:1]).shape[1]
 
     @property

@@ -66,6 +66,15 @@ class Part:
         reshape = np.reshape if isinstance(columns, np.ndarray) else ops.reshape
         return reshape(columns, (-1, *self.shape))
 
+    def into(self, inputs: Tensor, table: Tensor) -> Tensor:
+        """A table (N, F) with these inputs (N, *shape), and the other inputs of the example in a table (1, F)."""
+        count = ops.shape(inputs)[0]
+        before, after = (
+            ops.repeat(ops.convert_to_tensor(columns), count, axis=0)
+            for columns in (table[:, : self.start], table[:, self.stop :])
+        )
+        return ops.concatenate([before, ops.reshape(inputs, (count, self.stop - self.start)), after], axis=1)
+
 
 def has_several_inputs(model: Any) -> bool:
     """Whether a Keras model has more than one input."""
@@ -83,7 +92,7 @@ def shape_of(inputs: Any) -> tuple[int, ...]:
 def example_shapes(model: keras.Model, inputs: Any) -> tuple[tuple[int, ...], ...]:
     """The shapes of one example of each input, in the order of the model; ValueError if they do not fit it."""
     specs, shapes = input_specs(model), []
-    for spec, array in zip(specs, _in_order(inputs, specs, model.name)):
+    for spec, array in zip(specs, in_order(inputs, specs, model.name)):
         shape = shape_of(array)
         if len(shape) != len(spec.shape) or any(side not in (None, own) for side, own in zip(spec.shape, shape)):
             raise ValueError(f"input {spec.name!r} of shape {shape} does not fit; the model takes {spec.shape}")
@@ -123,7 +132,7 @@ def with_table(graph: Graph, parts: Sequence[Part]) -> Graph:
 
 def pack(inputs: Any, parts: Sequence[Part], model: str) -> Array:
     """User-supplied inputs, a list or a dict of arrays, as a float32 table (N, F); ValueError if they do not fit."""
-    arrays = [np.asarray(array) for array in _in_order(inputs, parts, model)]
+    arrays = [np.asarray(array) for array in in_order(inputs, parts, model)]
     lengths = {part.name: len(array) if array.ndim else 0 for part, array in zip(parts, arrays)}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the inputs of {model!r} differ in length: {_listed(lengths)}")
@@ -216,9 +225,11 @@ class _Cast:
         return ops.cast(ops.round(values) if self.dtype != "bool" else values, self.dtype)
 
 
-def _in_order(inputs: Any, specs: Sequence[Any], model: str) -> list:
+def in_order(inputs: Any, specs: Sequence[Any], model: str) -> list:
     """The inputs in the order of the model, from a list or a dict; ValueError, with the names, for any other."""
     names = [spec.name for spec in specs]
+    if len(specs) == 1 and not isinstance(inputs, Mapping):
+        return [inputs]
     if isinstance(inputs, Mapping):
         if set(inputs) != set(names):
             got = ", ".join(map(str, inputs)) or "none"

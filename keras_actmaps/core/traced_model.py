@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
@@ -18,7 +19,18 @@ from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
-from keras_actmaps.core.several_inputs import Part, pack, part_named, parts_of, with_table
+from keras_actmaps.core.several_inputs import Part, in_order, pack, part_named, parts_of, with_table
+from keras_actmaps.core.tokens import (
+    Tokens,
+    Words,
+    cut,
+    embed,
+    embedding_parts,
+    special_ids,
+    token_parts,
+    tokens_of,
+    validate_ids,
+)
 from keras_actmaps.core.trace import input_specs_of, trace_model
 from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.core.validation import PREDICTED
@@ -86,12 +98,12 @@ class TracedModel:
         self._first_slots = channels_first_slots(self.graph)
         self._returns_channels_last = self.is_channels_first
         self._part_slots = self.graph.inputs
+        self.input_parts: tuple[Part, ...] = ()
         self.parts: tuple[Part, ...] = ()
-        self._example: tuple[Part, Any] | None = None
-        if len(specs) > 1:
-            is_first = [slot in self._first_slots for slot in self.graph.inputs]
-            self.parts = parts_of(specs, shape, is_first, self.name)
-            self.graph = with_table(self.graph, self.parts)
+        self._example: tuple[Part | Words, tuple] | None = None
+        self.tokens: tuple[Tokens, ...] = () if self.is_channels_first else tokens_of(self.graph, specs)
+        if len(specs) > 1 or self.tokens:
+            self._read_table(specs, shape)
         self.input_shape = self.graph.shapes[self.graph.inputs[0]] if self.parts else specs[0].shape
         if not self.parts and self.graph.inputs[0] in self._first_slots:
             self.is_channels_first = True
@@ -106,6 +118,18 @@ class TracedModel:
         self._traced_graph = self.graph
         self._views: dict[str, TracedModel] = {}  # by the default layers of single outputs
         self._set_layer(layer)
+
+    def _read_table(self, specs: list, shape: Any) -> None:
+        """Let the graph read all inputs, and the embeddings of tokens, from one table."""
+        is_first = [slot in self._first_slots for slot in self.graph.inputs]
+        shapes = [shape] if shape and np.ndim(shape[0]) == 0 else shape  # of a single input
+        self.input_parts = self.parts = parts_of(specs, shapes, is_first, self.name)
+        if self.tokens:
+            self.embedding_graph, self.special_ids = self.graph, special_ids(self._source)
+            self.parts = token_parts(self.parts, self.tokens)
+            self.graph = cut(self.graph, self.tokens)
+            self._part_slots = self.graph.inputs
+        self.graph = with_table(self.graph, self.parts)
 
     def _set_layer(self, layer: Any) -> None:
         """Resolve the layer or layers, whose outputs are channels last in the graph."""
@@ -164,6 +188,16 @@ class TracedModel:
         return bool(self.parts) and self._example is None
 
     @property
+    def source(self) -> Any:
+        """The model; None after `release`."""
+        return self._source
+
+    @property
+    def everything(self) -> Array:
+        """Of the model as one of the words of a text, all words (1, count)."""
+        return np.ones((1, self.input_shape[1] or 1), "float32")
+
+    @property
     def layer_part(self) -> Part | None:
         """Of several inputs the one that leads to the layer, to whose positions maps at the layer belong."""
         return self._layer_part if self.is_table else None
@@ -213,29 +247,30 @@ class TracedModel:
 
         Only the input called `name` varies; the others are those of the example. None is the input with spatial axes.
         """
-        return self._holding(part_named(name, self.parts), table)
+        return self._holding(part_named(name, self.parts), (table,))
 
-    def _holding(self, part: Part, table: Any) -> "TracedModel":
+    def perturbing_words(
+        self, tokens: Tokens, table: Array, baseline: Array, groups: Array, count: int
+    ) -> "TracedModel":
+        """The model as one of the words of a text, which are kept or replaced; arrays as for `Words.into`."""
+        return self._holding(Words(embedding_parts(self.parts, tokens), count), (table, baseline, groups))
+
+    def _holding(self, varied: Part | Words, held: tuple) -> "TracedModel":
         other = self._copy()
-        other._example, other.input_shape = (part, table), (None, *part.shape)
+        other._example, other.input_shape = (varied, held), (None, *varied.shape)
         return other
 
     def start(self, inputs: Tensor) -> dict[Slot, Tensor]:
         """The tensors of the graph's inputs, to run nodes from."""
         if self._example is not None:
-            part, table = self._example
-            count = ops.shape(inputs)[0]
-            before, after = (
-                ops.repeat(ops.convert_to_tensor(columns), count, axis=0)
-                for columns in (table[:, : part.start], table[:, part.stop :])
-            )
-            inputs = ops.concatenate([before, ops.reshape(inputs, (count, part.stop - part.start)), after], axis=1)
+            varied, held = self._example
+            inputs = varied.into(inputs, *map(ops.convert_to_tensor, held))
         return {self.graph.inputs[0]: inputs}
 
     def at_inputs(self, arrived: Mapping[Slot, Tensor]) -> Tensor:
         """What a backward pass brings to the inputs, (N, ...)."""
         values = arrived[self.graph.inputs[0]]
-        return values if self._example is None else self._example[0].of(values)
+        return values if self._example is None else self._example[0].of(values)  # type: ignore[union-attr]
 
     def release(self) -> "TracedModel":
         """Drop the reference to the model, so that a cache of traced models does not keep it alive."""
@@ -248,8 +283,27 @@ class TracedModel:
         Raises ValueError if they do not fit the model.
         """
         if self.is_table:
-            return pack(inputs, self.parts, self.name)
+            return self._embedded(inputs) if self.tokens else pack(inputs, self.parts, self.name)
         return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
+
+    def given_inputs(self, inputs: Any) -> dict[str, Array]:
+        """The user's inputs by name, with token ids as integers; ValueError if they do not fit."""
+        names = [part.name for part in self.input_parts]
+        found = dict(zip(names, in_order(inputs, self.input_parts, self.name)))
+        for one in self.tokens:
+            found[one.name] = validate_ids(found[one.name], one, self.name)
+        return found
+
+    def _embedded(self, inputs: Any) -> Array:
+        """The table of the inputs and of the embeddings of their tokens."""
+        given = self.given_inputs(inputs)
+        return self.with_embeddings(pack(given, self.input_parts, self.name), given)
+
+    def with_embeddings(self, table: Array, given: Mapping[str, Array]) -> Array:
+        """The columns of the inputs of a table, and the embeddings of the token ids in `given`."""
+        found = (part for one in self.tokens for part in embed(self.embedding_graph, one, given[one.name]))
+        columns = table[:, : self.input_parts[-1].stop]
+        return np.concatenate([columns, *(part.reshape(len(part), -1) for part in found)], axis=1)
 
     def validate_targets(self, targets: Any, count: int) -> Any:
         """User-supplied targets as int32 (N,) or (N, K), or the function itself.
@@ -392,11 +446,10 @@ class TracedModel:
         Returns the values (a structure of tensors, in float32), the resolved targets and the scores.
         """
         key, own = _as_arguments(targets)
-        part, table = self._example or (None, None)
-        held = () if part is None else (table,)
+        varied, held = self._example or (None, ())
 
         def program(inputs: Tensor, *arguments: Tensor) -> tuple[Any, Tensor, Tensor]:
-            traced = self if part is None else self._holding(part, arguments[0])
+            traced = self if varied is None else self._holding(varied, arguments[: len(held)])
             first, last = len(held), len(held) + len(own)
             batch_targets = _from_arguments(targets, arguments[first:last])
             values, outputs = function(traced, inputs, batch_targets, *arguments[last:], **settings)
@@ -405,7 +458,7 @@ class TracedModel:
             return tree.map_structure(_float32, values), resolved, scores
 
         context.count_passes(len(inputs))
-        return self.program((function, key, freeze(settings), part), program)(inputs, *held, *own, *tensors)
+        return self.program((function, key, freeze(settings), varied), program)(inputs, *held, *own, *tensors)
 
     def program(self, key: Any, function: Callable) -> Any:
         """`function` of tensors, which may read the model's weights, compiled and cached under `key`.

@@ -10,9 +10,10 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 
-Baseline = Literal["zero", "mean", "blur"] | float | np.ndarray
+Baseline = Literal["zero", "mean", "blur", "pad", "mask"] | float | np.ndarray
 Baselines = dict[str, Baseline]  # by the name of the input, for a model with several inputs
 Fill = Annotated[Baseline, "replacement of hidden pixels: zero, the mean color, a blur, a number or an image"]
+TOKEN_BASELINES = ("pad", "mask")
 BLUR = 0.1  # standard deviation of the blur, as a share of each side
 
 
@@ -56,6 +57,8 @@ def baseline_for(inputs: Array, baseline: Any = "zero") -> Array:
         return baseline(inputs)
     if isinstance(baseline, Mapping):
         raise ValueError(f"a baseline per input ({', '.join(baseline)}) does not fit a model with a single input")
+    if isinstance(baseline, str) and baseline in TOKEN_BASELINES:
+        raise ValueError(f"baseline {baseline!r} is for inputs of token ids; use 'zero', 'mean', a number or an array")
     if isinstance(baseline, str):
         return np.zeros_like(inputs) if baseline == "zero" else (_mean if baseline == "mean" else _blur)(inputs)
     try:

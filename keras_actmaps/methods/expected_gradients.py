@@ -95,7 +95,7 @@ def _starts(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     index = rows[0]
     if constants:
         chosen = ops.take(constants[0], index, axis=0)[:, None]
-        return ops.broadcast_to(chosen, (index.shape[0], *inputs.shape))
+        return ops.where(ops.isnan(chosen), inputs[None], chosen)  # NaN: of several inputs, one that is not varied
     pixels = ops.reshape(inputs, (inputs.shape[0], -1, inputs.shape[-1]))
     found = ops.moveaxis(ops.take(pixels, index, axis=1), 1, 0)
     return ops.reshape(found, (index.shape[0], *inputs.shape))

@@ -26,10 +26,12 @@ from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import show
 from keras_actmaps.core.settle import settle
-from keras_actmaps.core.several_inputs import Part, has_several_inputs, part_named
+from keras_actmaps.core.several_inputs import Part, has_several_inputs
+from keras_actmaps.core.tokens import Tokens, may_read_tokens, tokenized
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.warn import warn_user
+from keras_actmaps.methods._tokens import groups_of, main_parts, of_tokens, spread_words
 from keras_actmaps.methods.registry import Method, reduce_channels
 from keras_actmaps.methods.request import MethodRequest, make_request
 
@@ -56,7 +58,8 @@ def explain(
         function from inputs (N, ...) to scores (N, classes) or (N,) is explained by the methods that need no gradients;
         its scores are explained as it returns them.
     inputs : array of shape (N, ...), or list or dict of arrays
-        Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module.
+        Inputs of `model.predict`, such as images (N, H, W, C); (N, C, H, W) for a module; token ids (N, T), which are
+        explained at the output of their embedding. A keras_hub model with a preprocessor also takes strings.
     method : str or Method
         One of `METHODS`.
     targets : None, int, array of int, "all" or callable
@@ -71,12 +74,14 @@ def explain(
     **settings
         Settings of the method, listed by `python explain.py --list`. For a model with several inputs also `perturb`,
         the name of the input that a method with perturbations varies while the others are held fixed; None is the
-        one with spatial axes.
+        one with spatial axes. For token ids also `groups`, the number of the word of each token (N, T), -1 for none,
+        and for all methods with a baseline or a fill `baseline`: "pad", "mask", an id or "zero".
 
     Returns
     -------
     Explanation
-        Maps are float32 (N, H, W), or (N, K, H, W) for K targets per input. For a model with several inputs they are a
+        Maps are float32 (N, H, W), or (N, K, H, W) for K targets per input; of token ids (N, T), exactly 0 at padding
+        that the model masks, or (N, words) with `groups`. For a model with several inputs they are a
         dict of such arrays: of every floating input, of the one that is perturbed, or of the one that leads to the
         layer.
 
@@ -89,6 +94,7 @@ def explain(
     """
     request = make_request(method, settings, batch_size)
     refuse_streams(inputs)
+    inputs = tokenized(model, inputs)
     traced = as_traced(model, layer, precision, inputs, xla).for_target(targets)
     inputs = traced.validate_inputs(inputs)
     request.validate(traced, inputs)
@@ -131,7 +137,8 @@ def explain_dataset(
         As `explain` does, for a dataset without inputs, and for "labels" if it has none.
     """
     request = make_request(method, settings, batch_size)
-    needs_shapes = backend.is_torch_module(model) or has_several_inputs(model) or is_predict_function(model)
+    is_traced_by_shape = has_several_inputs(model) or may_read_tokens(model)
+    needs_shapes = backend.is_torch_module(model) or is_traced_by_shape or is_predict_function(model)
     traced = None if needs_shapes else as_traced(model, layer, precision, xla=xla)
     context, shape = None, None
     for inputs, labels, _ in iterate_batches(dataset, input_rank(model), batch_size):
@@ -160,10 +167,10 @@ def input_rank(model: Any) -> int | None:
     """The number of axes of a batch of inputs, summed over several inputs; None if it is not known."""
     if backend.is_torch_module(model) or is_predict_function(model):
         return None
-    if has_several_inputs(model):
+    if has_several_inputs(model) or may_read_tokens(model):
         return sum(len(spec.shape) for spec in input_specs(model))
     traced = as_traced(model)
-    return sum(1 + len(part.shape) for part in traced.parts) or len(traced.input_shape)
+    return sum(1 + len(part.shape) for part in traced.input_parts) or len(traced.input_shape)
 
 
 def explain_batch(
@@ -179,18 +186,51 @@ def _explain_table(
     traced: TracedModel, table: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> Explanation:
     """Explain several inputs: all of them at once, or one of them, example by example, with the others held fixed."""
+    request = request.for_tokens(traced)
     if not request.perturbs:
         e = _explain_batch(traced, table, request.of_table(traced), targets, context)
-        return replace(e, maps=_maps_by_input(traced, e.maps, request), settings=dict(request.settings))
-    part = part_named(request.perturb, traced.parts)
-    validated, found = traced.validate_targets(targets, len(table)), []
-    single = replace(context, padded_size=1)
-    for row in range(len(table)):
-        view = traced.perturbing(part.name, table[row : row + 1])
-        own_targets = None if targets is None else rows_of(validated, slice(row, row + 1))
-        found.append(_explain_batch(view, part.of(table[row : row + 1]), request, own_targets, single))
-    e = concatenate(found)
-    return replace(e, maps={part.name: e.maps}, settings=dict(request.settings) | {"perturb": part.name})
+        e = replace(e, maps=_maps_by_input(traced, e.maps, request), settings=dict(request.settings))
+        return of_tokens(traced, e, table, request.groups, request.settings) if traced.tokens else e
+    tokens = request.hides_words(traced)
+    if tokens is not None:
+        return _explain_words(traced, table, tokens, request, targets, context)
+    part = request.varied_part(traced)
+    own = request.of_part(traced, part)
+
+    def of(row: slice, own_targets: Any, single: RunContext) -> Explanation:
+        view = traced.perturbing(part.name, table[row])
+        return _explain_batch(view, part.of(table[row]), own, own_targets, single, is_validated=True)
+
+    e = _by_row(traced, len(table), targets, context, of)
+    settings = dict(request.settings)
+    if traced.tokens:
+        e = replace(e, maps={part.name: e.maps}, settings=settings)
+        return of_tokens(traced, e, table, request.groups, settings)
+    return replace(e, maps={part.name: e.maps}, settings=settings | {"perturb": part.name})
+
+
+def _by_row(traced: TracedModel, count: int, targets: Any, context: RunContext, function: Callable) -> Explanation:
+    """The explanations by `function(row, targets, context)` of one example at a time."""
+    validated, single = traced.validate_targets(targets, count), replace(context, padded_size=1)
+    rows = [slice(row, row + 1) for row in range(count)]
+    return concatenate([function(row, None if targets is None else rows_of(validated, row), single) for row in rows])
+
+
+def _explain_words(
+    traced: TracedModel, table: Array, tokens: Tokens, request: MethodRequest, targets: Any, context: RunContext
+) -> Explanation:
+    """Explain token ids by a method that hides words, text by text."""
+    groups = groups_of(traced, table, tokens, request.groups)
+    size = 1 + groups.max()
+
+    def of(row: slice, own_targets: Any, single: RunContext) -> Explanation:
+        view = request.at_words(traced, tokens, table[row], groups[row])
+        e = _explain_batch(view, view.everything, request.of_words(), own_targets, single, is_validated=True)
+        return replace(e, maps=spread_words(e.maps, groups[row.start], size, request.groups is not None))
+
+    e = replace(_by_row(traced, len(table), targets, context, of), settings=dict(request.settings))
+    floating = [part for part in main_parts(traced) if part.is_floating]
+    return e if len(floating) == 1 else replace(e, maps={tokens.name: e.maps})
 
 
 def _maps_by_input(traced: TracedModel, maps: Array, request: MethodRequest) -> dict[str, Array]:
@@ -208,10 +248,16 @@ def _maps_by_input(traced: TracedModel, maps: Array, request: MethodRequest) -> 
 
 
 def _explain_batch(
-    traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
+    traced: TracedModel,
+    inputs: Array,
+    request: MethodRequest,
+    targets: Any,
+    context: RunContext,
+    is_validated: bool = False,
 ) -> Explanation:
     method, name = request.method, _name_of(targets)
-    targets = traced.validate_targets(method.target_of(targets), len(inputs))
+    if not (is_validated and isinstance(targets, np.ndarray)):  # (1, 2) classes 0 and 1 would pass for one-hot
+        targets = traced.validate_targets(method.target_of(targets), len(inputs))
     targets = settle(traced, inputs, targets, context)
     if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
         _warn_of_probabilities(traced, inputs)

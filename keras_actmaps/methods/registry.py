@@ -21,8 +21,8 @@ from keras_actmaps.core.settings import Setting, settings_of, show
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 
-Reduction = Literal["sum", "abs_max", "max", "keep"]  # "max" is the older name of "abs_max"
-CHANNELS = Setting("channels", Reduction, None, "how channels are reduced: sum, maximum of the absolute values, or not")
+Reduction = Literal["sum", "abs_max", "norm", "max", "keep"]  # "max" is the older name of "abs_max"
+CHANNELS = Setting("channels", Reduction, None, "how channels are reduced: sum, largest absolute value, norm, or not")
 METHODS: dict[str, "Method"] = {}  # filled by `keras_actmaps.methods`
 
 __all__ = ["CHANNELS", "METHODS", "Attribution", "Method", "at_layer", "find_method", "reduce_channels"]
@@ -146,7 +146,9 @@ def at_layer(equation: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Attr
 
 
 def reduce_channels(values: Tensor, channels: Reduction) -> Tensor:
-    """Values (N, ..., C) as maps (N, ...): their sum, the maximum of their absolute values, or all of them."""
+    """Values (N, ..., C) as maps (N, ...): their sum, largest absolute value or norm, or all of them."""
     if channels == "keep" or len(values.shape) == 2:  # tabular inputs have no channels
-        return ops.abs(values) if channels in ("max", "abs_max") else values
+        return ops.abs(values) if channels in ("max", "abs_max", "norm") else values
+    if channels == "norm":
+        return ops.sqrt(ops.sum(values**2, axis=-1))
     return ops.sum(values, axis=-1) if channels == "sum" else ops.max(ops.abs(values), axis=-1)

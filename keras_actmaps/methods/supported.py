@@ -54,7 +54,10 @@ def supported(model: Any, inputs: Any = None, targets: Any = None, layer: Any = 
         A mapping from each method to None or the reason; `print(kam.supported(model))` shows it as a table.
     """
     traced = as_traced(model, layer, inputs=inputs)
-    if inputs is None:
+    if inputs is None and traced.tokens:
+        names = {part.name: np.ones((1, *part.shape), "int32") for part in traced.input_parts}
+        values = traced.validate_inputs(names)
+    elif inputs is None:
         sides = [UNKNOWN_SIDE if side is None else side for side in traced.input_shape[1:]]
         values = np.random.default_rng(0).random((1, *sides)).astype("float32")
     else:

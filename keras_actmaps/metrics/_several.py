@@ -9,13 +9,14 @@ from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.several_inputs import has_several_inputs, part_named
+from keras_actmaps.core.tokens import may_read_tokens
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 
 
 def has_table(model: Any) -> bool:
     """Whether this is a model, or a traced one, with several inputs."""
-    return model.is_table if isinstance(model, TracedModel) else has_several_inputs(model)
+    return model.is_table if isinstance(model, TracedModel) else has_several_inputs(model) or may_read_tokens(model)
 
 
 def by_example(

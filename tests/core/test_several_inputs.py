@@ -165,15 +165,17 @@ def test_a_subclass_that_takes_a_dict_has_the_maps_of_the_functional_model(outsi
             np.testing.assert_allclose(e.maps[name], expected.maps[name], atol=1e-5 * np.abs(e.maps[name]).max())
 
 
-def test_integers_are_read_exactly_and_get_no_map():
+def test_integers_are_read_exactly_and_explained_at_their_embedding():
     words, table = keras.Input((3,), dtype="int32", name="words"), keras.Input((4,), name="table")
-    x = layers.Concatenate()([layers.Flatten()(layers.Embedding(50_000, 2)(words)), table])
+    x = layers.Concatenate()([layers.Flatten()(layers.Embedding(50_000, 2, name="table_of_words")(words)), table])
     model = randomised(keras.Model([words, table], layers.Dense(2, name="out")(x)))
     ids, tables = np.array([[49_999, 1, 7], [0, 12_345, 3]]), np.random.default_rng(0).random((2, 4), "float32")
     e = kam.explain(model, [ids, tables], "gradient_x_input", targets=0)
-    assert list(e.maps) == ["table"]
+    kernel, embedded = model.get_layer("out").get_weights()[0][:, 0], model.get_layer("table_of_words").get_weights()[0]
+    assert sorted(e.maps) == ["table", "words"]
     np.testing.assert_allclose(e.scores, model.predict([ids, tables], verbose=0)[:, 0], rtol=1e-5)
-    np.testing.assert_allclose(e.maps["table"], tables * model.get_layer("out").get_weights()[0][6:, 0], rtol=1e-5)
+    np.testing.assert_allclose(e.maps["table"], tables * kernel[6:], rtol=1e-5)
+    np.testing.assert_allclose(e.maps["words"], (embedded[ids] * kernel[:6].reshape(3, 2)).sum(-1), rtol=1e-4)
 
 
 def test_an_input_with_channels_first():

@@ -73,6 +73,9 @@ REMEDIES = {
     re.compile("; methods that need no layer work$"): need_no_layer,
     re.compile("^perturb must name the input to perturb, one of (.*)$"): name_an_input,
     re.compile("needs baselines: a dict of arrays by input$"): baselines_by_input,
+    re.compile("needs baselines: an array of token ids$"): lambda kind, method, match: run(
+        kind, method, baselines=example(kind)[1]
+    ),
     re.compile(r"; use 'zero', 'mean', a number or an array$"): other_fills,
     re.compile(r"; pass baselines \(B, F\), such as rows of it$"): lambda kind, method, match: run(
         kind, method, baselines=example(kind)[1]

@@ -158,19 +158,15 @@ def test_every_branch_from_the_input_begins_with_a_first_layer(rule, by_hand):
         np.testing.assert_allclose(composite.maps, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["lrp", "deeplift", "guided_backprop", "deconvnet", "saliency"])
+@pytest.mark.parametrize("method", ["lrp", "deeplift"])
 def test_indices_have_no_way_back_and_the_advice_works(method):
     inputs = keras.Input((6,), dtype="int32")
-    x = layers.LSTM(3)(layers.Embedding(10, 4, mask_zero=True)(inputs))
-    model = model_of(x, inputs)
-    tokens = np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 9]])
-    try:
-        e = kam.explain(model, tokens, method, targets=1)
-        assert e.maps.shape == (2, 6)
-    except ValueError as error:
-        assert "occlusion" in str(error)
-        assert kam.explain(model, tokens, "occlusion", targets=1).maps.any()
-        assert kam.explain(model, tokens, "kernel_shap", targets=1, samples=20).maps.any()
+    model = model_of(layers.LSTM(3)(ops.one_hot(inputs, 10)), inputs)
+    ids = np.array([[1, 2, 3, 0, 0, 0], [4, 5, 6, 7, 8, 9]])
+    with pytest.raises(ValueError, match="which are indices or masks; occlusion and kernel_shap need none"):
+        kam.explain(model, ids, method, targets=1)
+    assert kam.explain(model, ids, "occlusion", targets=1).maps.any()
+    assert kam.explain(model, ids, "kernel_shap", targets=1, samples=20).maps.any()
 
 
 @pytest.mark.parametrize("rule", ["pass", "flat"])
