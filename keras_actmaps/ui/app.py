@@ -14,7 +14,7 @@ from keras_actmaps.ui.config import Config
 from keras_actmaps.ui.inputs import Gallery, Picture, for_model
 from keras_actmaps.ui.models import Choice, Loaded
 from keras_actmaps.ui.state import Session
-from keras_actmaps.ui.tabs import choose, explain, first_visit
+from keras_actmaps.ui.tabs import audit, choose, compare, explain, first_visit, inside, perturb, training
 
 TABS = ("Choose", "Explain", "Perturb", "Compare", "Inside", "Training", "Audit")
 
@@ -82,15 +82,24 @@ def _picture(session: Session, loaded: Loaded, gallery: Gallery | None) -> Pictu
 
 def _tabs(session: Session, options: Config, loaded: Loaded, gallery: Gallery | None, picture: Picture | None) -> None:
     tabs = dict(zip(TABS, st.tabs(TABS, on_change="rerun", key="tab")))
-    with tabs["Choose"]:
-        if tabs["Choose"].open:
+    name = next((name for name in TABS if tabs[name].open), TABS[0])
+    with tabs[name]:
+        if name == "Choose":
             choose.show(session, loaded, gallery, picture)
-    with tabs["Explain"]:
-        if tabs["Explain"].open:
-            if picture is None:
-                st.info("Choose an image first.")
-            else:
-                explain.show(session, loaded, picture, gallery, options)
+        elif name == "Training":
+            training.show(options, loaded)
+        elif name == "Audit":
+            audit.show(loaded)
+        elif picture is None:
+            st.info("Choose an image first.")
+        elif name == "Explain":
+            explain.show(session, loaded, picture, gallery, options)
+        elif name == "Perturb":
+            perturb.show(session, loaded, picture, gallery)
+        elif name == "Compare":
+            compare.show(session, loaded, picture)
+        else:
+            inside.show(session, loaded, picture, gallery)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def as_numbers(values: Array) -> dict[str, Any]:
         "largest": largest,
         "values": base64.b64encode(integers.tobytes()).decode(),
     }
+
+
+def chart(
+    key: str, lines: Mapping[str, Array], x: str, y: str, ticks: Sequence[tuple[float, str]] | None = None
+) -> None:
+    """Curves of values 0 to 1 with the same number of points, over shares 0 to 1 unless there are other `ticks`."""
+    rows = [{"name": name, "values": [round(float(value), 5) for value in values]} for name, values in lines.items()]
+    ticks = ticks or [(tick / 4, f"{tick / 4:g}") for tick in range(5)]
+    mount("chart", f"chart-{key}", {"lines": rows, "x": x, "y": y, "ticks": [list(tick) for tick in ticks]})
 
 
 @cache

@@ -10,7 +10,7 @@ from keras_actmaps.core.settings import Ge, Gt, Le, Lt, Setting, show
 from keras_actmaps.methods.registry import Method
 
 
-def settings_widgets(method: Method, texts: Mapping[str, str], key: str) -> tuple[dict[str, str], dict[str, Any]]:
+def settings_widgets(method: Method, texts: Mapping[str, str], key: str) -> dict[str, str]:
     """Show the settings of a method.
 
     Parameters
@@ -23,10 +23,10 @@ def settings_widgets(method: Method, texts: Mapping[str, str], key: str) -> tupl
 
     Returns
     -------
-    texts, values : dict
-        What differs from the defaults, as text and as validated values; what is not allowed is reported and left out.
+    dict
+        What differs from the defaults, as text; what is not allowed is reported and left out.
     """
-    changed, values = {}, {}
+    changed = {}
     for name, setting in method.settings.items():
         kind, details = kind_of(setting)
         if kind == "hidden":
@@ -38,8 +38,21 @@ def settings_widgets(method: Method, texts: Mapping[str, str], key: str) -> tupl
             st.error(str(error))
             continue
         if not _same(value, setting.default):
-            changed[name], values[name] = text, value
-    return changed, values
+            changed[name] = text
+    return changed
+
+
+def parse_settings(method: Method, texts: Mapping[str, str]) -> dict[str, Any]:
+    """The values of texts, such as those of a link; without what is not allowed or cannot be drawn."""
+    values = {}
+    for name, text in texts.items():
+        if name not in method.settings or kind_of(method.settings[name])[0] == "hidden" or text == "keep":
+            continue
+        try:
+            values[name] = method.settings[name].parse(text)
+        except ValueError:
+            continue
+    return values
 
 
 def kind_of(setting: Setting) -> tuple[str, dict[str, Any]]:

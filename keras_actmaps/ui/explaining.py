@@ -15,9 +15,10 @@ from keras_actmaps.methods.explain import explain
 from keras_actmaps.methods.supported import Support, supported
 from keras_actmaps.ui import inputs, limits, models
 from keras_actmaps.ui.config import Config
+from keras_actmaps.ui.controls import parse_settings
 from keras_actmaps.ui.inputs import Gallery, Picture
 from keras_actmaps.ui.models import Loaded
-from keras_actmaps.ui.state import Session
+from keras_actmaps.ui.state import Session, View
 from keras_actmaps.ui.work import Full, Job, Queue
 
 
@@ -70,6 +71,26 @@ def target_of(loaded: Loaded, target: str, minus: str) -> Any:
     if numbers[1] is None or numbers[0] == numbers[1]:
         return numbers[0]
     return Difference(numbers[0], numbers[1]) if numbers[0] is not None else None
+
+
+def wanted_maps(session: Session, loaded: Loaded, picture: Picture) -> list[Wanted]:
+    """The maps of the session's view, of the methods that fit the model."""
+    view, version = session.view, (loaded.choice.key, loaded.choice.version)
+    fitting = support_of(loaded, picture, layer_of(view, loaded)).methods
+    return [
+        Wanted(
+            *(version, picture.key, method, view.target, view.minus),
+            layer=layer_of(view, loaded) if METHODS[method].level == "layer" else "",
+            settings=tuple(sorted(parse_settings(METHODS[method], view.settings.get(method, {})).items())),
+        )
+        for method in view.methods
+        if method in fitting
+    ]
+
+
+def layer_of(view: View, loaded: Loaded) -> str:
+    """The layer of a view, if the model has it; empty for the default."""
+    return view.layer if view.layer in loaded.traced.layers else ""
 
 
 def compute(wanted: Wanted, loaded: Loaded, picture: Picture, report: Any = None) -> Explanation:

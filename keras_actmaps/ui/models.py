@@ -153,10 +153,10 @@ def _of_run(choice: Choice, run: runs.Run) -> Loaded:
 
 
 def _names_beside(path: Path, model: keras.Model) -> tuple[str, ...]:
-    """The class names in `NAME.txt` beside `NAME.keras`, one per line; those of ImageNet for 1000 classes."""
+    """The class names in `NAME.txt` beside `NAME.keras`, one per line, if there is one for each class."""
     names = path.with_suffix(".txt")
     count = model.output_shape[-1] if isinstance(model.output_shape, tuple) else None
     if names.is_file():
         lines = tuple(line.strip() for line in names.read_text(encoding="utf-8").splitlines() if line.strip())
         return lines if len(lines) == count else ()
-    return models.imagenet_classes() if count == 1000 else ()
+    return ()

@@ -17,6 +17,13 @@ CSS = """
 .am-bars .track {height: .7rem; border-radius: .35rem; background: rgba(128, 128, 128, .22); overflow: hidden;}
 .am-bars .fill {height: 100%; background: #0072b2; border-radius: .35rem;}
 .am-bars .value {text-align: right; font-variant-numeric: tabular-nums;}
+[data-baseweb="tag"] {background-color: #1f6fa8 !important;}
+[data-baseweb="tag"] * {color: #fff !important;}
+.am-scroll {overflow-x: auto;}
+.am-table {border-collapse: collapse; font-size: .92rem; width: 100%;}
+.am-table th, .am-table td {padding: .45rem .8rem; text-align: right; border-bottom: 1px solid rgba(128, 128, 128, .3);
+  font-variant-numeric: tabular-nums; white-space: nowrap;}
+.am-table th:first-child {text-align: left;}
 .am-tokens {margin: 0 0 1rem; line-height: 2.1;}
 .am-tokens span {padding: .2rem .35rem; margin-right: .15rem; border-radius: .25rem;}
 .am-matrix {border-collapse: separate; border-spacing: 3px; font-size: .88rem;}
@@ -64,8 +71,25 @@ def _cell(value: float) -> str:
     return f'<td style="background: rgba({_color(value)}, {0.5 * min(1.0, abs(value)):.2f})">{value:.2f}</td>'
 
 
-def tokens(title: str, note: str, words: Sequence[str], values: Sequence[float]) -> str:
+def table(head: Sequence[str], body: Iterable[tuple[str, Sequence[tuple[str, str, bool]]]]) -> str:
+    """Rows of cells (text, explanation, whether it is the best)."""
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    rows = []
+    for name, cells in body:
+        texts = "".join(
+            f'<td title="{escape(note)}">{"<b>" if best else ""}{escape(text)}{"</b>" if best else ""}</td>'
+            for text, note, best in cells
+        )
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{texts}</tr>')
+    return (
+        '<div class="am-scroll" tabindex="0" role="region" aria-label="Metrics"><table class="am-table"><thead><tr>'
+        f'<th scope="col">method</th>{columns}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def tokens(title: str, note: str, words: Sequence[str], values: Iterable[float]) -> str:
     """Words, blue where their values are positive and orange where they are negative."""
+    values = list(values)
     largest = max((abs(float(value)) for value in values), default=0.0) or 1.0
     spans = []
     for word, value in zip(words, values):

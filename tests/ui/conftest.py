@@ -18,7 +18,7 @@ def page(run, monkeypatch):
 
     def opened(*arguments, runs=run.path.parent, **query):
         monkeypatch.setattr(sys, "argv", ["app.py", "--runs", str(runs), *arguments])
-        app = testing.AppTest.from_file(str(APP), default_timeout=60)
+        app = testing.AppTest.from_file(str(APP), default_timeout=120)
         for name, value in query.items():
             app.query_params[name] = value
         return app

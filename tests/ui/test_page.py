@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pytest
 
 import keras_actmaps as kam
 
@@ -66,18 +67,20 @@ def test_a_malformed_link_shows_the_default_view(page):
 
 
 def test_two_visitors_do_not_see_each_other(page):
-    (one, first), (other, second) = explained(page, image="test:1"), explained(page, image="test:2", methods="gradcam")
-    assert (len(first), len(second)) == (3, 1)
+    one, first = explained(page, image="test:1", methods="gradcam")
+    other, second = explained(page, image="test:2", methods="gradcam,saliency")
+    assert (len(first), len(second)) == (1, 2)
     assert one.session_state["actmaps"].view.image == "test:1"
     assert other.session_state["actmaps"].view.image == "test:2"
     assert not np.allclose(first[0].result.maps, second[0].result.maps)
 
 
 def test_a_setting_that_is_not_allowed_is_reported_and_left_out(page):
-    app, jobs = explained(page, methods="occlusion")
-    app.text_input(key="set-occlusion-patch").set_value("-3").run()
+    app = page(methods="occlusion")
+    app.session_state["tab"] = "Explain"
+    app.run().text_input(key="set-occlusion-patch").set_value("-3").run()
     assert "patch must be" in app.error[0].value and not app.exception
-    assert [job.key.settings for job in jobs] == [()]
+    assert [key.settings for key in app.session_state["actmaps"].jobs] == [()]
 
 
 def test_another_image_stops_what_is_still_computed(page):
@@ -93,3 +96,42 @@ def test_another_image_stops_what_is_still_computed(page):
             break
         time.sleep(0.05)
     assert job.state == "stopped"
+
+
+def opened(page, tab, **query):
+    """The page at a tab, once nothing is computed any more."""
+    app = page(**query)
+    app.session_state["tab"] = tab
+    app.run()
+    for _ in range(200):
+        jobs = list(app.session_state["actmaps"].jobs.values())
+        count = len(jobs)
+        if all(job.is_finished for job in jobs):
+            app.run()
+            if count == len(app.session_state["actmaps"].jobs):
+                break
+        time.sleep(0.05)
+    assert not app.exception
+    return app
+
+
+def test_the_metrics_of_the_page_are_those_of_the_package(page, run):
+    app = opened(page, "Compare", methods="gradcam,saliency")
+    measured = {
+        key[1].method: job.result for key, job in app.session_state["actmaps"].jobs.items() if type(key) is tuple
+    }
+    assert set(measured) == {"gradcam", "saliency"}
+    image = next(iter(run.data().test.unbatch().batch(1)))[0].numpy()
+    e = kam.explain(run.model(), image, "saliency")
+    assert measured["saliency"].values["deletion"] == pytest.approx(
+        kam.metrics.deletion(run.model(), image, e)[0], rel=1e-3
+    )
+    assert measured["saliency"].values["sparseness"] == pytest.approx(kam.metrics.sparseness(e)[0], rel=1e-4)
+    curve = kam.metrics.insertion_curve(run.model(), image, e, steps=28)[0]
+    np.testing.assert_allclose(measured["saliency"].insertion, curve, rtol=1e-3)
+
+
+@pytest.mark.parametrize("tab", ["Choose", "Perturb", "Inside", "Training", "Audit"])
+def test_every_tab_opens(page, tab):
+    app = opened(page, tab, methods="gradcam")
+    assert not app.error and len(app.tabs) == 7

@@ -9,11 +9,12 @@ import streamlit as st
 from keras_actmaps.methods import METHODS
 from keras_actmaps.ui import components, controls, limits, theme
 from keras_actmaps.ui.config import Config
-from keras_actmaps.ui.explaining import Wanted, describe, map_of, queue, request, support_of
+from keras_actmaps.ui.explaining import describe, map_of, queue, request, support_of, wanted_maps
 from keras_actmaps.ui.inputs import Picture, probabilities
 from keras_actmaps.ui.models import Loaded
 from keras_actmaps.ui.state import Session
 from keras_actmaps.ui.tabs import place, takeaway
+from keras_actmaps.ui.tabs.look import show_look
 from keras_actmaps.ui.work import Job
 
 CARD = 280  # pixels, the width of a map
@@ -23,30 +24,17 @@ POLL = 0.3  # seconds between two looks at a computation
 def show(session: Session, loaded: Loaded, picture: Picture, gallery: Any, options: Config) -> None:
     """Draw the tab."""
     methods = _question(session, loaded, picture)
-    settings = _settings(session, methods)
-    _look()
+    _settings(session, methods)
+    show_look()
     if not methods:
         st.info("Choose at least one method.")
         return
-    wanted = wanted_maps(session, loaded, picture, methods, settings)
+    wanted = wanted_maps(session, loaded, picture)
     jobs = request(session, wanted, loaded, picture)
     waits = any(not job.is_finished for job in jobs)
     st.fragment(_cards, run_every=POLL if waits else None)(session, loaded, picture, jobs, waits)
     place.show(session, loaded, picture, gallery)
     takeaway.show(session, loaded, picture, [job for job in jobs if job.state == "done"], options.runs)
-
-
-def wanted_maps(session: Session, loaded: Loaded, picture: Picture, methods: list[str], settings: dict) -> list[Wanted]:
-    """The maps of the view."""
-    view, version = session.view, (loaded.choice.key, loaded.choice.version)
-    return [
-        Wanted(
-            *(version, picture.key, method, view.target, view.minus),
-            layer=view.layer if METHODS[method].level == "layer" else "",
-            settings=tuple(sorted(settings.get(method, {}).items())),
-        )
-        for method in methods
-    ]
 
 
 def _question(session: Session, loaded: Loaded, picture: Picture) -> list[str]:
@@ -101,9 +89,9 @@ def _class(label: str, empty: str, names: dict[str, str], chosen: str, key: str)
     return st.selectbox(label, options, index, format_func=lambda number: names.get(number, empty), key=key)
 
 
-def _settings(session: Session, methods: list[str]) -> dict[str, dict[str, Any]]:
-    """The settings of the methods; returns those that differ from the defaults."""
-    texts, values = {}, {}
+def _settings(session: Session, methods: list[str]) -> None:
+    """The settings of the methods."""
+    texts = {}
     with st.expander("Settings of the methods"):
         if not methods:
             st.caption("Choose a method first.")
@@ -113,20 +101,9 @@ def _settings(session: Session, methods: list[str]) -> dict[str, dict[str, Any]]
             st.caption(f"Cost: {record.cost} Limitations: {record.limitations}")
             if record.settings:
                 with st.container(horizontal=True):
-                    texts[method], values[method] = controls.settings_widgets(
-                        record, session.view.settings.get(method, {}), f"set-{method}"
-                    )
+                    known = session.view.settings.get(method, {})
+                    texts[method] = controls.settings_widgets(record, known, f"set-{method}")
     session.change(settings=texts)
-    return values
-
-
-@st.fragment
-def _look() -> None:
-    """The sliders that act in the browser; their last position is kept in the link."""
-    look = takeaway.look_of_link()
-    result = components.mount("look", "look", {"colormaps": components.colormaps(), "look": look}, values=("look",))
-    if result.look:
-        takeaway.write_look(result.look)
 
 
 def _cards(session: Session, loaded: Loaded, picture: Picture, jobs: list[Job], waited: bool) -> None:

@@ -1,11 +1,8 @@
 """Take away: files of the maps, the commands that reproduce them, and a link that restores the view."""
 
 import io
-import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -13,14 +10,12 @@ import streamlit as st
 from keras_actmaps import render
 from keras_actmaps.render.colors import blend
 from keras_actmaps.ui import commands
-from keras_actmaps.ui.components import COLORMAPS
 from keras_actmaps.ui.explaining import map_of
 from keras_actmaps.ui.inputs import Picture
 from keras_actmaps.ui.models import Loaded
 from keras_actmaps.ui.state import Session
+from keras_actmaps.ui.tabs.look import look_of_link
 from keras_actmaps.ui.work import Job
-
-SLIDERS = ("opacity", "threshold", "contour", "box")
 
 
 def show(session: Session, loaded: Loaded, picture: Picture, jobs: list[Job], runs: str) -> None:
@@ -71,31 +66,3 @@ def as_png(job: Job, picture: Picture) -> bytes:
     below = render.pixels(np.asarray(picture.pixels)[None])
     blended = blend(below, render.normalize(values), look.get("opacity", 0.5), colormap, contour)
     return render.as_png(blended[0])
-
-
-def look_of_link() -> dict[str, Any]:
-    """The positions of the sliders in the link; what is malformed is left out."""
-    try:
-        found = json.loads(st.query_params.get("look", "{}")[:500])
-    except (ValueError, RecursionError):
-        return {}
-    return validated_look(found)
-
-
-def validated_look(found: Any) -> dict[str, Any]:
-    """The positions of sliders that are allowed."""
-    if not isinstance(found, Mapping):
-        return {}
-    look: dict[str, Any] = {
-        name: float(found[name])
-        for name in SLIDERS
-        if isinstance(found.get(name), (int, float)) and 0 <= found[name] <= 1
-    }
-    return look | ({"colormap": found["colormap"]} if found.get("colormap") in COLORMAPS else {})
-
-
-def write_look(found: Any) -> None:
-    """Keep the positions of the sliders in the link."""
-    text = json.dumps(validated_look(found), separators=(",", ":"))
-    if st.query_params.get("look") != text:
-        st.query_params["look"] = text
