@@ -10,6 +10,7 @@ import numpy as np
 from keras_actmaps import render
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.image_files import decode_image
+from keras_actmaps.core.image_pixels import to_8_bits
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods import METHODS
@@ -52,7 +53,7 @@ def decode_mask(address: str, shape: tuple[int, int]) -> Array:
     if not content:
         return np.zeros(shape, bool)
     try:
-        pixels = decode_image(content, "the mask", limits.PIXELS).pixels
+        pixels = to_8_bits(decode_image(content, "the mask", limits.PIXELS).pixels)
     except ValueError:
         return np.zeros(shape, bool)
     return render.fit(pixels, (*shape, 1))[..., 0] > 127
