@@ -21,6 +21,7 @@ _MODULES = {
     "compare": "comparison.compare",
     "ascent": "features.activation_maximization",
     "exemplars": "features.exemplars",
+    "audit": "auditing.audit",
 }  # the module of each public function or class
 _RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
 _SUBPACKAGES = {name: name for name in ("data", "metrics", "models", "render", "tf_explain", "training")}

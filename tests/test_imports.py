@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_actmaps"
 LAYERS = (  # from the ground up; the folders of the package
     *("backend", "core", "data", "models", "training", "render", "methods", "features", "metrics"),
-    *("comparison", "audit", "tf_explain", "callbacks", "bulk", "ui", "cli"),
+    *("comparison", "auditing", "tf_explain", "callbacks", "bulk", "ui", "cli"),
 )
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "jax", "torch", "tf_explain", "tensorboardX", "ray", "streamlit"}
 MAY_NAME_A_FRAMEWORK = ("backend/", "data/", "tf_explain/", "bulk/", "ui/", "core/event_files.py")
@@ -129,7 +129,7 @@ def test_importing_the_package_loads_no_framework():
 
 
 PUBLIC = (
-    *("METHODS", "Explanation", "ExplainCallback", "Probe", "ascent", "boxes", "compare", "data", "exemplars"),
+    *("METHODS", "Explanation", "ExplainCallback", "Probe", "ascent", "audit", "boxes", "compare", "data", "exemplars"),
     *(
         "Maps",
         "explain",
