@@ -5,7 +5,8 @@ Nothing else in the package imports `keras.src` or reads an attribute of Keras t
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -131,6 +132,11 @@ def all_layers(layer: keras.layers.Layer) -> list:
     return list(layer._flatten_layers())
 
 
+def attributes(layer: Any) -> dict[str, Any]:
+    """The attributes of a layer by name, with the layers that PyTorch registers as modules."""
+    return {**vars(layer), **vars(layer).get("_modules", {})}
+
+
 def shallow_copy(layer: Any, **attributes: Any) -> Any:
     """A copy of a layer on the same variables with other attributes.
 
@@ -220,3 +226,25 @@ def keep_mask(tensor: Any, source: Any) -> Any:
     """The tensor with the mask of the tensor from which it was computed."""
     mask = get_keras_mask(source)
     return tensor if mask is None else set_mask(tensor, mask)
+
+
+def get_mask(tensor: Any) -> Any:
+    """The mask that a tensor carries; None without one."""
+    return get_keras_mask(tensor)
+
+
+def own_variables(layer: Any) -> list:
+    """The variables that a layer itself has created, not those of layers inside it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+@contextmanager
+def kept_calls(layers: list) -> Iterator[None]:
+    """A context after which layers have forgotten the symbolic calls that were made in it."""
+    lists = [calls for layer in layers for calls in (layer._inbound_nodes, layer._outbound_nodes)]
+    lengths = [len(calls) for calls in lists]
+    try:
+        yield
+    finally:
+        for calls, length in zip(lists, lengths):
+            del calls[length:]

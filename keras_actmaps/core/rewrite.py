@@ -13,7 +13,7 @@ import numpy as np
 from keras import tree
 
 from keras_actmaps import backend
-from keras_actmaps.core._keras_compat import shallow_copy, with_dtype_policy
+from keras_actmaps.core._keras_compat import attributes, shallow_copy, with_dtype_policy
 from keras_actmaps.core.expand import expand_wrappers
 from keras_actmaps.core.graph import Graph, Node, ancestors, single_input_node
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, OWN_MODULES, is_plain
@@ -95,8 +95,9 @@ def in_float32(operation: Any) -> Any:
     """A layer on the same variables that computes in float32, as do the layers inside it; anything else unchanged."""
     if getattr(operation, "compute_dtype", "float32") not in ("float16", "bfloat16", "float64"):
         return operation
-    inside = {name: in_float32(part) for name, part in vars(operation).items() if isinstance(part, keras.layers.Layer)}
-    lists = {name: part for name, part in vars(operation).items() if name[0] != "_" and isinstance(part, (list, tuple))}
+    parts = attributes(operation)
+    inside = {name: in_float32(part) for name, part in parts.items() if isinstance(part, keras.layers.Layer)}
+    lists = {name: part for name, part in parts.items() if name[0] != "_" and isinstance(part, (list, tuple))}
     inside |= {name: list(map(in_float32, part)) for name, part in lists.items() if _has_layers(part)}
     if isinstance(operation, keras.layers.StackedRNNCells):
         inside["cells"] = [in_float32(cell) for cell in operation.cells]

@@ -5,9 +5,11 @@ tensor, if it uses Keras operations only.
 """
 
 import itertools
+import re
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -24,6 +26,7 @@ from keras_actmaps.core._keras_compat import (
     output_structure,
     symbolic_function,
 )
+from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.rewrite import in_float32
 from keras_actmaps.core.types import Slot
@@ -74,27 +77,36 @@ class Tracer:
         self.shapes[slot] = tuple(tensor.shape)
         return slot
 
-    def walk(self, function: keras.Function, inputs: list[Slot], prefix: str, numbered: str) -> list[Slot]:
+    def walk(
+        self, function: keras.Function, inputs: list[Slot], prefix: str, numbered: str, is_layer: bool = False
+    ) -> list[Slot]:
         """Append the nodes of a function that reads `inputs`; returns the slots of its outputs.
 
         prefix: the path of the function. numbered: the same with the number of the call of each model in it, by which
-        `encoder@1/conv` finds a layer in the second call of a shared model.
+        `encoder@1/conv` finds a layer in the second call of a shared model. is_layer: whether it is the `call` of a
+        layer, whose operations are numbered by themselves: `block/add`, `block/add_1`.
         """
         scope = dict(zip(map(id, function.inputs), inputs))
+        names = _step_names(function, is_layer)
         for node in ordered_nodes(function):
             if node.is_input or any(id(tensor) not in scope for tensor in node.input_tensors):
                 continue
             reads = {id(tensor): scope[id(tensor)] for tensor in node.input_tensors}
-            path, name = prefix + node.operation.name, numbered + node.operation.name
+            name = names[id(node)]
+            path, name = prefix + name, numbered + name
             call = f"{name}@{self.calls[name]}"
             self.calls[name] += 1
-            inner = _function(node.operation) if isinstance(node.operation, keras.Model) else None
-            if inner is not None:
-                symbols = [tensor for tensor in tree.flatten(node.arguments.args) if id(tensor) in reads]
-                written = self.walk(inner, [reads[id(tensor)] for tensor in symbols], path + "/", call + "/")
+            operation = at_any_batch_size(in_float32(node.operation)) if is_layer else in_float32(node.operation)
+            step = Node(path, operation, node.arguments, reads, tuple(range(len(node.outputs))))
+            inside = _inside(step)
+            if inside is not None:
+                inner, keys = inside
+                below = prefix if is_fused_attention(node.operation) else path + "/"
+                is_model = isinstance(node.operation, keras.Model)
+                written = self.walk(inner, [reads[key] for key in keys], below, call + "/", not is_model)
             else:
                 written = [self._new_slot(tensor) for tensor in node.outputs]
-                self.nodes.append(Node(path, in_float32(node.operation), node.arguments, reads, tuple(written)))
+                self.nodes.append(replace(step, writes=tuple(written)))
             self.slot_of[path] = written[-1]
             self.calls_of.setdefault(path, {})[call] = written[-1]
             scope.update(zip(map(id, node.outputs), written))
@@ -114,6 +126,30 @@ def structure_of(model: keras.Model) -> Any:
     if structure is None:
         raise ValueError(f"the input shape of {model.name!r} is not known; call it on an image first")
     return structure
+
+
+def _inside(node: Node) -> tuple[keras.Function, list[int]] | None:
+    """The function behind a nested model or a composite layer, and the ids of the symbols that it reads."""
+    if not isinstance(node.operation, keras.Model):
+        return composite_function(node)
+    function = _function(node.operation)
+    if function is None:
+        return None
+    return function, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
+
+
+def _step_names(function: keras.Function, is_layer: bool) -> dict[int, str]:
+    """The name of each step of a function by the id of its node; `is_layer` as in `Tracer.walk`."""
+    counts: Counter = Counter()
+    names = {}
+    for node in ordered_nodes(function):
+        name = node.operation.name
+        if is_layer and not isinstance(node.operation, keras.layers.Layer):
+            kind = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", type(node.operation).__name__).lower()
+            name = f"{kind}_{counts[kind]}" if counts[kind] else kind
+            counts[kind] += 1
+        names[id(node)] = name
+    return names
 
 
 def _function(model: keras.Model) -> keras.Function | None:

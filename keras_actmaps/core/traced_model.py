@@ -20,6 +20,7 @@ from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
 from keras_actmaps.core.several_inputs import Part, in_order, pack, part_named, parts_of, with_table
+from keras_actmaps.core.token_grid import TokenGrid, token_grid, with_grid_layers
 from keras_actmaps.core.tokens import (
     Tokens,
     Words,
@@ -61,6 +62,8 @@ class TracedModel:
         The traced model, without a softmax or sigmoid at its outputs.
     layer : str, list of str or None
         Path of the layer, or paths of the layers.
+    grid : TokenGrid or None
+        The tokens of a model of images with attention; None for other models.
     parts : tuple of Part
         The inputs of a model with several inputs, which are the columns of one table (N, F); () for a single input.
     name, input_shape, precision, xla, is_channels_first
@@ -116,6 +119,9 @@ class TracedModel:
         self.variables = tuple(model.weights)
         self._model = model  # keeps an opaque model alive
         self._traced_graph = self.graph
+        self.grid: TokenGrid | None = (
+            None if self.parts else token_grid(self.graph, len(self.input_shape), self._first_slots)
+        )
         self._views: dict[str, TracedModel] = {}  # by the default layers of single outputs
         self._set_layer(layer)
 
@@ -134,12 +140,19 @@ class TracedModel:
     def _set_layer(self, layer: Any) -> None:
         """Resolve the layer or layers, whose outputs are channels last in the graph."""
         self.graph = self._traced_graph
+        if layer is None and self.grid is not None and self.grid.is_class_pooled:
+            layer = self._path_of(self.grid.attentions[-1].tokens)
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
+        self.graph = with_grid_layers(self.graph, paths, self.grid)
         self._layer_part = self._part_of(paths)
         self._programs = Programs()
         self._folded: tuple[Graph | None, Graph] = None, self.graph
+
+    def _path_of(self, slot: Slot) -> str | None:
+        """The path of the layer that writes a slot, if it may be explained at."""
+        return next((path for path in self.layers if self.graph.slot_of[path] == slot), None)
 
     @property
     def folded(self) -> Graph:
@@ -487,6 +500,8 @@ class TracedModel:
     def _is_spatial(self, slot: Slot) -> bool:
         """Whether a slot has the axes of an input, with more than one position."""
         shape = self.graph.shapes.get(slot, ())
+        if self.grid is not None and (slot in self.grid.inner or self.grid.prefix_of(shape) is not None):
+            return slot not in self.grid.inner
         space = shape[2:] if slot in self._first_slots else shape[1:-1]
         shapes = [(None, *part.shape) for part in self.parts] or [self.input_shape]
         alike = [one for one in shapes if len(one) == len(shape) > 2]

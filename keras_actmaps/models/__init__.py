@@ -4,6 +4,7 @@ from keras_actmaps.models.backbones import backbone, imagenet_classes, side
 from keras_actmaps.models.convolutional import to_convolutional
 from keras_actmaps.models.squeezenet_v1 import squeezenet
 from keras_actmaps.models.teaching import MODELS, cifar_cnn, grid_cnn, pets_cnn
+from keras_actmaps.models.vision_transformer import vit
 from keras_actmaps.models.weights import load_weights
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "side",
     "squeezenet",
     "to_convolutional",
+    "vit",
 ]

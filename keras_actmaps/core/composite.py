@@ -1,0 +1,157 @@
+"""Composite layers: the `call` of a layer with layers inside, or a fused attention, as a graph of its own."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+from keras import ops, tree
+from keras.layers import EinsumDense
+
+from keras_actmaps.core._keras_compat import (
+    all_layers,
+    attributes,
+    call_takes_training,
+    get_mask,
+    kept_calls,
+    ordered_nodes,
+    own_variables,
+    set_mask,
+    shallow_copy,
+)
+from keras_actmaps.core.graph import Node
+
+OPENED = tuple(
+    getattr(keras.layers, name) for name in ("MultiHeadAttention", "GroupQueryAttention") if hasattr(keras.layers, name)
+)  # layers of Keras that are traced; all others have a type of their own
+FUSED = "DotProductAttention"
+
+
+def composite_function(node: Node) -> tuple[keras.Function, list[int]] | None:
+    """What a node computes as a function of the tensors that it reads.
+
+    Returns
+    -------
+    tuple or None
+        The function, whose outputs are flat, and the ids of the symbols of the node that are its inputs. None for a
+        node that is a single step: a layer without layers inside, one of Keras with rules of its own, and one whose
+        `call` cannot be traced.
+    """
+    call = _call_of(node.operation)
+    if call is None:
+        return None
+    symbols = {id(symbol): symbol for symbol in node.arguments.keras_tensors if id(symbol) in node.reads}
+    fresh = {key: keras.KerasTensor(symbol.shape, symbol.dtype) for key, symbol in symbols.items()}
+    if not _carry_masks(symbols, fresh):
+        return None
+    args, kwargs = node.arguments.fill_in(fresh)
+    kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+    training = {"training": False} if call_takes_training(node.operation) else {}
+    with kept_calls(all_layers(node.operation) if isinstance(node.operation, keras.layers.Layer) else []):
+        try:
+            outputs = tree.flatten(call(*args, **kwargs, **training))
+            function = keras.Function(list(fresh.values()), outputs)
+        except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
+            return None
+    return (function, list(fresh)) if _is_faithful(function, node) else None
+
+
+def is_fused_attention(operation: Any) -> bool:
+    """Whether this is the operation of `ops.dot_product_attention`."""
+    return isinstance(operation, keras.Operation) and type(operation).__name__ == FUSED
+
+
+def _call_of(operation: Any) -> Callable | None:
+    """The function of symbolic tensors that an operation stands for; None for a single step."""
+    if is_fused_attention(operation):
+        return lambda *args, **kwargs: unfused_attention(operation, *args, **kwargs)
+    if not isinstance(operation, keras.layers.Layer) or isinstance(operation, keras.Model):
+        return None
+    is_own = type(operation).call.__module__.startswith("keras.")
+    is_opened = isinstance(operation, OPENED) if is_own else len(all_layers(operation)) > 1
+    return _twin(operation).call if is_opened else None
+
+
+def _twin(layer: Any) -> Any:
+    """A copy of a layer on the same variables whose projections know the number of tokens that they return."""
+    projections = {name: part for name, part in attributes(layer).items() if isinstance(part, EinsumDense)}
+    return shallow_copy(layer, **{name: _with_shape(part) for name, part in projections.items()})
+
+
+def _with_shape(layer: Any) -> Any:
+    """A copy of an EinsumDense layer whose symbolic outputs have the sizes of its inputs; Keras forgets these."""
+
+    def compute_output_shape(input_shape: tuple) -> tuple:
+        inputs, kernel, outputs = re.split(",|->", layer.equation.replace(" ", ""))
+        sizes = {**dict(zip(kernel, layer.kernel.shape)), **dict(zip(inputs, input_shape))}
+        return tuple(sizes[label] for label in outputs)
+
+    return layer if "..." in layer.equation else shallow_copy(layer, compute_output_shape=compute_output_shape)
+
+
+def unfused_attention(
+    operation: Any, query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: Any = None
+) -> Any:
+    """softmax(scale q k + bias) v of heads (N, T, heads, D), as `ops.dot_product_attention`, in separate steps."""
+    if operation.is_causal or operation.attn_logits_soft_cap is not None or key.shape[2] != query.shape[2]:
+        raise NotImplementedError("attention that is causal, capped or grouped stays fused")
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = ops.einsum("btnh,bsnh->bnts", query, key) * scale
+    if bias is not None:
+        scores = scores + bias
+    if mask is not None:
+        scores = ops.where(mask, scores, LOWEST_SCORE)
+    return ops.einsum("bnts,bsnh->btnh", ops.softmax(scores, axis=-1), value)
+
+
+LOWEST_SCORE = -0.7 * 3.4028234663852886e38  # of a masked pair of tokens, as in Keras: 0.7 times the lowest float32
+
+
+def _carry_masks(symbols: Mapping[int, Any], fresh: Mapping[int, Any]) -> bool:
+    """Give new symbols the masks of the old ones; False if a mask is not among the arguments of the node."""
+    for key, symbol in symbols.items():
+        mask = get_mask(symbol)
+        if mask is not None and id(mask) not in fresh:
+            return False
+        if mask is not None:
+            set_mask(fresh[key], fresh[id(mask)])
+    return True
+
+
+def _is_faithful(function: keras.Function, node: Node) -> bool:
+    """Whether a trace has the outputs of the node, runs at any batch size, and holds no copy of a variable.
+
+    A variable that is used in an operation on constants, such as `ops.broadcast_to(self.token, ...)`, becomes one.
+    """
+    steps = ordered_nodes(function)
+    if len(function.outputs) != len(node.writes) or any(_needs_sizes(step.operation) for step in steps):
+        return False
+    is_layer = isinstance(node.operation, keras.layers.Layer)
+    return not (is_layer and own_variables(node.operation)) or not any(
+        _holds_tensor(step) for step in ordered_nodes(function)
+    )
+
+
+def at_any_batch_size(operation: Any) -> Any:
+    """A reshape to the batch size, unknown in a trace, as one to -1; other operations unchanged."""
+    shape = getattr(operation, "newshape", None)
+    if not isinstance(shape, tuple) or shape.count(None) != 1 or -1 in shape:
+        return operation
+    return shallow_copy(operation, newshape=tuple(-1 if side is None else side for side in shape))
+
+
+def _needs_sizes(operation: Any) -> bool:
+    """Whether an operation that is no layer has an unknown size among its arguments."""
+    if isinstance(operation, keras.layers.Layer):
+        return False
+    values = vars(at_any_batch_size(operation))
+    shapes = [values.get(name) for name in ("newshape", "shape")]
+    return any(isinstance(shape, (tuple, list)) and None in shape for shape in shapes)
+
+
+def _holds_tensor(step: Any) -> bool:
+    """Whether a step of a function has a constant tensor among its arguments."""
+    if step.is_input:
+        return False
+    values = tree.flatten([step.arguments.args, step.arguments.kwargs])
+    return any(ops.is_tensor(value) and not isinstance(value, keras.KerasTensor) for value in values)
