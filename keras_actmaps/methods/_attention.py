@@ -27,7 +27,7 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
     if not attentions:
         raise ValueError(
             f"{method} needs attention, and {traced.name!r} has no softmax of scores between tokens that can be "
-            "traced; gradcam and occlusion need none"
+            "traced; occlusion and kernel_shap need none"
         )
     shape = traced.graph.shapes[attentions[-1].tokens]
     count = (shape[1] if len(shape) == 3 else None) or 0
@@ -37,7 +37,7 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
             raise ValueError(
                 f"{method} needs attention between the same tokens in all layers, but that of {one.path!r} is between "
                 f"{pair[0]} and {pair[1]} tokens of {count or 'an unknown number'}, as of windows or of two sequences; "
-                "gradcam works there"
+                "occlusion works there"
             )
     found = _grid(traced, method, count, grid, prefix)
     return TokenGrid(tuple(attentions), count, found, pooled_tokens(traced.graph, attentions[-1]))

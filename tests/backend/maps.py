@@ -7,14 +7,14 @@ import sys
 
 import keras
 import numpy as np
-from helpers.settings import QUICK
+from helpers.settings import FOR_CONVNETS, QUICK
 
 import keras_actmaps as kam
 
 
 def all_maps(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
     """The maps of each method, and the scores."""
-    found = {name: kam.explain(model, images, name, **QUICK.get(name, {})) for name in kam.METHODS}
+    found = {name: kam.explain(model, images, name, **QUICK.get(name, {})) for name in FOR_CONVNETS}
     return {"scores": found["saliency"].scores} | {name: explanation.maps for name, explanation in found.items()}
 
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import randomised
+from helpers import FOR_CONVNETS, randomised
 from keras import layers
-
-import keras_actmaps as kam
 
 HERE = Path(__file__).parent
 INSTALLED = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
@@ -51,7 +49,7 @@ def maps(tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("name", ["scores", *kam.METHODS])
+@pytest.mark.parametrize("name", ["scores", *FOR_CONVNETS])
 def test_all_frameworks_give_the_same_maps(maps, name):
     first, *others = (found[name] for found in maps.values())
     assert np.ptp(first) > 0

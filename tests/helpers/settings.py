@@ -1,5 +1,10 @@
-"""Settings that make methods of many passes quick. Every random number of theirs is drawn on the host."""
+"""Settings that make methods of many passes quick, and the methods that fit a convnet."""
 
+import keras_actmaps as kam
+
+FOR_CONVNETS = [name for name, method in kam.METHODS.items() if "attention" not in method.needs]
+
+# Every random number of these is drawn on the host.
 QUICK = {
     "smoothgrad": {"samples": 4},
     "squaregrad": {"samples": 4},

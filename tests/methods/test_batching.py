@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from helpers import randomised, traced
+from helpers import FOR_CONVNETS, randomised, traced
 from keras import layers
 
 import keras_actmaps as kam
@@ -54,7 +54,7 @@ def settings(method: str) -> dict:
     return {name: value for name, value in MANY.items() if name in kam.METHODS[method].settings}
 
 
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_batch_size_bounds_the_images_of_a_pass(method, recorded, pictures):
     model, seen = recorded
     kam.explain(model, pictures, method, batch_size=3, **settings(method))
@@ -63,7 +63,7 @@ def test_batch_size_bounds_the_images_of_a_pass(method, recorded, pictures):
 
 
 @traced
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_a_ragged_last_batch_compiles_nothing(method, recorded, pictures):
     probe = kam.Probe(recorded[0])
     stream = [pictures[:3], pictures[3:6], pictures[6:]]
@@ -73,7 +73,7 @@ def test_a_ragged_last_batch_compiles_nothing(method, recorded, pictures):
     assert traces[0] > 0 and set(traces) == {traces[0]}
 
 
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_maps_do_not_depend_on_the_batch_size_or_on_other_images(method, recorded, pictures):
     model, _ = recorded
     whole = kam.explain(model, pictures, method, batch_size=64, **settings(method)).maps

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from helpers import QUICK, array, outside_keras, randomised, raw_maps
+from helpers import FOR_CONVNETS, QUICK, array, outside_keras, randomised, raw_maps
 from keras import layers
 
 import keras_actmaps as kam
@@ -136,7 +136,7 @@ def state(model, images) -> list:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_method_on_model(method, kind):
     model, linear, images = twins(kind)
     settings = QUICK.get(method, {})

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import array, enlarged, gap_network, outside_keras, randomised
+from helpers import FOR_CONVNETS, array, enlarged, gap_network, outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -369,7 +369,7 @@ QUICK = {"occlusion": {"patch": 4}, "rise": {"samples": 8, "cells": 3}, "lime": 
          "smoothgrad": {"samples": 2}, "squaregrad": {"samples": 2}, "vargrad": {"samples": 2}}  # fmt: skip
 
 
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_channels_first_models_get_the_maps_of_channels_last_ones(method):
     last, first = layout_pair()
     pictures = images_for(last)

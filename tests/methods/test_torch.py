@@ -11,7 +11,7 @@ import copy
 import functools
 
 import torch
-from helpers import QUICK, enlarged
+from helpers import FOR_CONVNETS, QUICK, enlarged
 from helpers.torch_networks import IMAGES, SHAPE, VGG, ResNet, assert_close, randomised
 from keras import layers
 from torch import nn
@@ -119,7 +119,7 @@ def twins(flattens):
 
 
 @pytest.mark.parametrize("flattens", [False, True])
-@pytest.mark.parametrize("method", kam.METHODS)
+@pytest.mark.parametrize("method", FOR_CONVNETS)
 def test_maps_are_those_of_a_keras_model_of_the_same_weights(method, flattens):
     module, model = twins(flattens)
     settings = {"targets": [2, 0, 1], **QUICK.get(method, {})}
