@@ -23,11 +23,16 @@ Prefix = Annotated[
 
 def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | None = None) -> TokenGrid:
     """The tokens of a model, with the grid and the prefix that the user set; ValueError where they do not fit."""
+    if traced.parts:
+        raise ValueError(
+            f"{method} explains images and series by the attention between their positions, and {traced.name!r} has "
+            "several inputs or takes token ids; occlusion works there"
+        )
     attentions = find_attention(traced.require_graph())
     if not attentions:
         raise ValueError(
             f"{method} needs attention, and {traced.name!r} has no softmax of scores between tokens that can be "
-            "traced; occlusion and kernel_shap need none"
+            "traced; occlusion works there"
         )
     shape = traced.graph.shapes[attentions[-1].tokens]
     count = (shape[1] if len(shape) == 3 else None) or 0
