@@ -6,20 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from keras import ops
 
-from keras_actmaps import backend, render
-from keras_actmaps.core.attribution import Attribution
+from keras_actmaps import render
 from keras_actmaps.core.image_files import decode_image
 from keras_actmaps.core.image_pixels import to_8_bits
-from keras_actmaps.core.run_context import RunContext
-from keras_actmaps.core.traced_model import TracedModel
-from keras_actmaps.core.types import Array, Tensor
+from keras_actmaps.core.types import Array
 from keras_actmaps.ui import limits
 from keras_actmaps.ui.models import Loaded
+from keras_actmaps.ui.predictions import probabilities
 
 ORIGINAL_SIDE = 1024
-BATCH = 16  # images at a time
 EXAMPLES = 24  # drawn images for a model without a data set
 
 
@@ -131,47 +127,6 @@ def _first(dataset: Any, count: int) -> tuple[Array, Array]:
     return np.concatenate(images)[:count], np.concatenate(labels)[:count]
 
 
-def probabilities(loaded: Loaded, inputs: Array) -> Array | None:
-    """The probabilities (N, classes) of inputs; None where the outputs are no class scores."""
-    traced = loaded.traced
-    rows = []
-    for start in range(0, len(inputs), BATCH):
-        batch = inputs[start : start + BATCH]
-        padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), 0)]) if len(inputs) > 1 else batch
-        validated = traced.validate_inputs(padded)
-        context = RunContext(len(validated), len(validated))
-        outputs, _, _ = traced.run(
-            all_outputs, validated, traced.validate_targets(None, len(validated)), context=context
-        )
-        rows.append(as_probabilities(outputs, loaded))
-    if not rows or rows[0] is None:
-        return None
-    return np.concatenate(rows)[: len(inputs)]
-
-
-def all_outputs(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
-    """A function for `TracedModel.run` whose values are all outputs, before a softmax or sigmoid."""
-    outputs = traced.outputs(inputs)
-    return Attribution(outputs, outputs)
-
-
-def as_probabilities(outputs: Any, loaded: Loaded) -> Array | None:
-    """Outputs (N, classes) of `all_outputs` after the model's own softmax or sigmoid, or a softmax if it has none.
-
-    None for outputs that are no class scores.
-    """
-    if not hasattr(outputs, "shape") or len(outputs.shape) != 2:
-        return None
-    (activation,) = loaded.traced.graph.output_activations or (None,)
-    values = np.asarray(backend.to_numpy(outputs), "float32")
-    is_probability = (values >= 0).all() and np.allclose(values.sum(1), 1, atol=1e-3)  # of an activation that stayed
-    if activation is None and not is_probability:
-        activation = ops.sigmoid if values.shape[1] == 1 else ops.softmax
-    if activation is not None:
-        values = np.asarray(backend.to_numpy(activation(ops.convert_to_tensor(values))), "float32")
-    return np.concatenate([1 - values, values], axis=1) if values.shape[1] == 1 else values
-
-
 def decode_upload(content: bytes, name: str, loaded: Loaded) -> Picture:
     """An uploaded, pasted or photographed image as an input; ValueError with a message for the visitor."""
     shape = loaded.shape
@@ -182,23 +137,41 @@ def decode_upload(content: bytes, name: str, loaded: Loaded) -> Picture:
     image, remarks = decode_image(content, name, limits.PIXELS)
     image = to_8_bits(image)
     if image.shape[:2] != shape[:2]:
-        sizes = f"from {image.shape[1]}x{image.shape[0]} to {shape[1]}x{shape[0]}"
-        remarks = (*remarks, f"resized {sizes} pixels")
+        how = ", and its center cropped" if _is_cropped(loaded) else ""
+        remarks = (*remarks, f"resized from {image.shape[1]}x{image.shape[0]} for {shape[1]}x{shape[0]} pixels{how}")
     if image.shape[-1] != shape[-1]:
         remarks = (*remarks, f"converted from {'gray to color' if shape[-1] == 3 else 'color to gray'}")
     share = min(1.0, ORIGINAL_SIDE / max(image.shape[:2]))
     height, width = (max(1, round(share * side)) for side in image.shape[:2])
     original = render.fit(image, (height, width, image.shape[-1]))
     key = f"upload:{hashlib.sha256(content).hexdigest()[:16]}"
-    return for_model(Picture(key, name[:80], np.empty(0), None, None, remarks, (), original), loaded)
+    pixels = fit(image, loaded)
+    return Picture(key, name[:80], loaded.encode(pixels[None]), pixels, None, remarks, (), original)
 
 
 def for_model(picture: Picture, loaded: Loaded) -> Picture:
     """An uploaded image as an input of a model, which may be another than at the time of the upload."""
-    if picture.original is None or loaded.shape is None:
-        return picture
-    pixels = render.fit(picture.original, loaded.shape)
+    if picture.original is None or picture.pixels is None or loaded.shape in (None, picture.pixels.shape):
+        is_image = picture.pixels is not None and loaded.shape is not None
+        return replace(picture, inputs=loaded.encode(np.asarray(picture.pixels)[None])) if is_image else picture
+    pixels = fit(picture.original, loaded)
     return replace(picture, pixels=pixels, inputs=loaded.encode(pixels[None]))
+
+
+def fit(image: Array, loaded: Loaded) -> Array:
+    """A uint8 image at the size of the model, as the command explain fits it: for a run as in its training."""
+    shape = loaded.shape
+    if shape is None:
+        raise ValueError("this model takes no images")
+    if _is_cropped(loaded):
+        datasets = importlib.import_module("keras_actmaps.data")  # imports TensorFlow
+        return np.clip(datasets.fit_photo(image, shape[0], shape[-1]), 0, 255).astype("uint8")
+    return render.fit(image, shape)
+
+
+def _is_cropped(loaded: Loaded) -> bool:
+    """Whether images are cropped to their center, as the data sets do it."""
+    return loaded.run is not None and loaded.shape is not None and loaded.shape[0] == loaded.shape[1]
 
 
 def read_tokens(text: str, loaded: Loaded) -> Picture:

@@ -18,8 +18,8 @@ from keras_actmaps.methods.explain import explain
 from keras_actmaps.ui import limits
 from keras_actmaps.ui.components import decode_address
 from keras_actmaps.ui.explaining import layer_of, map_of, target_of
-from keras_actmaps.ui.inputs import all_outputs, as_probabilities
 from keras_actmaps.ui.models import Loaded
+from keras_actmaps.ui.predictions import all_outputs, as_probabilities
 from keras_actmaps.ui.state import View
 
 Fill = Literal["mean color", "black", "gray", "blur", "noise", "another image"]

@@ -13,8 +13,9 @@ from PIL import Image
 import keras_actmaps as kam
 from keras_actmaps.models.preprocessing import RANGES
 from keras_actmaps.ui import components, perturbing
-from keras_actmaps.ui.inputs import Gallery, decode_upload, probabilities
+from keras_actmaps.ui.inputs import Gallery, decode_upload
 from keras_actmaps.ui.models import Choice, Loaded
+from keras_actmaps.ui.predictions import probabilities
 from keras_actmaps.ui.state import View
 
 

@@ -7,8 +7,9 @@ import streamlit as st
 
 from keras_actmaps.ui import components, limits, theme
 from keras_actmaps.ui.explaining import support_of
-from keras_actmaps.ui.inputs import Gallery, Picture, decode_upload, probabilities, read_tokens
+from keras_actmaps.ui.inputs import Gallery, Picture, decode_upload, read_tokens
 from keras_actmaps.ui.models import RANDOM, Choice, Loaded
+from keras_actmaps.ui.predictions import probabilities
 from keras_actmaps.ui.state import Session
 
 KINDS = {"run": "run", "file": "file", "application": "keras.applications"}

@@ -10,8 +10,9 @@ from keras_actmaps.methods import METHODS
 from keras_actmaps.ui import components, controls, limits, theme
 from keras_actmaps.ui.config import Config
 from keras_actmaps.ui.explaining import describe, map_of, queue, request, support_of, wanted_maps
-from keras_actmaps.ui.inputs import Picture, probabilities
+from keras_actmaps.ui.inputs import Picture
 from keras_actmaps.ui.models import Loaded
+from keras_actmaps.ui.predictions import probabilities
 from keras_actmaps.ui.state import Session
 from keras_actmaps.ui.tabs import place, takeaway
 from keras_actmaps.ui.tabs.look import show_look

@@ -10,8 +10,9 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.features.feature_maps import find_layers
 from keras_actmaps.ui import looking
 from keras_actmaps.ui.explaining import target_of
-from keras_actmaps.ui.inputs import Gallery, Picture, probabilities
+from keras_actmaps.ui.inputs import Gallery, Picture
 from keras_actmaps.ui.models import Loaded
+from keras_actmaps.ui.predictions import probabilities
 from keras_actmaps.ui.state import Session
 from keras_actmaps.ui.tabs.waiting import job_of
 from keras_actmaps.ui.work import Job
