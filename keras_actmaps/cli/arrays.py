@@ -24,7 +24,7 @@ def images_from_arrays(traced: TracedModel, file: str) -> Images:
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--inputs {file}: the file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     try:
-        arrays = _read(path)
+        arrays, names = _read(path)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"--inputs {file}: {str(error).splitlines()[0]}") from None
     parts = traced.input_parts if len(traced.input_parts) > 1 else ()
@@ -38,34 +38,37 @@ def images_from_arrays(traced: TracedModel, file: str) -> Images:
         arrays = _as_batch(arrays, 2 if traced.tokens else len(traced.input_shape))
     traced.validate_inputs(arrays)
     count = len(keras.tree.flatten(arrays)[0])
-    return Images(arrays, [f"{path.name}, example {number}" for number in range(count)])
+    return Images(arrays, [f"{path.name}, example {number}" for number in range(count)], names=names)
 
 
-def _read(path: Path) -> Any:
-    """An array, or a dict of several."""
+def _read(path: Path) -> tuple[Any, list[str]]:
+    """An array, or a dict of several, and the names of the columns, if known."""
     if path.suffix.lower() == ".csv":
         return _read_table(path)
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
-        return loaded
+        return loaded, []
     with loaded:
         arrays = {name: loaded[name] for name in loaded.files}
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays, []
 
 
-def _read_table(path: Path) -> np.ndarray:
-    """The numbers of a CSV file, without a first line of names; ValueError for any other text."""
+def _read_table(path: Path) -> tuple[np.ndarray, list[str]]:
+    """The numbers of a CSV file, and the names in its first line, if any; ValueError for any other text."""
     with open(path, newline="", encoding="utf-8-sig") as lines:
         rows = [row for row in csv.reader(lines) if row]
+    names: list[str] = []
     if rows and not all(_is_number(cell) for cell in rows[0]):
-        rows = rows[1:]
+        names, *rows = rows
     widths = {len(row) for row in rows}
     if len(widths) != 1:
         raise ValueError("the rows differ in length" if widths else "there are no rows of numbers")
     wrong = next((cell for row in rows for cell in row if not _is_number(cell)), None)
     if wrong is not None:
         raise ValueError(f"{wrong[:40]!r} is not a number")
-    return np.array(rows, "float64")
+    if names and {len(names)} != widths:
+        raise ValueError(f"the first line has {len(names)} names for {len(rows[0])} columns")
+    return np.array(rows, "float64"), names
 
 
 def _is_number(cell: str) -> bool:

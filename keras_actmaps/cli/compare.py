@@ -9,6 +9,7 @@ from keras_actmaps import render
 from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.inputs import Stream
 from keras_actmaps.cli.options import ExplainOptions
+from keras_actmaps.cli.pictures import reject_drawing
 from keras_actmaps.cli.request import Request
 from keras_actmaps.comparison.compare import compare
 from keras_actmaps.comparison.table import Table
@@ -27,6 +28,7 @@ def validate(options: ExplainOptions) -> None:
         find_metric(name)
     if options.inputs is not None:
         raise ValueError("--compare draws images, and --inputs has arrays; kam.compare takes them")
+    reject_drawing(options, "--compare")
     if options.target == "all":
         raise ValueError("--target all: methods are compared on one target per image; pass one class")
 

@@ -8,6 +8,7 @@ from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.figures import FIGURES
 from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.outputs import describe_target, explain_by, write_figures, write_maps
+from keras_actmaps.cli.pictures import check_drawing, validate_drawing
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.methods import METHODS
@@ -23,13 +24,16 @@ def validate(options: ExplainOptions) -> None:
         raise ValueError("--metrics and --limit need --compare")
     if options.inputs is not None and options.model is None:
         raise ValueError("--inputs needs --model FILE; a run has data of its own")
+    if options.inputs is not None and options.boxes is not None:
+        raise ValueError("--boxes needs images; --inputs has none")
+    validate_drawing(options)
 
 
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
     """The images, the maps and the figures. If all methods are requested, those that do not fit are skipped."""
     has_maps = any(choice.name in METHODS for choice in choices)
     if has_maps:
-        request.traced_at_layer  # noqa: B018  # resolved, or an error raised, before any computation
+        check_drawing(request.drawing, request.traced_at_layer)  # or an error, before any computation
     if has_maps or any(FIGURES[choice.name].needs_images for choice in choices):
         request.images  # noqa: B018
     explanations: list[Explanation] = []

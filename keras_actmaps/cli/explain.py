@@ -13,6 +13,7 @@ from keras_actmaps.cli.choices import Choice, Mode, parse_choices
 from keras_actmaps.cli.figures import FIGURES
 from keras_actmaps.cli.inputs import find_target
 from keras_actmaps.cli.options import ExplainOptions
+from keras_actmaps.cli.pictures import drawing_of
 from keras_actmaps.cli.request import Request
 from keras_actmaps.cli.subject import Say, Subject, find_subject, without_model
 from keras_actmaps.core.traced_model import TracedModel
@@ -93,7 +94,7 @@ def _request(options: ExplainOptions, subject: Subject, say: Say) -> Request:
         split=options.split,
         data_dir=options.data_dir,
         colormap=options.colormap,
-        alpha=options.alpha,
+        drawing=drawing_of(options),
         say=say,
         boxes=options.boxes,
     )

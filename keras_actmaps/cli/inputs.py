@@ -32,12 +32,15 @@ class Images:
         The true classes.
     truth : dict
         "masks", bool (N, H, W), and "boxes", (N, 4), if the data set has them.
+    names : sequence of str
+        Of the features of tables, or of the channels of series, if known.
     """
 
     arrays: Array
     sources: list[str]
     labels: list[int] | None = None
     truth: dict[str, Array] = field(default_factory=dict)
+    names: Sequence[str] = ()
 
 
 def find_data(subject: Subject, data_dir: str | None = None) -> "Data":

@@ -3,14 +3,10 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
 
-from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, Share, nonempty, typed
+from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, nonempty, typed
+from keras_actmaps.cli.drawing import PAPER_THRESHOLD, Threshold, add_drawing
 from keras_actmaps.cli.page import add_page_options
-from keras_actmaps.core.settings import Ge, Lt
-
-Threshold = Literal["otsu"] | Annotated[float, Ge(0), Lt(1)]
-PAPER_THRESHOLD = 0.15  # of Grad-CAM's boxes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +44,13 @@ class ExplainOptions:
     layer: str | None = None
     output: str = "outputs"
     colormap: str | None = None
-    alpha: float = 0.5
+    alpha: float | str = 0.5
     boxes: float | str | None = None
+    contours: float | None = None
+    cutout: float | str | None = None
+    full_size: bool = False
+    film: str | None = None
+    bands: str | Sequence[int] = "mean"
     engine: str = "keras_actmaps"
     compare: bool = False
     metrics: str | None = None
@@ -227,7 +228,7 @@ def _add_outputs(parser: Parser) -> None:
     add = parser.add_argument
     add("--output", type=nonempty, default="outputs", help="the folder to write to (default: outputs)")
     add("--colormap", type=nonempty, help="a Matplotlib colormap (default: turbo for maps, gray for features)")
-    add("--alpha", type=typed(Share), default=0.5, help="opacity of the map over the image, 0 to 1 (default: 0.5)")
+    add_drawing(parser)
     add(
         "--boxes",
         nargs="?",

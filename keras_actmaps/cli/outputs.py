@@ -1,6 +1,5 @@
 """Attribution maps of the command explain: computed, and written as pictures, boxes and raw numbers."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,14 @@ import numpy as np
 
 from keras_actmaps import render
 from keras_actmaps.cli.choices import Choice
+from keras_actmaps.cli.pictures import (
+    highest,
+    one_target,
+    write_array_cutouts,
+    write_cutouts,
+    write_films,
+    write_full_size,
+)
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.files import save_rows
@@ -54,12 +61,16 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
     panels = next((e for e in explanations if e.scores.ndim == 2), None)
     if panels is None and any(e.method == "cam" for e in explanations):
         panels = explain(request.traced_at_layer, request.images.arrays, "cam", targets="all")
-    singles = [_best_target(explanation) for explanation in explanations]
+    singles = [one_target(explanation) for explanation in explanations]
     boxes = [_boxes(request, single) for single in singles]
     for explanation, single, found in zip(explanations, singles, boxes):
         written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
         figure = _picture(request, single, found)
         written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
+        if request.drawing.cutout is not None:
+            written.append(write_cutouts(request, single, request.pixels, request.titles))
+        if request.drawing.full_size:
+            written += write_full_size(request, single, found)
     if request.boxes is not None and singles:
         written.append(_write_boxes(request, singles, boxes))
     if panels is not None:
@@ -72,19 +83,39 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
 
 
 def write_figures(request: Request, explanations: list[Explanation]) -> list[Path]:
-    """Write the maps and a figure of inputs that are no images, by each method; ValueError for boxes."""
-    if request.boxes is not None:
-        raise ValueError("--boxes needs images; --inputs has none")
-    written = []
+    """Write the maps and a figure of inputs that are no images of a data set, by each method, and films of volumes."""
+    written: list[Path] = []
     for explanation in explanations:
         written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
-        figure = render.explanation_figure(explanation, request.images.arrays, request.colormap or "turbo")
+        titles = _example_titles(request, explanation)
+        drawing, caption = request.drawing, _caption(request, explanation, "raw maps")
+        figure = render.explanation_figure(
+            explanation,
+            request.images.arrays,
+            request.colors,
+            drawing.bands,
+            drawing.alpha,
+            drawing.contours,
+            request.images.names,
+            titles,
+            caption,
+        )
         written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
-        if np.ndim(explanation.scores) == 1:
-            names, word = _target_names(request, explanation), _word(explanation)
-            for source, name, score in zip(request.images.sources, names, explanation.scores):
-                request.say(f"{source}: {explanation.method} for {name}, {word} {score:.2f}")
+        written += write_films(request, explanation) if drawing.film else []
+        written += write_array_cutouts(request, explanation, titles) if drawing.cutout is not None else []
     return written
+
+
+def _example_titles(request: Request, explanation: Explanation) -> list[str]:
+    """The source of each example, with the score where it is one, which is also printed."""
+    if np.ndim(explanation.scores) == 2:
+        return request.images.sources
+    names, word = _target_names(request, explanation), _word(explanation)
+    titles = []
+    for source, name, score in zip(request.images.sources, names, explanation.scores):
+        request.say(f"{source}: {explanation.method} for {name}, {word} {score:.2f}")
+        titles.append(f"{source}\n{name}, {word} {score:.2f}")
+    return titles
 
 
 def describe_target(request: Request) -> str:
@@ -106,17 +137,20 @@ def _picture(request: Request, single: Explanation, boxes: list[Any] | None) -> 
     """A row per image: the image, the map and the overlay."""
     space = " " if single.targets is not None else "\n"  # two names fill a line
     titles = [
-        f"{title}\nmap for {name},{space}{_word(single)} {score:.1f}"
+        f"{title}\nmap for {name},{space}{_word(single)} {round(float(score), 1) + 0.0:.1f}"
         for title, name, score in zip(request.titles, _target_names(request, single), single.scores)
     ]
     truth = request.images.truth.get("boxes")
     caption = _caption(request, single)
-    return render.picture(single, request.pixels, titles, caption, request.alpha, request.colors, boxes, truth)
+    alpha, contours = request.drawing.alpha, request.drawing.contours
+    return render.picture(
+        single, request.pixels, titles, caption, alpha, request.colors, boxes, truth, contours=contours
+    )
 
 
 def _panels(request: Request, panels: Explanation) -> Any:
     """One panel per class."""
-    panels = _highest(panels, MAX_PANELS)
+    panels = highest(panels, MAX_PANELS)
     names = [
         [f"{request.subject.name(int(target))}: {score:.1f}" for target, score in zip(*row)]
         for row in zip(np.asarray(panels.targets), panels.scores)
@@ -125,8 +159,11 @@ def _panels(request: Request, panels: Explanation) -> Any:
     return render.class_panels(panels, request.pixels, request.titles, names, caption, request.colors)
 
 
-def _caption(request: Request, explanation: Explanation) -> str:
+def _caption(request: Request, explanation: Explanation, words: str = "") -> str:
     at = f" at layer {explanation.layer}" if explanation.layer else ""
+    at += f", {words}" if words else ""
+    if request.drawing.contours is not None:
+        at += f" · line: {request.drawing.contours} of the maximum"
     if request.boxes is None:
         return request.caption(explanation.method + at)
     level = "Otsu's level" if request.boxes == "otsu" else f"{request.boxes} of the maximum"
@@ -153,20 +190,3 @@ def _target_names(request: Request, single: Explanation) -> list[str]:
 def _word(explanation: Explanation) -> str:
     """What a score is; the only targets of the command line besides classes are differences of classes."""
     return "logit" if explanation.targets is not None else "difference"
-
-
-def _highest(explanation: Explanation, count: int) -> Explanation:
-    """The `count` targets with the highest scores of each image, in the order of the classes."""
-    best = np.sort(np.argsort(-explanation.scores, axis=1)[:, :count], axis=1)
-    rows = np.arange(len(best))[:, None]
-    parts = {name: getattr(explanation, name) for name in ("maps", "targets", "scores", "residual")}
-    return replace(explanation, **{name: part[rows, best] for name, part in parts.items() if part is not None})
-
-
-def _best_target(explanation: Explanation) -> Explanation:
-    """One map per image: that of the target with the highest score."""
-    if explanation.scores.ndim == 1:
-        return explanation
-    best = _highest(explanation, 1)
-    parts = {name: getattr(best, name) for name in ("maps", "targets", "scores", "residual")}
-    return replace(best, **{name: part[:, 0] for name, part in parts.items() if part is not None})

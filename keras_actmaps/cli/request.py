@@ -1,13 +1,14 @@
 """Request: the inputs and options of one run of the command explain, for maps and figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from keras_actmaps.cli.arrays import images_from_arrays
+from keras_actmaps.cli.drawing import Drawing
 from keras_actmaps.cli.inputs import Images, Say, Stream, Subject, images_from_files, images_of_split
 from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
@@ -34,8 +35,8 @@ class Request:
         Options that select the images.
     colormap : str or None
         None is the default of each picture.
-    alpha : float
-        Opacity of a map over its image.
+    drawing : Drawing
+        How maps are drawn.
     say : callable
         Prints a line.
     boxes : float, "otsu" or None
@@ -53,7 +54,7 @@ class Request:
     split: str = "test"
     data_dir: str | None = None
     colormap: str | None = None
-    alpha: float = 0.5
+    drawing: Drawing = field(default_factory=Drawing)
     say: Say = print
     boxes: float | str | None = None
 

@@ -24,6 +24,7 @@ from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.default import write_originals
 from keras_actmaps.cli.inputs import Say
 from keras_actmaps.cli.options import ExplainOptions
+from keras_actmaps.cli.pictures import reject_drawing
 from keras_actmaps.cli.request import Request
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.resize import resize
@@ -124,6 +125,7 @@ def validate(options: ExplainOptions) -> None:
         raise ValueError(f"{NAME} explains images, and --inputs has arrays")
     if options.target == "all":
         raise ValueError(f"--target all: {NAME} explains one class at a time; pass one class")
+    reject_drawing(options, f"--engine {NAME}")
     unused = {"--compare": options.compare, "--boxes": options.boxes is not None, "--colormap": options.colormap}
     for option, value in unused.items():
         if value:

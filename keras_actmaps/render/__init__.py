@@ -10,6 +10,7 @@ from keras_actmaps.render.cards import as_png, cards, save_png, strip
 from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, rank_channels
 from keras_actmaps.render.colors import colorize, heatmap, normalize, overlay, palette
 from keras_actmaps.render.comparison import comparison_figure
+from keras_actmaps.render.cutouts import cutout
 from keras_actmaps.render.exemplars import exemplar_figure
 from keras_actmaps.render.figures import class_panels, contact_sheet, originals, picture
 from keras_actmaps.render.images import fit, pixels, read
@@ -34,6 +35,7 @@ __all__ = [
     "colour",
     "comparison_figure",
     "contact_sheet",
+    "cutout",
     "draw_boxes",
     "exemplar_figure",
     "explanation_figure",

@@ -17,6 +17,7 @@ from keras_actmaps.render.images import pixels
 SIGNED = "RdBu_r"  # the colors of maps with two signs: red for positive, blue for negative
 BRIGHTEST = 99.5  # the percentile of magnitudes at which the colors of a raw map end
 WHITE = (255, 255, 255)
+PIXELS_PER_LINE = 320  # of a contour
 ALPHA = Setting("alpha", Literal["map"] | Annotated[float, Ge(0), Le(1)], 0.5, "opacity of the map")
 CONTOURS = Setting("contours", Annotated[float, Ge(0), Lt(1)] | None, None, "fraction of the maximum")
 _RESIZE = Setting("resize", bool, False, "")
@@ -65,7 +66,7 @@ def overlay(
     colormap : str
         Name of a Matplotlib colormap.
     contours : float, optional
-        Draws a white line around the pixels above this fraction of each map's maximum.
+        Draws a white line around the pixels above this fraction of each map's maximum, thicker in large images.
     bands
         As for `pixels`.
     resize : bool
@@ -84,7 +85,7 @@ def overlay(
     alpha, contours, resize = ALPHA.validate(alpha), CONTOURS.validate(contours), _RESIZE.validate(resize)
     below, values = pixels(images, bands), normalize(explanation.maps)
     if resize and all(large >= small for large, small in zip(below.shape[1:3], values.shape[-2:])):
-        values = _enlarged(values, below.shape[1:3])
+        values = enlarged(values, below.shape[1:3])
     if below.shape[:-1] != (values.shape[0], *values.shape[-2:]):
         raise ValueError(f"images of shape {np.shape(images)} do not fit maps of shape {explanation.maps.shape}")
     if values.ndim == below.ndim:
@@ -103,13 +104,16 @@ def blend(below: Array, values: Array, alpha: float | str, colormap: str, contou
 
 
 def _edges(inside: Array) -> Array:
-    """The pixels of masks (..., H, W) that have a neighbor outside above, below, left or right of them."""
-    padded = np.pad(inside, [(0, 0)] * (inside.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
-    up, down = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
-    return inside & ~(up & down & padded[..., 1:-1, :-2] & padded[..., 1:-1, 2:])
+    """The pixels of masks (..., H, W) near one outside of them: next to it, and further in images above 480 pixels."""
+    core = inside
+    for _ in range(max(1, round(max(inside.shape[-2:]) / PIXELS_PER_LINE))):
+        padded = np.pad(core, [(0, 0)] * (inside.ndim - 2) + [(1, 1), (1, 1)], mode="edge")
+        up, down = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
+        core = core & up & down & padded[..., 1:-1, :-2] & padded[..., 1:-1, 2:]
+    return inside & ~core
 
 
-def _enlarged(values: Array, size: tuple[int, int]) -> Array:
+def enlarged(values: Array, size: tuple[int, int]) -> Array:
     """Maps (..., H, W) at another size, with centers of pixels aligned as OpenCV does it."""
     flat = values.reshape(-1, *values.shape[-2:])
     large = [cv2.resize(one, size[::-1], interpolation=cv2.INTER_LINEAR) for one in flat]

@@ -43,6 +43,10 @@ class Column(NamedTuple):
         """The number of curves below each other; 0 for all but series."""
         return 0 if self.inputs is None or self.maps.ndim > 2 else self.inputs.shape[-1]
 
+    def titled(self, title: str) -> str:
+        """The title of an example with the note, which has its own line where the title has several."""
+        return f"{title}\n{self.note.lstrip(', ')}" if "\n" in title else f"{title}{self.note}"
+
 
 def columns(
     explanation: Explanation, inputs: Any, bands: str | Sequence[int], most: int, names: Names = ()

@@ -25,6 +25,7 @@ def picture(
     boxes: Sequence | None = None,
     truth: Sequence | Array | None = None,
     bands: str | Sequence[int] = "mean",
+    contours: float | None = None,
 ) -> Figure:
     """A row per image: the image, the raw map with a color bar, and the overlay.
 
@@ -36,7 +37,7 @@ def picture(
     titles : sequence of str
         One per image.
     caption : str
-    alpha, colormap, bands
+    alpha, colormap, bands, contours
         As for `overlay`. The title of an image says what is drawn of more than three channels.
     boxes, truth
         Boxes to draw into the overlays, as for `draw_boxes`.
@@ -46,7 +47,7 @@ def picture(
     ValueError
         As `overlay` and `draw_boxes` do.
     """
-    drawn, overlays = pixels(images, bands), overlay(explanation, images, alpha, colormap, bands=bands)
+    drawn, overlays = pixels(images, bands), overlay(explanation, images, alpha, colormap, contours, bands)
     note = bands_note(channel_count(images), bands)
     overlays = overlays if boxes is None else draw_boxes(overlays, boxes, truth)
     figure, axes = panel_grid(len(drawn), 3, caption)

@@ -71,6 +71,15 @@ def bands_note(count: int, bands: str | Sequence[int] = "mean") -> str:
     return f", mean of {count} bands" if isinstance(bands, str) else f", bands {', '.join(map(str, bands))} of {count}"
 
 
+def check_bands(bands: str | Sequence[int], count: int) -> None:
+    """ValueError for anything but "mean" and three of `count` channels."""
+    if isinstance(bands, str) and bands == "mean":
+        return
+    chosen = list(bands) if isinstance(bands, (list, tuple, np.ndarray)) else []
+    if len(chosen) != 3 or not all(isinstance(band, (int, np.integer)) and 0 <= band < count for band in chosen):
+        raise ValueError(f"bands must be 'mean' or three of the channels 0..{count - 1}, got {bands!r}")
+
+
 def _is_channels_first(shape: tuple[int, ...]) -> bool:
     """Whether (N, C, H, W) is meant: one or three channels there and not at the end, or fewer than pixels on a side."""
     if shape[-1] in (1, 3):
@@ -83,11 +92,8 @@ def _choose_bands(images: Array, bands: str | Sequence[int]) -> Array:
     if isinstance(bands, str) and bands == "mean":
         mean = images.mean(axis=-1, keepdims=True, dtype="float32")
         return np.rint(mean).astype("uint8") if images.dtype == np.uint8 else mean
-    count = images.shape[-1]
-    chosen = list(bands) if isinstance(bands, (list, tuple, np.ndarray)) else []
-    if len(chosen) != 3 or not all(isinstance(band, (int, np.integer)) and 0 <= band < count for band in chosen):
-        raise ValueError(f"bands must be 'mean' or three of the channels 0..{count - 1}, got {bands!r}")
-    return images[..., chosen]
+    check_bands(bands, images.shape[-1])
+    return images[..., [int(band) for band in bands]]
 
 
 def _to_uint8(images: Array, limit: int) -> Array:

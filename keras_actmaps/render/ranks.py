@@ -71,6 +71,7 @@ def explanation_figure(
         rest = iter(slots)
         for column in found:
             title = f"{row if titles is None else titles[row]}{column.title}"
+            title = wrap_text(column.titled(title), WIDTHS[column.maps.ndim] * PANEL)
             _draw_row(figure, rest, column, row, title, (alpha, colormap, contours))
     more = f", first {rows} of {len(explanation)}" if rows < len(explanation) else ""
     target = "" if explanation.target_name is None else f" of {explanation.target_name}"
@@ -93,7 +94,7 @@ def draw_map(panels: Sequence[Axes], column: Column, row: int, title: str, norm:
         panel.set_title(f"{title}{few}", **TITLE)
         draw_bars(panel, values, norm, colormap, column.names)
     else:
-        panel.set_title(f"{title}{column.note}", **TITLE)
+        panel.set_title(title, **TITLE)
         _draw_series(panels, values, column.inputs[row], column.names, norm, colormap)
     if values.ndim > 1:
         panel.set_axis_off()
@@ -127,7 +128,7 @@ def _draw_row(
     values, colormap = column.maps[row], style[1]
     images = column.inputs[row] if column.inputs is not None and column.has_images else None
     if images is not None:
-        _draw_image(next(slots)[0], images, values, f"{title}{column.note}")
+        _draw_image(next(slots)[0], images, values, title)
         title = "raw map"
     panels, norm = next(slots), map_norm(values, column.maps)
     draw_map(panels, column, row, title, norm, colormap)

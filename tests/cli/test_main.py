@@ -33,7 +33,7 @@ def test_help_is_status_0_and_names_every_option(capsys):
         ([], "python -m keras_actmaps: the following arguments are required: command"),
         (["paint"], "python -m keras_actmaps: argument command: invalid choice: 'paint'"),
         (["train", "--epochs", "x"], "python -m keras_actmaps: argument --epochs: must be an integer >= 1"),
-        (["explain", "--alpha", "2"], "python -m keras_actmaps: argument --alpha: must be a finite number"),
+        (["explain", "--alpha", "2"], "python -m keras_actmaps: argument --alpha: must be 'map' or a finite number"),
     ],
 )
 def test_the_package_as_a_command(capsys, arguments, message):
