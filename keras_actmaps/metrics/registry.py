@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 from keras_actmaps.core.settings import Count, Ge, Gt, Le, Lt, PerAxis, Setting, settings_of, validate_settings
 from keras_actmaps.core.types import Array
 from keras_actmaps.metrics._several import by_example, has_table
+from keras_actmaps.metrics._stored import StoredExplanations, by_chunk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,6 +111,11 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
         }
         own = {name: value for name, value in kwargs.items() if name not in others}
         settings: dict[str, Any] = others | validate_settings(function.__name__, known, own)
+        named = dict(zip(inspect.signature(function).parameters, args)) | settings
+        if any(isinstance(value, StoredExplanations) for value in named.values()):
+            record = METRICS.get(function.__name__)
+            update, compute = (None, None) if record is None else (record.update, record.compute)
+            return by_chunk(metric, named, update, compute)  # type: ignore[return-value]
         if takes_model and len(args) >= 3 and has_table(args[0]):
             model, inputs, explanation = args[:3]
             return by_example(function, model, inputs, explanation, settings)  # type: ignore[arg-type, return-value]
