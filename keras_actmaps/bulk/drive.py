@@ -4,7 +4,8 @@ import random
 from collections.abc import Sequence
 
 from keras_actmaps.bulk.engine import Engine, Event
-from keras_actmaps.bulk.job import NAME, SHARD, Job, Task
+from keras_actmaps.bulk.files import SHARD, shard_name
+from keras_actmaps.bulk.job import Job, Task
 from keras_actmaps.bulk.progress import Progress
 from keras_actmaps.bulk.schedule import Schedule
 from keras_actmaps.bulk.store import Store
@@ -60,7 +61,7 @@ def drive(job: Job, store: Store, engine: Engine, workers: int, numbers: Sequenc
 def _next(schedule: Schedule, store: Store) -> Task | None:
     """The next task, without shards that another driver has written meanwhile."""
     while (task := schedule.next()) is not None:
-        if task.rows is not None or not store.has(NAME.format(task.number)):
+        if task.rows is not None or not store.has(shard_name(task.number)):
             return task
     return None
 
@@ -75,7 +76,7 @@ def _handle(
         progress.say(event.value)
     elif event.kind == "end":
         task, outcome = at_work.pop(event.worker), event.value
-        is_written = task.rows is None and (outcome.kind == "done" or store.has(NAME.format(task.number)))
+        is_written = task.rows is None and (outcome.kind == "done" or store.has(shard_name(task.number)))
         start, stop = job.range_of(task.number)
         progress.end(event.worker, stop - start if is_written else 0, task.number, outcome.result)
         if outcome.kind == "done" or is_written:

@@ -9,11 +9,10 @@ from typing import Any
 
 import h5py
 
-from keras_actmaps.bulk.job import NAME, Job
+from keras_actmaps.bulk.files import ERRORS, MANIFEST, shard_name
+from keras_actmaps.bulk.job import Job
 from keras_actmaps.bulk.shard import read_errors
 from keras_actmaps.bulk.store import Store
-
-MANIFEST, ERRORS = "manifest.json", "errors.csv"
 
 
 def finish(job: Job, store: Store, results: Mapping[int, Mapping[str, Any]], seconds: Mapping[int, float]) -> None:
@@ -30,12 +29,12 @@ def finish(job: Job, store: Store, results: Mapping[int, Mapping[str, Any]], sec
     errors: dict[int, str] = {}
     for number in range(job.shards):
         start, stop = job.range_of(number)
-        found = results.get(number) or read_result(store, NAME.format(number))
+        found = results.get(number) or read_result(store, shard_name(number))
         errors |= {int(row): text for row, text in found["errors"].items()}
         taken = found.get("seconds", seconds.get(number))
         shards.append(
             {
-                "name": NAME.format(number),
+                "name": shard_name(number),
                 "start": start,
                 "rows": stop - start,
                 "sha256": found["sha256"],

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 
 from keras_actmaps import backend
+from keras_actmaps.bulk.files import RUN
 from keras_actmaps.bulk.source import Source, array_digest, digest
 from keras_actmaps.bulk.store import Store
 from keras_actmaps.core.model_state import all_layers
 from keras_actmaps.core.predict_function import is_predict_function
 from keras_actmaps.core.settings import show
 
-RUN = "run.json"
 FREE = ("batch_size",)  # recorded, and free to differ in a resume
 
 

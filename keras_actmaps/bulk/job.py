@@ -1,15 +1,11 @@
 """A job: what a worker needs to explain any shard; and tasks, what it does at a time."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_actmaps.bulk.source import Source
 from keras_actmaps.methods.request import MethodRequest
-
-NAME = "shard-{:05d}.h5"
-SHARD = re.compile(r"shard-(\d+)\.h5")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_actmaps.bulk.finish import MANIFEST
-from keras_actmaps.bulk.identity import RUN
+from keras_actmaps.bulk.files import MANIFEST, RUN
 from keras_actmaps.bulk.shard import read_errors, read_rows
 from keras_actmaps.bulk.store import open_store
 from keras_actmaps.core.explanation import Explanation

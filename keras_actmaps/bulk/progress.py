@@ -10,15 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from keras_actmaps.bulk.batches import WARNING
+from keras_actmaps.bulk.files import LOG
 from keras_actmaps.bulk.job import Job
-from keras_actmaps.bulk.store import FolderStore, Store, host, is_running
+from keras_actmaps.bulk.status import line
+from keras_actmaps.bulk.store import FolderStore, Store, host
 
 log = logging.getLogger("keras_actmaps.bulk")
-FILE = re.compile(r"progress\.(?P<host>[^.]+)\.(?P<pid>\d+)\.json")
 EVERY = 5.0  # seconds between two versions of the file
 LOGGED = 60.0  # seconds between two lines of the log
-QUIET = 120.0  # seconds after which a driver on another machine counts as dead
-LOG = "run.log"
 
 
 class Progress:
@@ -99,52 +98,6 @@ class Progress:
         if now > self._shown or not self._shown:
             self._report(now - self._shown, self._total)
             self._shown = now
-
-
-def line(state: dict[str, Any]) -> str:
-    """The progress in one line."""
-    done, total, rate = state["done"], state["total"], state["rate"]
-    left = f", {duration((total - done) / rate)} left" if rate and done < total else ""
-    failed = f", {state['errors']:,} failed" if state["errors"] else ""
-    return f"{done:,} of {total:,} images, {rate:,.1f} images/s{left}{failed}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, to two units."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next((at for at, (count, _) in enumerate(parts) if count), 3)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2])
-
-
-def other_drivers(store: Store) -> list[dict[str, Any]]:
-    """What other running drivers of the same run have written; files of dead ones in this folder are skipped."""
-    found = []
-    for name in sorted(store.names()):
-        match = FILE.fullmatch(name)
-        if match is None or (match["host"], match["pid"]) == (host(), str(os.getpid())):
-            continue
-        with suppress(OSError, ValueError):
-            content = json.loads(store.read(name))
-            is_here = match["host"] == host()
-            if is_running(int(match["pid"])) if is_here else time.time() - content["time"] < QUIET:
-                found.append(content)
-    return found
-
-
-def take_over(store: Store) -> dict[int, float]:
-    """Remove the files of dead drivers; the seconds of the shards that they had written."""
-    seconds: dict[int, float] = {}
-    for name in sorted(store.names()):
-        match = FILE.fullmatch(name)
-        if match is None or match["host"] != host() or is_running(int(match["pid"])):
-            continue
-        with suppress(OSError, ValueError):
-            seconds |= {int(number): value for number, value in json.loads(store.read(name))["seconds"].items()}
-            store.remove(name)
-    return seconds
 
 
 class LogFile(logging.FileHandler):

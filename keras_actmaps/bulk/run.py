@@ -10,13 +10,15 @@ from typing import Any
 from keras_actmaps.bulk import stream
 from keras_actmaps.bulk.drive import DiskFull, drive, in_order, missing_shards
 from keras_actmaps.bulk.engine import Engine
-from keras_actmaps.bulk.finish import MANIFEST, finish
+from keras_actmaps.bulk.files import MANIFEST
+from keras_actmaps.bulk.finish import finish
 from keras_actmaps.bulk.identity import begin
 from keras_actmaps.bulk.job import Job
 from keras_actmaps.bulk.maps import Maps
 from keras_actmaps.bulk.processes import gpus
-from keras_actmaps.bulk.progress import LogFile, Progress, line, other_drivers, take_over
+from keras_actmaps.bulk.progress import LogFile, Progress
 from keras_actmaps.bulk.request import Preprocess, choose_source, make_job, record_of
+from keras_actmaps.bulk.status import line, other_drivers, take_over
 from keras_actmaps.bulk.store import FolderStore, Store, open_store, require_writable
 from keras_actmaps.bulk.worker import is_full
 from keras_actmaps.core.progress import progress as progress_bar

@@ -10,12 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_actmaps.bulk.files import STREAM
 from keras_actmaps.bulk.source import ArraySource, Row
 from keras_actmaps.bulk.store import FolderStore, temporary_suffix
 from keras_actmaps.core.batching import iterate_batches
 from keras_actmaps.core.types import Array
-
-INDEX = "stream.json"
 
 
 class StreamSource:
@@ -57,13 +56,13 @@ def spool(stream: Iterable, store: FolderStore, rank: int | None) -> StreamSourc
     finally:
         for path in store.path.glob(f"stream-*{suffix}"):
             path.unlink(missing_ok=True)
-    store.commit(INDEX, json.dumps(index).encode())
+    store.commit(STREAM, json.dumps(index).encode())
     return StreamSource(store.path, index)
 
 
 def remove_spool(store: FolderStore) -> None:
     """Remove the files of a stream."""
-    for path in (*store.path.glob("stream-*.bin"), store.path / INDEX):
+    for path in (*store.path.glob("stream-*.bin"), store.path / STREAM):
         path.unlink(missing_ok=True)
 
 

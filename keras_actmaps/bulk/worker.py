@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras_actmaps.bulk.batches import explain_rows
-from keras_actmaps.bulk.job import NAME, Job, Task
+from keras_actmaps.bulk.files import shard_name
+from keras_actmaps.bulk.job import Job, Task
 from keras_actmaps.bulk.shard import to_bytes
 from keras_actmaps.bulk.store import open_store
 
@@ -79,7 +80,7 @@ def run_task(job: Job, task: Task, report: Callable[[int], None], say: Callable[
         return {}
     computed = time.perf_counter()
     content = to_bytes(part, start, about)
-    open_store(job.place).commit(NAME.format(task.number), content)
+    open_store(job.place).commit(shard_name(task.number), content)
     now = time.perf_counter()
     return {
         "seconds": now - started,

@@ -21,7 +21,7 @@ ORIGINAL = "original_image.png"
 def validate(options: ExplainOptions) -> None:
     """ValueError for options of the other modes."""
     if options.metrics is not None or options.limit is not None:
-        raise ValueError("--metrics and --limit need --compare")
+        raise ValueError("--metrics needs --compare, and --limit needs --compare or --all")
     if options.inputs is not None and options.model is None:
         raise ValueError("--inputs needs --model FILE; a run has data of its own")
     if options.inputs is not None and options.boxes is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_actmaps import render
+from keras_actmaps.bulk.status import status
 from keras_actmaps.cli import default
 from keras_actmaps.cli.choices import Choice, Mode, parse_choices
 from keras_actmaps.cli.figures import FIGURES
@@ -29,6 +30,9 @@ def run(options: ExplainOptions, say: Say = print) -> list[Path]:
     ValueError, OSError or ImportError
         For errors that the user can correct.
     """
+    if options.status:
+        say(status(options.status))
+        return []
     mode = _mode(options)
     if options.list:
         say(catalogue.listing(mode.table))
@@ -68,6 +72,10 @@ def _mode(options: ExplainOptions) -> Mode:
         from keras_actmaps.cli import tf_explain
 
         return tf_explain.MODE
+    if options.all:
+        from keras_actmaps.cli import bulk
+
+        return bulk.MODE
     if options.compare:
         from keras_actmaps.cli import compare
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, nonempty, typed
+from keras_actmaps.cli.bulk_options import ENGINES, add_bulk_options
 from keras_actmaps.cli.drawing import PAPER_THRESHOLD, Threshold, add_drawing
 from keras_actmaps.cli.page import add_page_options
 
@@ -53,6 +54,9 @@ class ExplainOptions:
     bands: str | Sequence[int] = "mean"
     engine: str = "keras_actmaps"
     compare: bool = False
+    all: bool = False
+    workers: int | None = None
+    status: str | None = None
     metrics: str | None = None
     limit: int | None = None
     data_dir: str | None = None
@@ -139,9 +143,10 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
     )
     add(
         "--engine",
-        choices=["keras_actmaps", "tf-explain"],
+        choices=["keras_actmaps", "tf-explain", *ENGINES],
         default="keras_actmaps",
-        help="implementation: this package, or the original tf-explain where it still works",
+        help="implementation: this package, or the original tf-explain where it still works; with --all: processes on "
+        "this machine (the default), or ray for a Ray cluster",
     )
     add("--compare", action="store_true", help="one figure and one table of the methods: compare.png, .csv, .md, .html")
     add(
@@ -149,10 +154,13 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         type=nonempty,
         help="metrics of the table, separated by commas, or all (default: a few that fit the data)",
     )
+    add_bulk_options(parser)
     add_page_options(parser)
     options = ExplainOptions(**vars(parser.parse_args(_with_negative_range(arguments))))
     if options.model is None and (options.scale or options.preprocess or options.classes or options.allow_unsafe_model):
         raise ValueError("--scale, --preprocess, --classes and --allow-unsafe-model need --model FILE")
+    if not options.all and (options.workers is not None or options.engine in ENGINES):
+        raise ValueError("--workers, --engine processes and --engine ray need --all")
     return options
 
 
@@ -201,7 +209,9 @@ def _add_inputs(parser: Parser) -> None:
     images("--image", nargs="+", type=nonempty, help="image files")
     images("--inputs", type=nonempty, metavar="FILE", help="for any model file: .npy, .npz or .csv of model inputs")
     images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
-    images("--limit", type=typed(Count), help="with --compare: the number of images of the split (default: 100)")
+    images(
+        "--limit", type=typed(Count), help="with --compare or --all: images of the split (default: 100 to compare, or all)"
+    )
     add = parser.add_argument
     add(
         "--split",

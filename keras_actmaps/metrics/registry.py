@@ -115,7 +115,7 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
         if any(isinstance(value, StoredExplanations) for value in named.values()):
             record = METRICS.get(function.__name__)
             update, compute = (None, None) if record is None else (record.update, record.compute)
-            return by_chunk(metric, named, update, compute)  # type: ignore[return-value]
+            return by_chunk(metric, named, update, compute)  # type: ignore[arg-type, return-value]
         if takes_model and len(args) >= 3 and has_table(args[0]):
             model, inputs, explanation = args[:3]
             return by_example(function, model, inputs, explanation, settings)  # type: ignore[arg-type, return-value]

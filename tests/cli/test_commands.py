@@ -249,7 +249,7 @@ def bad(tmp_path):
         ([*run, "--model", "x.keras"], "argument --model: not allowed with argument --run"),
         ([*run, *image], "argument --image: not allowed with argument --index"),
         ([*run, "--limit", 3, "--compare"], "argument --limit: not allowed with argument --index"),
-        (["--limit", 3], "--metrics and --limit need --compare"),
+        (["--limit", 3], "--metrics needs --compare, and --limit needs --compare or --all"),
         (["--limit", 0], "argument --limit: must be an integer >= 1 and <= 1,000,000, got '0'"),
         (["--nope"], "unrecognized arguments: --nope"),
         (["--split", "nope"], "argument --split: invalid choice: 'nope'"),

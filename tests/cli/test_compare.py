@@ -99,7 +99,7 @@ def test_bad_input_is_one_line_and_writes_nothing(compare, tmp_path, arguments, 
 def test_metrics_and_limits_need_compare(run, explain_command):
     for arguments in (["--limit", 3], ["--metrics", "all"]):
         status, _, stderr = explain_command("--run", run.path, *arguments)
-        assert (status, stderr) == (2, "explain.py: --metrics and --limit need --compare\n")
+        assert (status, stderr) == (2, "explain.py: --metrics needs --compare, and --limit needs --compare or --all\n")
 
 
 def test_a_stream_ends_with_its_limit_and_knows_its_length(run):
