@@ -210,7 +210,7 @@ def _add_inputs(parser: Parser) -> None:
     images("--inputs", type=nonempty, metavar="FILE", help="for any model file: .npy, .npz or .csv of model inputs")
     images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
     images(
-        "--limit", type=typed(Count), help="with --compare or --all: images of the split (default: 100 to compare, or all)"
+        "--limit", type=typed(Count), help="images of the split, with --compare (default: 100) or --all (default: all)"
     )
     add = parser.add_argument
     add(
