@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from keras import ops
 
@@ -18,8 +18,7 @@ class Box(TargetWithArray):
     Methods with gradients explain the logit of class `number` at the anchor whose box has the highest intersection
     over union with `box` for the original input, and keep this anchor while they perturb the input. Methods without
     them explain max_j IoU(box, b_j) p_j[number] / |p_j| (D-RISE, Petsiuk et al. 2021, eq. 3, with a one-hot class),
-    which stays meaningful where a perturbed image has other detections. With a softmax or sigmoid at the class
-    output, p_j are the probabilities; D-RISE's objectness is part of them.
+    which stays meaningful where a perturbed image has other detections. D-RISE's objectness is part of p_j.
 
     Attributes
     ----------
@@ -32,6 +31,9 @@ class Box(TargetWithArray):
     decode : callable or None
         `(output boxes, outputs) -> corners (N, anchors, 4)`, in Keras operations, for a model whose boxes are offsets
         or centers and sizes; None for corners.
+    activation : {"softmax", "sigmoid"}
+        What makes the probabilities p_j of several class logits, for methods without gradients: pass "sigmoid" for
+        detectors with independent classes, such as RetinaNet. A single logit has a sigmoid.
     """
 
     number: int
@@ -39,12 +41,15 @@ class Box(TargetWithArray):
     boxes: str | int = "boxes"
     classes: str | int = "classes"
     decode: Callable[[Tensor, Any], Tensor] | None = None
+    activation: Literal["softmax", "sigmoid"] = "softmax"
     is_similarity: bool = False
 
     def __post_init__(self) -> None:
         set_array(self, "box", ranks=(1, 2))
         if self.box.shape[-1] != 4:
             raise ValueError(f"a box has 4 coordinates, got shape {self.box.shape}")
+        if self.activation not in ("softmax", "sigmoid"):
+            raise ValueError(f"activation must be softmax or sigmoid, got {self.activation!r}")
 
     def __repr__(self) -> str:
         corners = ", ".join(f"{side:g}" for side in self.box[0])
@@ -60,7 +65,7 @@ class Box(TargetWithArray):
 
     @property
     def program_key(self) -> Hashable:
-        return type(self), self.number, self.boxes, self.classes, self.decode, self.is_similarity
+        return type(self), self.number, self.boxes, self.classes, self.decode, self.activation, self.is_similarity
 
     def for_perturbations(self) -> "Box":
         return replace(self, is_similarity=True)
@@ -80,7 +85,8 @@ class Box(TargetWithArray):
             return self.settled.score(outputs, *map(ops.stop_gradient, self.settle(outputs, *arrays)))
         boxes, logits = self._detections(outputs)
         overlaps = _intersection_over_union(arrays[0], boxes)
-        chances = ops.softmax(logits) if logits.shape[-1] > 1 else ops.sigmoid(logits)
+        has_softmax = self.activation == "softmax" and logits.shape[-1] > 1
+        chances = ops.softmax(logits) if has_softmax else ops.sigmoid(logits)
         lengths = ops.sqrt(ops.sum(chances**2, axis=-1))
         return ops.max(overlaps * ops.divide_no_nan(chances[..., self.number], lengths), axis=1)
 

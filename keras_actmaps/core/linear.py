@@ -15,7 +15,7 @@ from keras import layers, ops
 from keras_actmaps.core._keras_compat import causal_padding, effective_kernel, quantization_mode, with_kernel
 from keras_actmaps.core.graph import Graph, Node, single_input_node
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
-from keras_actmaps.core.rewrite import split_activations
+from keras_actmaps.core.rewrite import split_activations, with_activation
 from keras_actmaps.core.types import Slot, Tensor
 
 TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -131,6 +131,25 @@ def dequantize(graph: Graph) -> Graph:
         for node in graph.nodes
     )
     return replace(graph, nodes=tuple(nodes))
+
+
+def with_exact_gradients(graph: Graph) -> Graph:
+    """The graph with float8 layers, of which Keras rounds the gradients too, differentiated by the dequantized kernel.
+
+    The outputs stay those of the layer. Keras' gradients of int8 and int4 layers are those of the dequantized kernels.
+    """
+    nodes = (
+        replace(node, operation=_exactly_differentiated(node.operation))
+        if is_plain(node.operation, KERNEL_LAYERS) and quantization_mode(node.operation) == "float8"
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _exactly_differentiated(layer: Any) -> Callable:
+    linear = _linear(with_activation(layer, keras.activations.linear))
+    return lambda inputs: layer.activation(linear(inputs))
 
 
 def linearize(graph: Graph) -> Graph:

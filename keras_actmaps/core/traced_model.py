@@ -14,6 +14,7 @@ from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
+from keras_actmaps.core.linear import with_exact_gradients
 from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn_of_training_calls
 from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
@@ -148,7 +149,7 @@ class TracedModel:
         self.graph = with_grid_layers(self.graph, paths, self.grid)
         self._layer_part = self._part_of(paths)
         self._programs = Programs()
-        self._folded: tuple[Graph | None, Graph] = None, self.graph
+        self._folded: tuple[Graph | None, Graph, Graph] = None, self.graph, self.graph
 
     def _path_of(self, slot: Slot) -> str | None:
         """The path of the layer that writes a slot, if it may be explained at."""
@@ -157,12 +158,20 @@ class TracedModel:
     @property
     def folded(self) -> Graph:
         """The graph with batch normalization folded into adjacent layers; the explained layers' features are kept."""
-        before, folded = self._folded
-        if before is not self.graph:
+        return self._derived()[1]
+
+    @property
+    def differentiable(self) -> Graph:
+        """The folded graph with the gradients of the kernels that quantized layers compute with."""
+        return self._derived()[2]
+
+    def _derived(self) -> tuple[Graph | None, Graph, Graph]:
+        """The graph, and those made from it, which are kept."""
+        if self._folded[0] is not self.graph:
             paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
             folded = fold_normalization(self.graph, [self.graph.slot_of[path] for path in paths])
-            self._folded = self.graph, folded
-        return folded
+            self._folded = self.graph, folded, with_exact_gradients(folded)
+        return self._folded
 
     def replaced_source(self) -> tuple | None:
         """(model, layer, shape, precision, xla) if the model's layers or variables have been replaced since."""
@@ -354,7 +363,7 @@ class TracedModel:
 
     def outputs(self, inputs: Tensor) -> Any:
         """The model's outputs for inputs (N, ...), without a softmax or sigmoid, in float32."""
-        return self.run_to_outputs(self.folded.nodes, self.start(inputs))
+        return self.run_to_outputs(self.differentiable.nodes, self.start(inputs))
 
     def run_to_outputs(
         self,
@@ -369,9 +378,9 @@ class TracedModel:
     def split(self, inputs: Tensor) -> tuple[dict[Slot, Tensor], list[Slot], tuple[Node, ...]]:
         """The model cut at its layers: (values before the cut, slots of the layers, nodes after the cut)."""
         slots = [self.graph.slot_of[path] for path in self.require_layers()]
-        after = self.folded.descendants(slots)
+        after = self.differentiable.descendants(slots)
         ids_after = set(map(id, after))
-        before = [node for node in self.folded.nodes if id(node) not in ids_after]
+        before = [node for node in self.differentiable.nodes if id(node) not in ids_after]
         return run_nodes(before, self.start(inputs)), slots, after
 
     def gradients(self, inputs: Tensor, targets: Any, nodes: Iterable[Node] | None = None) -> tuple[Tensor, Any]:
@@ -379,7 +388,7 @@ class TracedModel:
 
         nodes: replacements of the graph's nodes, such as those with another backward pass.
         """
-        nodes = tuple(nodes or self.folded.nodes)
+        nodes = tuple(nodes or self.differentiable.nodes)
 
         def function(x: Tensor) -> tuple[Tensor, Any]:
             outputs = self.run_to_outputs(nodes, self.start(x))

@@ -49,6 +49,21 @@ def test_quantized_layers_are_explained_by_their_dequantized_kernels(mode):
 
 
 @pytest.mark.filterwarnings("ignore:Layer InputLayer:UserWarning")
+@pytest.mark.parametrize("mode", STEP)
+def test_gradients_of_a_quantized_layer_are_its_dequantized_kernel(mode):
+    """Of Keras' own float8 layer they are rounded to two bits of mantissa."""
+    model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(5, "relu"), layers.Dense(3)]))
+    model.quantize(mode)
+    x = np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    first, last = (array(effective_kernel(layer)) for layer in model.layers)
+    active = array(model.layers[0](x)) > 0
+    assert active.any() and not active.all()
+    e = kam.explain(model, x, "gradient_x_input", targets=2)
+    np.testing.assert_allclose(e.scores, model.predict(x, verbose=0)[:, 2], rtol=1e-5)
+    np.testing.assert_allclose(e.maps, x * ((active * last[:, 2]) @ first.T), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer:UserWarning")
 def test_a_low_rank_update_of_a_quantized_layer_counts():
     model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(3, use_bias=False)]))
     model.quantize("int8")
