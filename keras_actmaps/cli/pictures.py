@@ -12,7 +12,7 @@ from keras_actmaps import render
 from keras_actmaps.cli.drawing import Drawing
 from keras_actmaps.cli.options import ExplainOptions
 from keras_actmaps.cli.request import Request
-from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.explanation import PER_IMAGE, Explanation
 from keras_actmaps.core.image_files import read_image
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
@@ -151,6 +151,6 @@ def one_target(explanation: Explanation) -> Explanation:
 
 
 def _targets(explanation: Explanation, select: Callable[[Array], Array]) -> Explanation:
-    parts = {name: getattr(explanation, name) for name in ("maps", "targets", "scores", "residual")}
+    parts = {name: getattr(explanation, name) for name in PER_IMAGE}
     found = {name: part for name, part in parts.items() if part is not None}
     return replace(explanation, **keras.tree.map_structure(select, found))

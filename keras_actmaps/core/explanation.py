@@ -16,7 +16,7 @@ from keras_actmaps.core.map_files import save_nifti, save_tiff
 from keras_actmaps.core.summary import summary
 from keras_actmaps.core.types import Array
 
-_PER_IMAGE = ("maps", "targets", "scores", "residual")
+PER_IMAGE = ("maps", "targets", "scores", "residual", "samples")
 _MAP_FORMATS: dict[str | tuple, Callable] = {
     ".npy": save_array,
     (".tif", ".tiff"): save_tiff,
@@ -43,6 +43,8 @@ class Explanation:
         The layer or layers from whose features the maps are computed; None for methods that use the whole model.
     residual : float32 array like `scores`, or None
         Sum of the map minus its expected sum, for methods whose maps have one.
+    samples : int64 array like `scores`, or None
+        How many passes each map took, for a method that stopped at its `tolerance`.
     settings : dict
         All settings of the method.
     versions : dict
@@ -57,6 +59,7 @@ class Explanation:
     method: str
     layer: str | list[str] | None = None
     residual: Array | None = None
+    samples: Array | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     target_name: str | None = None
@@ -178,7 +181,7 @@ def concatenate(parts: Sequence[Explanation]) -> Explanation:
 
 def _per_image_arrays(explanation: Explanation) -> dict[str, Array]:
     """The arrays with one row per image; maps of several inputs are named `maps/INPUT`."""
-    arrays = {name: getattr(explanation, name) for name in _PER_IMAGE}
+    arrays = {name: getattr(explanation, name) for name in PER_IMAGE}
     if isinstance(explanation.maps, dict):
         arrays = {f"maps/{name}": array for name, array in arrays.pop("maps").items()} | arrays
     return {name: array for name, array in arrays.items() if array is not None}

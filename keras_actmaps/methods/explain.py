@@ -267,9 +267,11 @@ def _explain_batch(
     context = replace(context, report=lambda done, total: report(done, None if total is None else batches * total))
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         results = [_in_batches(traced, inputs, request, column, context) for column in columns]
-    maps, resolved, scores, residual = results[0]
+    maps, resolved, scores, residual, samples = results[0]
     if per_target:
-        maps, resolved, scores, residual = (None if part[0] is None else np.stack(part, 1) for part in zip(*results))
+        maps, resolved, scores, residual, samples = (
+            None if part[0] is None else np.stack(part, 1) for part in zip(*results)
+        )
     _check_finite(method, maps, scores)
     _warn_of_zero_maps(method, maps)
     return Explanation(
@@ -279,6 +281,7 @@ def _explain_batch(
         method=method.name,
         layer=traced.layer if method.level == "layer" else None,
         residual=residual,
+        samples=samples,
         settings=dict(request.settings),
         versions={package: version(package) for package in ("keras", keras.backend.backend(), "numpy")},
         target_name=name,
@@ -295,11 +298,11 @@ def _name_of(targets: Any) -> str | None:
 def _in_batches(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
 ) -> list[Any]:
-    """Maps at input size, resolved targets, scores and residuals (or None) of all inputs."""
+    """Maps at input size, resolved targets, scores, residuals and samples (or None) of all inputs."""
     parts = []
     for batch, real in padded_batches([inputs, np.arange(len(inputs))], context.padded_size):
         batch_targets = rows_of(targets, batch[1])
-        maps, sums, resolved, scores = attribute_batch(traced, batch[0], request, batch_targets, context)
+        maps, sums, resolved, scores, samples = attribute_batch(traced, batch[0], request, batch_targets, context)
         residual = None
         if request.method.total is not None:
             known = batch_targets if callable(targets) else resolved
@@ -308,32 +311,32 @@ def _in_batches(
         is_layer = request.method.level == "layer"
         if request.settings.get("channels") != "keep" and (context.resizes or not is_layer):
             maps = resize(maps, traced.map_space(inputs) if is_layer else map_shape(inputs))
-        parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual)])
+        parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual, samples)])
     return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
 
 
 def attribute_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
-) -> tuple[Array, Array, Array, Array]:
-    """Maps, values to sum for the residual, resolved targets and scores of one batch."""
+) -> tuple[Array, Array, Array, Array, Array | None]:
+    """Maps, values to sum for the residual, resolved targets, scores and samples of one batch."""
     method, channels = request.method, request.settings.get("channels")
     if method.single_pass:
         settings = request.own_settings | {"method": method, "channels": channels}
         found = traced.run(_reduced, inputs, targets, context=context, **settings)
         (maps, sums), resolved, scores = keras.tree.map_structure(backend.to_numpy, found)
-        return maps, sums, resolved, scores
+        return maps, sums, resolved, scores, None
     _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
     known = targets if callable(targets) else resolved
-    values, _ = method.function(traced, inputs, known, context, **request.own_settings)
+    values, _, samples = method.function(traced, inputs, known, context, **request.own_settings)
     maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(traced, method, values, channels))
-    return maps.astype("float32", copy=False), sums, resolved, scores
+    return maps.astype("float32", copy=False), sums, resolved, scores, samples
 
 
 def _reduced(
     traced: TracedModel, inputs: Tensor, targets: Any, *, method: Method, channels: Any, **settings: Any
 ) -> Attribution:
     """A single-pass method with its channels reduced, for `TracedModel.run`."""
-    values, outputs = method.function(traced, inputs, targets, **settings)
+    values, outputs = method.function(traced, inputs, targets, **settings)[:2]
     return Attribution(_maps_and_sums(traced, method, values, channels), outputs)
 
 

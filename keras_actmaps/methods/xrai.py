@@ -13,8 +13,8 @@ from keras_actmaps.core.settings import Count, Ge, Lt, show
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Baseline, baseline_for
+from keras_actmaps.methods._paths import Path, integrate
 from keras_actmaps.methods._segments import felzenszwalb, segment
-from keras_actmaps.methods.integrated_gradients import integrate
 from keras_actmaps.methods.registry import Attribution, Method
 
 Regions = Annotated[
@@ -49,8 +49,9 @@ def xrai(
     algorithm and grows the segments by 5 of 224 pixels.
     """
     starts = _starts(inputs, baseline)
-    paths = replace(context, report=lambda done, total: context.report(done, total and len(starts) * total))
-    attributions = np.mean([integrate(traced, inputs, start, targets, steps, paths) for start in starts], axis=0)
+    reported = replace(context, report=lambda done, total: context.report(done, total and len(starts) * total))
+    paths = [Path(traced, inputs, start, targets, reported) for start in starts]
+    attributions = np.mean([integrate(path, steps) for path in paths], axis=0)
     if inputs.ndim > 2:
         attributions = attributions.max(axis=-1)
     least = max(1, round(min_area * attributions[0].size))

@@ -10,7 +10,7 @@ from helpers import forbid_passes, gap_network, linear_network
 from keras import layers
 
 import keras_actmaps as kam
-from keras_actmaps.methods.kernel_shap import coalitions
+from keras_actmaps.methods.kernel_shap import coalitions, standard_errors
 
 FIVE = np.arange(12)[:, None] // 6 * 2 + np.arange(16) // 8
 FIVE[5:7, 6:10] = 4
@@ -70,6 +70,36 @@ def test_samples_approximate_where_not_all_fit_and_better_with_more(images):
 
     few, many = error(30), error(255)
     assert many < 0.1 and many < few / 2
+
+
+TEN = np.arange(12)[:, None] // 6 * 5 + np.arange(16) * 5 // 16
+
+
+def test_a_tolerance_ends_the_coalitions_of_each_image_when_its_values_are_that_precise(images):
+    model, settings = network(), {"targets": 1, "segments": TEN, "samples": 1000}
+    e = kam.explain(model, images, "kernel_shap", tolerance=0.02, **settings)
+    loose = kam.explain(model, images, "kernel_shap", tolerance=0.2, **settings)
+    assert (loose.samples == 128).all() and (e.samples > 128).any() and (e.samples < 1000).any()
+    for number, image in enumerate(images):
+        exact, found = shapley(game(model, image, TEN, 1), 10), per_segment(e.maps[[number]], TEN)[0]
+        assert np.abs(found - exact).max() < 4 * 0.02 * np.ptp(found)
+        alone = kam.explain(model, images[[number]], "kernel_shap", tolerance=0.02, batch_size=5, **settings)
+        np.testing.assert_allclose(e.maps[number], alone.maps[0], atol=1e-5 * np.abs(alone.maps).max())
+    exact = kam.explain(model, images, "kernel_shap", 1, segments=FIVE, tolerance=0.5, samples=100)
+    assert exact.samples.tolist() == [32] * len(images)
+
+
+def test_standard_errors_are_those_of_repeated_draws(images):
+    scores = game(network(), images[0], EIGHT, 1)
+    values, errors = [], []
+    for seed in range(200):
+        kept = coalitions(8, 122, seed)[0][2:]
+        gains = np.array([scores[tuple(np.flatnonzero(row))] for row in kept]) - scores[()]
+        even = kept.mean(axis=1, keepdims=True)
+        whole = scores[tuple(range(8))] - scores[()]
+        values.append(whole / 8 + np.linalg.lstsq(kept - even, gains - even[:, 0] * whole, rcond=None)[0])
+        errors.append(standard_errors(kept, gains - kept @ values[-1]))
+    np.testing.assert_allclose(np.mean(errors, axis=0), np.std(values, axis=0), rtol=0.2)
 
 
 @pytest.mark.parametrize("samples", [16, 70, 300])

@@ -68,40 +68,58 @@ def test_integrated_gradients_of_a_linear_score_for_every_baseline():
 
 
 @pytest.mark.parametrize("baseline", ["zero", "mean", "blur"])
-def test_steps_are_raised_until_the_tolerance_is_reached(network, images, baseline):
+def test_pieces_are_halved_until_the_tolerance_is_reached(network, images, baseline):
     def largest(**settings):
         e = kam.explain(network, images, "integrated_gradients", baseline=baseline, **settings)
         totals = e.maps.sum((1, 2))
         return np.max(np.abs(e.residual) / np.abs(totals - e.residual)), e
 
-    few, _ = largest(steps=2)
-    refined, e = largest(steps=2, tolerance=3e-3)
+    few, unrefined = largest(steps=15)
+    refined, e = largest(tolerance=3e-3)
     assert refined <= 3e-3 * 1.01 < few
+    assert unrefined.samples is None and (e.samples % 15 == 0).all() and e.samples.max() > 15
     starts = {"zero": 0 * images, "mean": images.mean((1, 2), keepdims=True) + 0 * images}
     if baseline in starts:
         begins = network.predict(starts[baseline], verbose=0)[np.arange(5), e.targets]
         np.testing.assert_allclose(e.maps.sum((1, 2)) - e.residual, e.scores - begins, atol=1e-5)
 
 
-def test_refining_some_images_keeps_their_targets_and_compiles_nothing(network, images):
-    traced, targets, settings = kam.Probe(network), np.array([0, 1, 2, 3, 1]), {"steps": 8, "tolerance": 0.011}
-    unrefined = kam.explain(traced, images, "integrated_gradients", targets, steps=8).maps
+def test_a_small_tolerance_gives_the_map_of_many_steps(network, images):
+    exact = kam.explain(network, images[:1], "integrated_gradients", steps=1500).maps[0]
+    fine = kam.explain(network, images[:1], "integrated_gradients", tolerance=1e-4).maps[0]
+    assert np.abs(fine - exact).max() < 0.02 * np.abs(exact).max()
+
+
+def test_a_tolerance_is_met_image_by_image_with_one_program(network, images, tmp_path):
+    traced, targets, settings = kam.Probe(network), np.array([0, 1, 2, 3, 1]), {"tolerance": 0.004, "batch_size": 5}
+    kam.explain(traced, images[:2], "integrated_gradients", targets[:2], **settings)
     traces = traced.traces
-    together = kam.explain(traced, images, "integrated_gradients", targets, **settings).maps
+    together = kam.explain(traced, images[:2], "integrated_gradients", targets[:2], **settings)
     assert traced.traces == traces
-    refined = (together != unrefined).any((1, 2))
-    assert refined.any() and not refined.all()
-    for number in np.flatnonzero(refined):
-        alone = kam.explain(network, images[[number]], "integrated_gradients", targets[[number]], **settings).maps[0]
-        np.testing.assert_allclose(together[number], alone, atol=1e-4 * np.abs(alone).max())
+    together = kam.explain(traced, images, "integrated_gradients", targets, **settings)
+    assert len(np.unique(together.samples)) > 1
+    for number in range(5):
+        e = kam.explain(network, images[[number]], "integrated_gradients", targets[[number]], tolerance=0.004)
+        np.testing.assert_allclose(together.maps[number], e.maps[0], atol=1e-4 * np.abs(e.maps).max())
+        assert together.samples[number] == e.samples[0]
+    loaded = kam.Explanation.load(together[3].save(tmp_path / "maps.npz"))
+    assert loaded.samples.tolist() == [together.samples[3]]
 
 
-def test_a_tolerance_that_is_not_reached_warns(images):
+def test_only_the_piece_with_a_step_is_halved():
     def cliff(x, _):
-        return ops.relu(1e6 * (x - 0.3)) - ops.relu(1e6 * (x - 0.3) - 1)  # from 0 to 1 within a millionth
+        return ops.relu(1e4 * (x - 0.3)) - ops.relu(1e4 * (x - 0.3) - 1)  # from 0 to 1 within a ten-thousandth
 
-    with pytest.warns(UserWarning, match="tolerance=0.01 is not reached; after 4096 steps the residual is"):
-        kam.explain(table(cliff, 2), np.ones((1, 2)), "integrated_gradients", targets=0, steps=1024, tolerance=0.01)
+    e = kam.explain(table(cliff, 2), np.ones((1, 2)), "integrated_gradients", targets=0, tolerance=0.01)
+    np.testing.assert_allclose(e.maps, [[1, 0]], atol=0.011)
+    assert 15 * 14 < e.samples[0] < 1000  # halving down to 2^-14, where equal pieces would be 16,384
+
+
+def test_a_tolerance_that_is_not_reached_warns():
+    with pytest.warns(UserWarning, match="tolerance=0.01 is not reached in 4096 passes; the residual is 1 of a diff"):
+        step = table(lambda x, _: 1e-3 * x + ops.floor(x + 0.7), 2)  # a rise of 1 that no gradient has
+        e = kam.explain(step, np.ones((1, 2)), "integrated_gradients", targets=0, tolerance=0.01)
+    assert e.samples[0] <= 4096
 
 
 def test_expected_gradients_of_a_linear_score_is_relative_to_the_mean_baseline():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import array, forbid_passes, gap_network, linear_network
+from scipy.stats import qmc
 
 import keras_actmaps as kam
 from keras_actmaps.methods.rise import enlarged_masks, mask_tables
@@ -37,8 +38,8 @@ def expected(contributions, cells, probability):
 def test_masks_are_enlarged_and_cropped_grids():
     shape, cells, draws = (9, 14), (3, 4), 50
     masks = random_masks(np.zeros((1, *shape, 2)), draws, cells, 0.3, seed=5)
-    random = np.random.default_rng(5)
-    grids, corners = random.random((draws, *cells)) < 0.3, random.integers(0, (3, 4), (draws, 2))
+    numbers = qmc.Sobol(14, seed=np.random.default_rng(5)).random_base2(6)[:draws]
+    grids, corners = numbers[:, 2:].reshape(-1, *cells) < 0.3, (numbers[:, :2] * (3, 4)).astype(int)
     oracle = [enlarged(grid, shape, corner) for grid, corner in zip(grids, corners)]
     np.testing.assert_allclose(masks, oracle, atol=1e-5)
     assert len(np.unique(corners, axis=0)) == 12
@@ -80,6 +81,43 @@ def test_recovers_a_linear_model_in_expectation(centred):
         spread = ((scores - mean * centred)[:, None, None] * masks / probability).std(axis=0) / np.sqrt(draws)
         assert (np.abs(found - exact - (0 if centred else mean)) < 5 * spread).all()
         assert np.abs(exact).max() > 20 * spread.mean()
+
+
+def test_quasi_random_masks_need_fewer_samples_than_independent_ones():
+    """On a linear model, the error is less than half of the standard error of independent masks."""
+    image = np.random.default_rng(2).random((1, 8, 8, 1), "float32")
+    model, weights, _ = linear_network(image.shape[1:])
+    contributions = (weights[..., 1] * image[0]).sum(-1)
+    exact, masks = expected(contributions, (4, 4), 0.5), random_masks(image, 4096, 4, 0.5, 0)
+    scores = np.tensordot(masks, contributions - contributions.mean(), 2)
+    independent = ((scores - scores.mean())[:, None, None] * masks / 0.5).std(axis=0) / np.sqrt(256)
+    errors = [
+        kam.explain(model, image, "rise", 1, samples=256, cells=4, seed=seed, batch_size=256).maps[0] - exact
+        for seed in range(4)
+    ]
+    assert np.sqrt(np.mean(np.square(errors))) < 0.5 * np.sqrt(np.mean(independent**2))
+
+
+def test_a_tolerance_stops_each_image_at_its_standard_error(images):
+    model, settings = gap_network(), {"targets": 3, "cells": 3, "seed": 2}
+    e = kam.explain(model, images, "rise", tolerance=0.1, samples=4096, batch_size=7, **settings)
+    assert len(np.unique(e.samples)) > 1 and (e.samples % 128 == 0).all()
+    for number, image in enumerate(images[:2]):
+        masks = random_masks(images[:1], 4096, 3, 0.5, 2)
+        scores = model.predict(masks[: e.samples[number], ..., None] * image, verbose=0)[:, 3].astype("float64")
+        errors = {}
+        for count in range(128, e.samples[number] + 1, 128):
+            shares = (scores[:count] - scores[:count].mean())[:, None, None] * masks[:count]
+            errors[count] = (shares.std(axis=0) / np.sqrt(count)).max() / np.ptp(shares.mean(axis=0))
+        assert [count for count, error in errors.items() if error <= 0.1] == [e.samples[number]]
+        same = kam.explain(model, images[[number]], "rise", samples=int(e.samples[number]), **settings)
+        np.testing.assert_allclose(e.maps[number], same.maps[0], atol=1e-5 * np.abs(same.maps).max())
+
+
+def test_a_tolerance_that_is_not_reached_warns(images):
+    with pytest.warns(UserWarning, match=r"rise: tolerance=0\.001 is not reached in 200 samples"):
+        e = kam.explain(gap_network(), images[:1], "rise", tolerance=0.001, samples=200, cells=3)
+    assert e.samples.tolist() == [200]
 
 
 def test_features_of_a_table_are_masked_one_by_one():
