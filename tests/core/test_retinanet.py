@@ -41,6 +41,12 @@ def detector():
     )
     backbone = models.RetinaNetBackbone(encoder, min_level=3, max_level=5, use_p5=False, image_shape=(SIDE, SIDE, 3))
     model = models.RetinaNetObjectDetector(backbone, CLASSES, bounding_box_format="yxyx", pre_logits_num_conv_layers=1)
+    kernels = [weight for weight in model.classification_head.trainable_weights if len(weight.shape) == 4]
+    for weight in kernels:  # whose outputs would be nearly constant
+        weight.assign(4 * weight)
+    for weight in model.box_head.trainable_weights:  # its first bias makes boxes of no size
+        if len(weight.shape) == 1:
+            weight.assign(ops.zeros_like(weight))
     return model
 
 
@@ -96,3 +102,27 @@ def test_the_gradients_of_a_box_are_those_of_gradient_tape(detector, images, dec
     e = kam.explain(detector, images, "gradient_x_input", targets=target)
     expected = (gradients * images).sum(-1)
     np.testing.assert_allclose(e.maps, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_occlusion_of_a_box_is_the_similarity_of_the_sigmoids_of_the_detections(detector, images, decode):
+    box = np.float32([20, 12, 44, 50])
+    target = kam.targets.Box(1, box, boxes="bbox_regression", classes="cls_logits", decode=decode, activation="sigmoid")
+
+    def similarity(pictures):
+        outputs = {key: np.asarray(value) for key, value in detector(pictures, training=False).items()}
+        corners, chances = (
+            np.asarray(decode(outputs["bbox_regression"], outputs)),
+            1 / (1 + np.exp(-outputs["cls_logits"])),
+        )
+        low, high = np.maximum(box[:2], corners[..., :2]), np.minimum(box[2:], corners[..., 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=-1)
+        areas = np.prod(corners[..., 2:] - corners[..., :2], axis=-1) + np.prod(box[2:] - box[:2])
+        return (shared / (areas - shared) * chances[..., 1] / np.linalg.norm(chances, axis=-1)).max(1)
+
+    e = kam.explain(detector, images, "occlusion", targets=target, patch=32, stride=32)
+    np.testing.assert_allclose(e.scores, similarity(images), rtol=1e-4)
+    hidden = images.copy()
+    hidden[:, 32:, :32] = 0
+    drops = similarity(images) - similarity(hidden)
+    assert np.abs(drops).min() > 1e-4
+    np.testing.assert_allclose(e.maps[:, 40, 9], drops, atol=1e-5)
