@@ -19,7 +19,7 @@ __all__ = ["Functional", "SymbolicArguments"]
 
 
 class InputSpec(NamedTuple):
-    """Name, shape (None for the batch and unknown sizes) and dtype of an input of a model."""
+    """Name, shape (None for the batch and unknown sizes, () if unknown) and dtype of an input of a model."""
 
     name: str
     shape: tuple[int | None, ...]
@@ -56,6 +56,19 @@ def call_takes_training(model: keras.Model) -> bool:
     return "training" in inspect.signature(model.call).parameters
 
 
+def call_names(model: keras.Model) -> list[str]:
+    """The parameters of a subclassed model's `call`, if it takes several inputs as separate arguments; [] otherwise."""
+    parameters = inspect.signature(model.call).parameters.values()
+    required = [one.name for one in parameters if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD]
+    names = [name for name in required if name not in ("training", "mask")]
+    return names if len(names) > 1 else []
+
+
+def call_arguments(model: keras.Model, inputs: Any) -> tuple:
+    """The positional arguments of a model's `call` for inputs in the structure of `input_structure`."""
+    return tuple(inputs) if not isinstance(model, keras.Sequential) and call_names(model) else (inputs,)
+
+
 def trains_by_default(operation: Any) -> bool:
     """Whether Keras calls the layer with `training=True` where nobody sets it, because its `call` says so."""
     parameter = inspect.signature(operation.call).parameters.get("training")
@@ -70,6 +83,11 @@ def input_structure(model: keras.Model) -> Any:
         (one,) = model.inputs
         return InputSpec(one.name, _batch(one.shape), one.dtype)
     built = getattr(model, "_build_shapes_dict", None) or {}
+    names = call_names(model)
+    if names and built:  # of which Keras keeps the shape of the first alone, unless `build` takes the others
+        shapes = [*built.values(), *[None] * len(names)][: len(names)]
+        dtype = keras.backend.floatx()
+        return [InputSpec(name, _batch(shape) if shape else (), dtype) for name, shape in zip(names, shapes)]
     shapes = [shape for shape in built.values() if isinstance(shape, (tuple, list, dict)) and shape]
     return _spec_of(shapes[0] if len(shapes) == 1 else shapes or None, "input")
 

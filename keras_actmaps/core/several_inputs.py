@@ -94,7 +94,8 @@ def example_shapes(model: keras.Model, inputs: Any) -> tuple[tuple[int, ...], ..
     specs, shapes = input_specs(model), []
     for spec, array in zip(specs, in_order(inputs, specs, model.name)):
         shape = shape_of(array)
-        if len(shape) != len(spec.shape) or any(side not in (None, own) for side, own in zip(spec.shape, shape)):
+        known = spec.shape or (None,) * len(shape)
+        if len(shape) != len(known) or any(side not in (None, own) for side, own in zip(known, shape)):
             raise ValueError(f"input {spec.name!r} of shape {shape} does not fit; the model takes {spec.shape}")
         shapes.append(shape[1:])
     return tuple(shapes)
@@ -140,6 +141,23 @@ def pack(inputs: Any, parts: Sequence[Part], model: str) -> Array:
     if not lengths[parts[0].name]:
         raise ValueError(f"there are no inputs: shape {arrays[0].shape}")
     return np.concatenate(columns, axis=1)
+
+
+def only_input(inputs: Any, specs: Sequence[InputSpec], rank: int, model: str) -> Any:
+    """The input in a dict or a list of one, as a model with a single input may take it; anything else unchanged.
+
+    Raises ValueError for a dict with other names, and for a list of several inputs.
+    """
+    if isinstance(inputs, Mapping):
+        return in_order(inputs, specs, model)[0]
+    ranks = {len(one.shape) for one in inputs if hasattr(one, "shape")} if isinstance(inputs, (list, tuple)) else set()
+    if len(ranks) > 1:
+        raise ValueError(
+            f"{model!r} takes one input, {specs[0].name}, got {len(inputs)} arrays; for optional arguments of its "
+            "call, explain keras.Model(inputs, model(*inputs)) of symbolic inputs"
+        )
+    is_list = isinstance(inputs, (list, tuple)) and len(inputs) == 1
+    return inputs[0] if is_list and len(getattr(inputs[0], "shape", ())) == rank else inputs
 
 
 def unpack(values: Tensor, parts: Sequence[Part]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from keras import tree
 from keras_actmaps.core._keras_compat import (
     InputSpec,
     SymbolicArguments,
+    call_arguments,
     call_takes_training,
     fill_specs,
     flat_specs,
@@ -132,10 +133,13 @@ def _inside(node: Node) -> tuple[keras.Function, list[int]] | None:
     """The function behind a nested model or a composite layer, and the ids of the symbols that it reads."""
     if not isinstance(node.operation, keras.Model):
         return composite_function(node)
-    function = _function(node.operation)
-    if function is None:
-        return None
-    return function, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
+    own = symbolic_function(node.operation)
+    if own is not None:
+        return own, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
+    read = node.arguments.keras_tensors
+    symbols = {id(tensor): keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in read}
+    function = _traced(node.operation, *node.arguments.fill_in(symbols))
+    return None if function is None else (function, list(map(id, read)))
 
 
 def _step_names(function: keras.Function, is_layer: bool) -> dict[int, str]:
@@ -152,38 +156,38 @@ def _step_names(function: keras.Function, is_layer: bool) -> dict[int, str]:
     return names
 
 
-def _function(model: keras.Model) -> keras.Function | None:
-    """The symbolic graph behind a model: its own, or its `call` traced; None if it cannot be traced."""
-    return symbolic_function(model) or _traced_call(model)
-
-
 def _traced_call(model: keras.Model, shapes: Sequence[tuple] | None = None) -> keras.Function | None:
     """The `call` of a subclassed model as a Keras function; None if it cannot be traced."""
-    inputs = _symbols(structure_of(model), shapes)
-    training = {"training": False} if call_takes_training(model) else {}
+    return _traced(model, call_arguments(model, _symbols(structure_of(model), shapes)), {})
+
+
+def _traced(model: keras.Model, args: tuple, kwargs: dict) -> keras.Function | None:
+    """The `call` of a model with symbolic arguments, as a function of them; None if it cannot be traced."""
+    kwargs = {**kwargs, "training": False} if call_takes_training(model) else kwargs
+    symbols = [one for one in tree.flatten((args, kwargs)) if isinstance(one, keras.KerasTensor)]
     try:
-        function = keras.Function(inputs, model.call(inputs, **training))
+        function = keras.Function(symbols, model.call(*args, **kwargs))
     except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
         return None
-    return function if _runs_as(function, model, inputs, training) else None
+    return function if _runs_as(function, model, args, kwargs) else None
 
 
-def _runs_as(function: keras.Function, model: keras.Model, inputs: Any, training: dict[str, bool]) -> bool:
+def _runs_as(function: keras.Function, model: keras.Model, args: tuple, kwargs: dict) -> bool:
     """Whether a traced `call` has outputs of the model's shapes for a batch of 3.
 
     It has not where the code reads the batch size, unknown in the trace: `ops.reshape(x, (ops.shape(x)[0], -1))`.
     """
-    symbols = tree.flatten(inputs)
+    symbols = function.inputs
     if any(None in symbol.shape[1:] for symbol in symbols):
         return True  # no sizes to run it with
-    zeros = [keras.ops.zeros((3, *symbol.shape[1:]), symbol.dtype) for symbol in symbols]
-    arrays = tree.pack_sequence_as(inputs, zeros)
+    arrays = {id(symbol): keras.ops.zeros((3, *symbol.shape[1:]), symbol.dtype) for symbol in symbols}
+    args, kwargs = tree.map_structure(lambda one: arrays.get(id(one), one), (args, kwargs))
     try:
-        expected = model(arrays, **training)
+        expected = model(*args, **kwargs)
     except Exception:  # zeros need not be valid inputs of the user's model
         return True
     try:
-        found = function(arrays)
+        found = function(list(arrays.values()))
     except Exception:  # any error of the trace that the model does not have
         return False
     return [tuple(one.shape) for one in tree.flatten(found)] == [tuple(one.shape) for one in tree.flatten(expected)]
@@ -192,6 +196,11 @@ def _runs_as(function: keras.Function, model: keras.Model, inputs: Any, training
 def _symbols(structure: Any, shapes: Sequence[tuple] | None) -> Any:
     """Symbolic inputs in the structure of a model's inputs; shapes: of one example of each, or None for its own."""
     specs: list[InputSpec] = flat_specs(structure)
+    unknown = [spec.name for spec in specs if not spec.shape]
+    if unknown and not shapes:
+        raise ValueError(
+            f"the shape of input {unknown[0]!r} is not known; pass Probe as `shape` those of one example of each input"
+        )
     found = [(None, *shape) for shape in shapes] if shapes else [spec.shape for spec in specs]
     return fill_specs(structure, (keras.KerasTensor(shape, spec.dtype) for shape, spec in zip(found, specs)))
 
@@ -204,7 +213,7 @@ def _opaque_graph(model: keras.Model, shapes: Sequence[tuple] | None = None) -> 
     training = {"training": False} if call_takes_training(model) else {}
 
     def call(inputs: Any) -> Any:
-        return reference()(inputs, **training)
+        return reference()(*call_arguments(reference(), inputs), **training)
 
     slots = range(len(symbols))
     reads = {id(symbol): slot for slot, symbol in zip(slots, symbols)}

@@ -20,7 +20,7 @@ from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
-from keras_actmaps.core.several_inputs import Part, in_order, pack, part_named, parts_of, with_table
+from keras_actmaps.core.several_inputs import Part, in_order, only_input, pack, part_named, parts_of, with_table
 from keras_actmaps.core.token_grid import TokenGrid, token_grid, with_grid_layers
 from keras_actmaps.core.tokens import (
     Tokens,
@@ -96,7 +96,7 @@ class TracedModel:
         if self.is_channels_first:
             model = backend.convert_module(model, shape)
         self.name: str = model.name
-        specs = input_specs_of(model)
+        self._specs = specs = input_specs_of(model)
         shapes = None if self.is_channels_first else shape
         self.graph: Graph = with_precision(strip_output_activation(trace_model(model, shapes)), precision, model.name)
         self._first_slots = channels_first_slots(self.graph)
@@ -306,6 +306,7 @@ class TracedModel:
         """
         if self.is_table:
             return self._embedded(inputs) if self.tokens else pack(inputs, self.parts, self.name)
+        inputs = only_input(inputs, self._specs, len(self.input_shape), self.name)
         return validation.validate_inputs(inputs, self.input_shape, self.is_channels_first, self.name)
 
     def given_inputs(self, inputs: Any) -> dict[str, Array]:

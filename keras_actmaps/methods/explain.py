@@ -168,7 +168,8 @@ def input_rank(model: Any) -> int | None:
     if backend.is_torch_module(model) or is_predict_function(model):
         return None
     if has_several_inputs(model) or may_read_tokens(model):
-        return sum(len(spec.shape) for spec in input_specs(model))
+        shapes = [spec.shape for spec in input_specs(model)]
+        return None if () in shapes else sum(map(len, shapes))
     traced = as_traced(model)
     return sum(1 + len(part.shape) for part in traced.input_parts) or len(traced.input_shape)
 

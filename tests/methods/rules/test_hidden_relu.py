@@ -94,8 +94,10 @@ def assert_equal_maps(model, plain, inputs):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("spelling", FUNCTIONS)
+CASES = [(place, "framework") for place in PLACES] + [("custom layer", spelling) for spelling in FUNCTIONS]
+
+
+@pytest.mark.parametrize(("place", "spelling"), CASES)
 def test_a_relu_in_another_spelling_is_replaced(place, spelling):
     model, plain = network(PLACES[place](FUNCTIONS[spelling])), randomised(network(layers.ReLU()))
     assert_equal_maps(model, plain, np.random.default_rng(2).normal(size=(4, 6)).astype("float32"))
