@@ -76,6 +76,8 @@ class Graph:
         For each output, the softmax or sigmoid that was removed; () if none was.
     is_opaque : bool
         True for a subclassed model that could not be traced: one node without inner layers.
+    in_training, random : tuple of str
+        Paths of the layers that the model calls with `training=True`, and of those that are random at inference.
     """
 
     nodes: tuple[Node, ...]
@@ -85,6 +87,8 @@ class Graph:
     shapes: Mapping[Slot, tuple]
     is_opaque: bool = False
     output_activations: tuple[Callable | None, ...] = ()
+    in_training: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
 
     def descendants(self, slots: Iterable[Slot]) -> tuple[Node, ...]:
         """The nodes that depend on any of `slots`."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_actmaps import backend
-from keras_actmaps.core._keras_compat import all_layers, trains_by_default
+from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph
 from keras_actmaps.core.warn import warn_user
 
@@ -25,12 +25,12 @@ def has_single_sigmoid(graph: Graph) -> bool:
     return is_single and graph.output_activations not in ((), (None,))
 
 
-def warn_of_training_calls(graph: Graph) -> None:
-    """Warn if a layer is called with `training=True`, because maps explain the model at inference.
+def warn_of_random_calls(graph: Graph) -> None:
+    """Warn of layers called with `training=True`, because maps explain the model at inference.
 
-    Not where this is the default of the layer, as in augmentation, which `predict` switches off as well.
+    Also of custom layers that are random at inference: their maps differ from call to call.
     """
-    called = [node for node in graph.nodes if node.arguments.kwargs.get("training") is True]
-    found = [node.path for node in called if not trains_by_default(node.operation)]
-    if found:
-        warn_user(f"called with training=True, but explained at inference: {', '.join(dict.fromkeys(found))}")
+    if graph.in_training:
+        warn_user(f"called with training=True, but explained at inference: {', '.join(graph.in_training)}")
+    if graph.random:
+        warn_user(f"random at inference, so that maps differ from call to call: {', '.join(graph.random)}")

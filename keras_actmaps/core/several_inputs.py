@@ -148,6 +148,8 @@ def only_input(inputs: Any, specs: Sequence[InputSpec], rank: int, model: str) -
 
     Raises ValueError for a dict with other names, and for a list of several inputs.
     """
+    if not specs:
+        return inputs
     if isinstance(inputs, Mapping):
         return in_order(inputs, specs, model)[0]
     ranks = {len(one.shape) for one in inputs if hasattr(one, "shape")} if isinstance(inputs, (list, tuple)) else set()

@@ -29,6 +29,7 @@ from keras_actmaps.core._keras_compat import (
 )
 from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention
 from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.random_layers import is_random, trains
 from keras_actmaps.core.rewrite import in_float32
 from keras_actmaps.core.types import Slot
 
@@ -50,6 +51,7 @@ class Tracer:
         self.nodes: list[Node] = []
         self.slot_of: dict[str, Slot] = {}
         self.shapes: dict[Slot, tuple] = {}
+        self.in_training: dict[str, None] = {}  # an ordered set of paths
         self.calls: Counter = Counter()  # by numbered path, how often a layer was called
         self.calls_of: dict[str, dict[str, Slot]] = {}  # by path, the slot of each call by its numbered path
 
@@ -62,7 +64,13 @@ class Tracer:
         repeated = [calls for calls in self.calls_of.values() if len(calls) > 1]
         self.slot_of |= {self._call_path(call): slot for calls in repeated for call, slot in calls.items()}
         is_opaque = getattr(model, "is_opaque", False)
-        return Graph(tuple(self.nodes), tuple(inputs), outputs, self.slot_of, self.shapes, is_opaque)
+        random = tuple(dict.fromkeys(node.path for node in self.nodes if is_random(node)))
+        training = tuple(self.in_training)
+        return Graph(
+            *(tuple(self.nodes), tuple(inputs), outputs, self.slot_of, self.shapes, is_opaque),
+            in_training=training,
+            random=random,
+        )
 
     def _call_path(self, numbered: str) -> str:
         """A numbered path with the numbers of layers that are called more than once: `encoder@1/conv`."""
@@ -97,6 +105,8 @@ class Tracer:
             path, name = prefix + name, numbered + name
             call = f"{name}@{self.calls[name]}"
             self.calls[name] += 1
+            if trains(node.operation, node.arguments):
+                self.in_training[path] = None
             operation = at_any_batch_size(in_float32(node.operation)) if is_layer else in_float32(node.operation)
             step = Node(path, operation, node.arguments, reads, tuple(range(len(node.outputs))))
             inside = _inside(step)
@@ -219,4 +229,5 @@ def _opaque_graph(model: keras.Model, shapes: Sequence[tuple] | None = None) -> 
     reads = {id(symbol): slot for slot, symbol in zip(slots, symbols)}
     node = Node(model.name, call, SymbolicArguments(inputs), reads, (len(symbols),))
     shapes_of = {slot: symbol.shape for slot, symbol in zip(slots, symbols)}
-    return Graph((node,), tuple(slots), len(symbols), {}, shapes_of, is_opaque=True)
+    random = (model.name,) if is_random(node) else ()
+    return Graph((node,), tuple(slots), len(symbols), {}, shapes_of, is_opaque=True, random=random)

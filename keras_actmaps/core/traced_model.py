@@ -9,13 +9,14 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core import validation
+from keras_actmaps.core._keras_compat import InputSpec
 from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.linear import with_exact_gradients
-from keras_actmaps.core.model_state import has_single_sigmoid, model_state, warn_of_training_calls
+from keras_actmaps.core.model_state import has_single_sigmoid, model_state
 from keras_actmaps.core.programs import Programs
 from keras_actmaps.core.rewrite import strip_output_activation, with_precision
 from keras_actmaps.core.run_context import RunContext
@@ -85,6 +86,7 @@ class TracedModel:
     """
 
     has_gradients = True
+    _specs: Sequence[InputSpec] = ()
 
     def __init__(
         self, model: Any, layer: Any = None, shape: Any = None, precision: str = "float32", xla: bool | None = None
@@ -115,7 +117,6 @@ class TracedModel:
             self.input_shape = self.graph.shapes[self.graph.inputs[0]]
         self._state = model_state(self._source)
         self.is_binary = has_single_sigmoid(self.graph)
-        warn_of_training_calls(self.graph)
         self.precision, self.xla = precision, xla
         self.variables = tuple(model.weights)
         self._model = model  # keeps an opaque model alive

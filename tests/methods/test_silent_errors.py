@@ -299,12 +299,64 @@ def test_only_known_suffixes_are_written(images, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["maps.npy"]
 
 
-def test_a_layer_called_in_training_mode_is_said(images):
+class AlwaysDrops(layers.Dropout):
+    """Dropout at inference too, as for Monte Carlo estimates."""
+
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+class DropsInCall(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.noise, self.top = layers.Dropout(0.5, name="noise"), layers.Dense(2)
+
+    def call(self, inputs):
+        return self.top(ops.mean(self.noise(inputs, training=True), axis=(1, 2)))
+
+
+def nested_noise():
+    return keras.Sequential([keras.Input((12, 16, 3)), layers.Dropout(0.5)], name="noise")
+
+
+NOISE = {
+    "dropout": lambda x: layers.Dropout(0.5, name="noise")(x, training=True),
+    "one": lambda x: layers.Dropout(0.5, name="noise")(x, training=1),
+    "gaussian noise": lambda x: layers.GaussianNoise(0.5, name="noise")(x, training=True),
+    "gaussian dropout": lambda x: layers.GaussianDropout(0.5, name="noise")(x, training=True),
+    "spatial dropout": lambda x: layers.SpatialDropout2D(0.5, name="noise")(x, training=True),
+    "alpha dropout": lambda x: layers.AlphaDropout(0.5, name="noise")(x, training=True),
+    "batch normalization": lambda x: layers.BatchNormalization(name="noise")(x, training=True),
+    "nested model": lambda x: nested_noise()(x, training=True),
+}
+
+
+@pytest.mark.parametrize("spelling", [*NOISE, "subclass"])
+def test_a_layer_called_in_training_mode_is_said_and_explained_at_inference(images, spelling):
+    if spelling == "subclass":
+        model = DropsInCall()
+        model(images)
+    else:
+        inputs = keras.Input((12, 16, 3))
+        x = layers.GlobalAveragePooling2D()(NOISE[spelling](inputs))
+        model = keras.Model(inputs, layers.Dense(2)(x))
+    said = "called with training=True, but explained at inference: noise"
+    for method in ("saliency", "gradient_x_input"):  # the second one on the cached trace
+        with pytest.warns(UserWarning, match=said):
+            e = kam.explain(model, images, method, targets=1, channels="keep")
+    kernel = model.layers[-1].get_weights()[0]
+    scale = np.sqrt(1 / 1.001) if spelling == "batch normalization" else 1
+    np.testing.assert_allclose(e.maps, images * kernel[:, 1] * scale / (12 * 16), rtol=1e-4, atol=1e-7)
+    with pytest.warns(UserWarning, match=said):
+        list(kam.explain_dataset(model, [images], "saliency"))
+
+
+def test_a_layer_that_is_random_at_inference_is_said(images):
     inputs = keras.Input((12, 16, 3))
-    x = layers.Dropout(0.5, name="noise")(inputs, training=True)
-    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
-    with pytest.warns(UserWarning, match="called with training=True, but explained at inference: noise"):
-        kam.explain(model, images, "saliency")
+    x = layers.GlobalAveragePooling2D()(AlwaysDrops(0.5, name="noise")(inputs))
+    model = keras.Model(inputs, layers.Dense(2)(x))
+    with pytest.warns(UserWarning, match="random at inference, so that maps differ from call to call: noise"):
+        kam.explain(model, images, "occlusion", patch=6)
 
 
 def test_maps_of_zeros_are_said(images):
