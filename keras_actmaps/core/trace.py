@@ -31,6 +31,7 @@ from keras_actmaps.core.composite import at_any_batch_size, composite_function, 
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.random_layers import is_random, trains
 from keras_actmaps.core.rewrite import in_float32
+from keras_actmaps.core.trace_call import traced_call
 from keras_actmaps.core.types import Slot
 
 
@@ -148,7 +149,7 @@ def _inside(node: Node) -> tuple[keras.Function, list[int]] | None:
         return own, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
     read = node.arguments.keras_tensors
     symbols = {id(tensor): keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in read}
-    function = _traced(node.operation, *node.arguments.fill_in(symbols))
+    function = traced_call(node.operation, *node.arguments.fill_in(symbols))
     return None if function is None else (function, list(map(id, read)))
 
 
@@ -168,39 +169,7 @@ def _step_names(function: keras.Function, is_layer: bool) -> dict[int, str]:
 
 def _traced_call(model: keras.Model, shapes: Sequence[tuple] | None = None) -> keras.Function | None:
     """The `call` of a subclassed model as a Keras function; None if it cannot be traced."""
-    return _traced(model, call_arguments(model, _symbols(structure_of(model), shapes)), {})
-
-
-def _traced(model: keras.Model, args: tuple, kwargs: dict) -> keras.Function | None:
-    """The `call` of a model with symbolic arguments, as a function of them; None if it cannot be traced."""
-    kwargs = {**kwargs, "training": False} if call_takes_training(model) else kwargs
-    symbols = [one for one in tree.flatten((args, kwargs)) if isinstance(one, keras.KerasTensor)]
-    try:
-        function = keras.Function(symbols, model.call(*args, **kwargs))
-    except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
-        return None
-    return function if _runs_as(function, model, args, kwargs) else None
-
-
-def _runs_as(function: keras.Function, model: keras.Model, args: tuple, kwargs: dict) -> bool:
-    """Whether a traced `call` has outputs of the model's shapes for a batch of 3.
-
-    It has not where the code reads the batch size, unknown in the trace: `ops.reshape(x, (ops.shape(x)[0], -1))`.
-    """
-    symbols = function.inputs
-    if any(None in symbol.shape[1:] for symbol in symbols):
-        return True  # no sizes to run it with
-    arrays = {id(symbol): keras.ops.zeros((3, *symbol.shape[1:]), symbol.dtype) for symbol in symbols}
-    args, kwargs = tree.map_structure(lambda one: arrays.get(id(one), one), (args, kwargs))
-    try:
-        expected = model(*args, **kwargs)
-    except Exception:  # zeros need not be valid inputs of the user's model
-        return True
-    try:
-        found = function(list(arrays.values()))
-    except Exception:  # any error of the trace that the model does not have
-        return False
-    return [tuple(one.shape) for one in tree.flatten(found)] == [tuple(one.shape) for one in tree.flatten(expected)]
+    return traced_call(model, call_arguments(model, _symbols(structure_of(model), shapes)), {})
 
 
 def _symbols(structure: Any, shapes: Sequence[tuple] | None) -> Any:

@@ -109,5 +109,5 @@ def test_guided_gradcam_is_the_product(images, channels):
     expected = reduced[channels]
     found = kam.explain(model, images, "guided_gradcam", targets=2, channels=channels).maps
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
-    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'mean'$"):
+    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'norm', 'max' or 'keep', got 'mean'$"):
         kam.explain(model, images, "guided_gradcam", channels="mean")
