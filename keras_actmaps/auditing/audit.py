@@ -110,7 +110,8 @@ def audit(
         numbers,
         observed.probes.places,
         coordinates,
-        patch=patch_size(*traced.input_shape[1:3]),
+        space=observed.space,
+        patch=patch_size(*observed.space),
         about=about,
         remarks=tuple(_remarks(observed, clusters, found, name)),
     )

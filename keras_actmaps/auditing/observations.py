@@ -62,6 +62,8 @@ class Observations:
     hosts : list of (int, array)
         Class and image (H, W, C) of those that patches are pasted into.
     thumbnails : float32 array of shape (N, h, w, C)
+    space : (int, int)
+        Rows and columns of the images.
     """
 
     predicted: Array
@@ -73,6 +75,7 @@ class Observations:
     probes: Probes
     hosts: list[tuple[int, Array]]
     thumbnails: Array
+    space: tuple[int, int]
 
 
 @dataclass(eq=False)
@@ -132,12 +135,13 @@ def observe(
 
     batches: (images, labels or None, masks or None). Raises ValueError for a data set without images.
     """
-    random, rows = np.random.default_rng(seed), []
+    random, rows, space = np.random.default_rng(seed), [], (0, 0)
     judge: Judge | None = None
     hosts = HostSample(np.random.default_rng([seed, 1]))
     for images, labels, masks in batches:
         if judge is None:
             request.validate(traced, images)
+            space = images.shape[1:3]
             judge = Judge(traced, RunContext(batch_size, even_batch_size(batch_size, len(images))))
         explanation = explain_batch(traced, images, request, None, judge.context)
         predicted = np.asarray(explanation.targets)
@@ -149,7 +153,7 @@ def observe(
     columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     probes = Probes(*(columns.pop(name) for name in Probes._fields))
     shares = {name: columns.pop(name) for name in ("object", "border", "hot spot")}
-    return Observations(**columns, shares=shares, probes=probes, hosts=hosts.all()), judge
+    return Observations(**columns, shares=shares, probes=probes, hosts=hosts.all(), space=space), judge
 
 
 def _row(

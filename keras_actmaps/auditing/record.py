@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
+from keras_actmaps.auditing import mending
 from keras_actmaps.auditing.clusters import Cluster
 from keras_actmaps.auditing.intervals import Rate
-from keras_actmaps.auditing.words import sentence
-from keras_actmaps.core.files import save_arrays
+from keras_actmaps.auditing.report import page
+from keras_actmaps.auditing.words import cells, sentence
+from keras_actmaps.core.files import save_arrays, save_text
 from keras_actmaps.core.types import Array
 
-COLUMNS = ("size", "accuracy", "on object", "at border", "concentration", "transplant", "control", "removal")
 _ARRAYS = ("predicted", "labels", "numbers", "places", "coordinates")
 _OF_CLUSTERS = ("mean_map", "exemplars", "thumbnails")
 
@@ -38,8 +40,8 @@ class Audit:
         Row and column at which the hot spot of each image begins.
     coordinates : float64 array of shape (N, 2)
         Of the images among those of their class, for a picture.
-    patch : (int, int)
-        Rows and columns of a hot spot.
+    space, patch : (int, int)
+        Rows and columns of the images, and of a hot spot.
     about : dict
         Model, method, settings, seed and names of the classes.
     remarks : tuple of str
@@ -52,6 +54,7 @@ class Audit:
     numbers: Array
     places: Array
     coordinates: Array
+    space: tuple[int, int]
     patch: tuple[int, int]
     about: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -89,23 +92,85 @@ class Audit:
 
     def table(self) -> str:
         """The clusters as text, one row each, and a sentence on each flagged one."""
-        rows: list[tuple[str, ...]] = [("cluster", *COLUMNS, "suspicion", "")]
-        for one in self.clusters:
-            shares = (one.accuracy, one.on_object, one.at_border, one.concentration)
-            rates = (one.transplant, one.control, one.removal, one.suspicion)
-            texts = ["-" if np.isnan(share) else f"{share:.2f}" for share in shares]
-            rows.append((one.name, str(one.size), *texts, *map(str, rates), "FLAGGED" if one.flagged else ""))
+        rows = [*cells(self.clusters)]
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        words = [sentence(one) for one in self.flagged] or ["Nothing is flagged."]
-        return "\n".join([*lines, "", *words, *self.remarks])
+        return "\n".join([*lines, "", *self.sentences(), *self.remarks])
+
+    def sentences(self) -> list[str]:
+        """A sentence on each flagged cluster, or that there is none."""
+        return [sentence(one) for one in self.flagged] or ["Nothing is flagged."]
+
+    def report(self, folder: str | os.PathLike) -> Path:
+        """Write one HTML page with everything in it, `audit.html`: a card for each cluster, the most suspicious first.
+
+        The folder is created. Returns the path; raises OSError if it cannot be written.
+        """
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        return save_text(path / "audit.html", page(self))
+
+    def mask(self, images: Any) -> Array:
+        """Copies of the audited images (N, H, W, C), in their order, with the hot spots of flagged clusters filled.
+
+        They are filled from their surroundings. Training on them again takes the evidence of the patches away.
+        """
+        return mending.masked(self, images)
+
+    def weights(self) -> Array:
+        """Sample weights (N,) for training again: 0 in flagged clusters, more for the other images of their class.
+
+        The weights of a class sum to the number of its images. Raises ValueError if all images of a class are flagged.
+        """
+        return mending.weights(self)
+
+    def flip_rate(self, model: Any, images: Any, seed: int = 0) -> float:
+        """How often flagged hot spots, pasted into images of other classes, turn `model` to their class.
+
+        Each patch of the audited images, which are passed in their order, is tried in 4 random images; NaN if there are
+        none. It compares a model before and after it was mended.
+        """
+        return mending.flip_rate(self, model, images, seed)
+
+    def without_artifact(self, model: keras.Model, images: Any, layer: str | None = None) -> keras.Model:
+        """A model on the same weights that does not see the artifact at a layer (P-ClArC, Anders et al. 2022, eq. 5).
+
+        a' = a - v v^T (a - m), with the unit vector v from the mean m of the features outside of flagged hot spots to
+        that inside, at every position.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Functional or sequential.
+        images : array of shape (N, H, W, C)
+            The audited images in their order.
+        layer : str or None
+            One of the model's own layers, with a spatial output; None is the last one.
+
+        Returns
+        -------
+        keras.Model
+            Its layers are those of `model`, with one more behind the layer, which is not trained.
+
+        Raises
+        ------
+        ValueError
+            If nothing is flagged, and for other images and layers.
+        """
+        return mending.without_artifact(self, model, images, layer)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the audit as `.npz`, which `load` reads; ValueError for another suffix, OSError if that fails."""
         if not str(path).lower().endswith(".npz"):
             raise ValueError(f"{str(path)!r} must end in .npz")
         records = [{k: v for k, v in vars(one).items() if k not in _OF_CLUSTERS} for one in self.clusters]
-        about = {"clusters": records, "patch": self.patch, "about": dict(self.about), "remarks": self.remarks}
+        about = {
+            "clusters": records,
+            "space": self.space,
+            "patch": self.patch,
+            "about": dict(self.about),
+            "remarks": self.remarks,
+        }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         for number, one in enumerate(self.clusters):
             arrays |= {f"{number}/{name}": getattr(one, name) for name in _OF_CLUSTERS}
@@ -127,9 +192,9 @@ class Audit:
                 found = {name: arrays[name] for name in arrays.files}
             record = json.loads(str(found.pop("record")))
             clusters = tuple(_cluster(number, one, found) for number, one in enumerate(record["clusters"]))
-            patch, remarks = tuple(record["patch"]), tuple(record["remarks"])
-            per_image = {name: found[name] for name in _ARRAYS}
-            return cls(clusters, **per_image, patch=patch, about=record["about"], remarks=remarks)
+            own: dict[str, Any] = {name: found[name] for name in _ARRAYS}
+            own |= {name: tuple(record[name]) for name in ("space", "patch", "remarks")}
+            return cls(clusters, **own, about=record["about"])
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{str(path)!r} is not a saved audit: {error}") from error
 

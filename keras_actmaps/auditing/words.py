@@ -1,9 +1,26 @@
 """What an audit found, in sentences."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from keras_actmaps.auditing.clusters import Cluster
 from keras_actmaps.auditing.intervals import Rate
+
+COLUMNS = (
+    *("cluster", "images", "accuracy", "on object", "at border", "concentration"),
+    *("transplant", "control", "removal", "removal control", "suspicion", ""),
+)
+
+
+def cells(clusters: Iterable[Cluster]) -> Iterator[tuple[str, ...]]:
+    """The header and a row for each cluster, as text."""
+    yield COLUMNS
+    for one in clusters:
+        shares = (one.accuracy, one.on_object, one.at_border, one.concentration)
+        rates = (one.transplant, one.control, one.removal, one.removal_control, one.suspicion)
+        texts = ["-" if np.isnan(share) else f"{share:.2f}" for share in shares]
+        yield (one.name, str(one.size), *texts, *map(str, rates), "FLAGGED" if one.flagged else "")
 
 
 def sentence(cluster: Cluster) -> str:

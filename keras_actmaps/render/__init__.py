@@ -6,6 +6,7 @@ a color bar with its values, or shares its scale with the panels that it is comp
 
 from keras_actmaps.render.animation import check_film, film
 from keras_actmaps.render.ascent import ascent_figure
+from keras_actmaps.render.audit import cluster_figure
 from keras_actmaps.render.cards import as_png, cards, save_png, strip
 from keras_actmaps.render.channels import check_choices, feature_figure, is_constant, rank_channels
 from keras_actmaps.render.colors import colorize, heatmap, normalize, overlay, palette
@@ -31,6 +32,7 @@ __all__ = [
     "check_choices",
     "check_film",
     "class_panels",
+    "cluster_figure",
     "colorize",
     "colour",
     "comparison_figure",
