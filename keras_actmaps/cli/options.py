@@ -83,12 +83,13 @@ def parse_train(arguments: Sequence[str] | None, name: str) -> TrainOptions:
     add(
         "--dataset",
         type=nonempty,
-        help="grid, drawn-grid, cifar10, pets or folder:DIR (default: grid where its data is available)",
+        help="grid, drawn-grid, cifar10, pets, imdb, drawn-reviews or folder:DIR (default: grid where it is available)",
     )
     add(
         "--backbone",
         type=nonempty,
-        help="a keras.applications network or squeezenet, settings after a colon: mobilenet:alpha=0.25",
+        help="a keras.applications network or squeezenet, settings after a colon: mobilenet:alpha=0.25; for texts "
+        "text_gap, text_conv, text_lstm or text_transformer",
     )
     add(
         "--weights",

@@ -23,6 +23,7 @@ from keras_actmaps.core.types import Array, Slot, Tensor
 
 NOT_TOKENS = ("segment_ids", "token_type_ids", "position_ids")  # integers beside the tokens of a text
 MASKS = ("padding_mask", "attention_mask")
+SAME = ("Cast", "Identity", "Dropout")  # what ids may pass through before their embedding
 INTEGERS_FROM = ("Cast", "Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "Identity", "Dropout")
 PAD = 0  # the id of padding where nothing else says so
 
@@ -80,14 +81,14 @@ def tokens_of(graph: Graph, specs: Sequence[InputSpec]) -> tuple[Tokens, ...]:
 
 
 def _first_embeddings(graph: Graph, slot: Slot) -> tuple[Node, ...]:
-    """The embeddings of an input alone, with an output (N, T, D), before which there is no other layer of weights."""
+    """The embeddings (N, T, D) of the ids themselves, not of positions or segments that are computed from them."""
     reached, nodes = {slot}, []
     for node in graph.nodes:
         reads = set(node.reads.values())
         if not reads or not reads <= reached:
             continue
         if not isinstance(node.operation, keras.layers.Embedding):
-            if not getattr(node.operation, "weights", ()):
+            if type(node.operation).__name__ in SAME:
                 reached.update(node.writes)
         elif len(graph.shapes[node.writes[0]]) == 3 and graph.shapes[node.writes[0]][1] == graph.shapes[slot][1]:
             nodes.append(node)

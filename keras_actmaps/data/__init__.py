@@ -27,10 +27,18 @@ from keras_actmaps.data.geometry import fit_photo
 from keras_actmaps.data.grid import drawn_grid, grid
 from keras_actmaps.data.pets import pets
 from keras_actmaps.data.records import Data, Info, readable_errors
+from keras_actmaps.data.reviews import drawn_reviews, imdb
 from keras_actmaps.data.sources import DataUnavailable, is_prepared
 from keras_actmaps.data.truth import boxes, masks, truth_of
 
-DATASETS: dict[str, Callable[..., Data]] = {"grid": grid, "drawn-grid": drawn_grid, "cifar10": cifar10, "pets": pets}
+DATASETS: dict[str, Callable[..., Data]] = {
+    "grid": grid,
+    "drawn-grid": drawn_grid,
+    "cifar10": cifar10,
+    "pets": pets,
+    "imdb": imdb,
+    "drawn-reviews": drawn_reviews,
+}
 
 __all__ = [
     "DATASETS",
@@ -54,7 +62,7 @@ def load(name: str, data_dir: str | os.PathLike | None = None, **settings: Any) 
     Parameters
     ----------
     name : str
-        "grid", "drawn-grid", "cifar10", "pets" or "folder:DIR".
+        "grid", "drawn-grid", "cifar10", "pets", "imdb", "drawn-reviews" or "folder:DIR".
     data_dir : path, optional
         Folder of TFDS data, searched before `$TFDS_DATA_DIR` and the default folder of TFDS.
     **settings

@@ -31,7 +31,7 @@ class Info:
     classes : tuple of str
         The class names, by label.
     image_shape : tuple
-        (H, W, C) of an image.
+        (H, W, C) of an image, or (T,) of the token ids of a text.
     counts : dict
         The number of images of each split.
     source : str
@@ -42,16 +42,19 @@ class Info:
         A remark that is shown with the data; may be empty.
     remarks : tuple of str
         What is said when a model is trained on the data, such as files that are skipped.
+    vocabulary : tuple of str
+        The word of each token id, where the data is texts.
     """
 
     name: str
     classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     counts: dict[str, int]
     source: str
     scale: float = 255.0
     notice: str = ""
     remarks: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
 
     def normalize(self, pixels: ArrayLike) -> Array:
         """Pixels 0..255 of any type as float32 images for the model."""

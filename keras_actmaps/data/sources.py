@@ -18,6 +18,7 @@ DOWNLOADS = {
     "mnist": "https://storage.googleapis.com:443/cvdf-datasets/mnist",
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     "cifar10": "https://www.cs.toronto.edu:443",
+    "imdb_reviews": "https://ai.stanford.edu:443",
     "oxford_iiit_pet": "https://www.robots.ox.ac.uk:443",
 }
 TIMEOUT = 3.0  # seconds; TFDS itself retries a failing download for minutes

@@ -3,8 +3,8 @@
 A metric is a function `(model, images, explanation, *, ...)`, `(explanation, masks, *, ...)`, `(explanation, boxes, *,
 ...)` or `(explanation, *, ...)` that returns float64 (N,); see `METRICS[name].requires`, and `METRICS[name].better` for
 whether higher or lower values are better. In addition, `spearman`, `ssim` and `top_k_overlap` compare two Explanations,
-`deletion_curve`, `insertion_curve` and `road_curve` return (N, points), and `parameter_randomisation` tests a method
-rather than a map.
+`deletion_curve`, `insertion_curve` and `road_curve` return (N, points), `comprehensiveness`, `sufficiency` and
+`leave_one_out_tau` are of token ids, and `parameter_randomisation` tests a method rather than a map.
 
 Common parameters
 -----------------
@@ -60,6 +60,7 @@ from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, p
 from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
 from keras_actmaps.metrics.robustness import local_lipschitz, max_sensitivity
 from keras_actmaps.metrics.sanity import Randomisation, parameter_randomisation
+from keras_actmaps.metrics.texts import comprehensiveness, leave_one_out_tau, sufficiency
 
 FAMILIES = (
     curve_areas,

@@ -101,7 +101,7 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
     """The function with validation of its settings; others are passed on if it takes `**settings`."""
     known = settings_of(function)
     takes_more = any(one.kind is one.VAR_KEYWORD for one in inspect.signature(function).parameters.values())
-    takes_model = next(iter(inspect.signature(function).parameters)) == "model"
+    takes_images = list(inspect.signature(function).parameters)[:2] == ["model", "images"]
     positional = {name for name in inspect.signature(function).parameters if name not in known}
 
     @functools.wraps(function)
@@ -116,7 +116,7 @@ def validated(function: Callable[P, R]) -> Callable[P, R]:
             record = METRICS.get(function.__name__)
             update, compute = (None, None) if record is None else (record.update, record.compute)
             return by_chunk(metric, named, update, compute)  # type: ignore[arg-type, return-value]
-        if takes_model and len(args) >= 3 and has_table(args[0]):
+        if takes_images and len(args) >= 3 and has_table(args[0]):
             model, inputs, explanation = args[:3]
             return by_example(function, model, inputs, explanation, settings)  # type: ignore[arg-type, return-value]
         return function(*args, **settings)

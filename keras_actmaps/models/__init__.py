@@ -4,11 +4,13 @@ from keras_actmaps.models.backbones import backbone, imagenet_classes, side
 from keras_actmaps.models.convolutional import to_convolutional
 from keras_actmaps.models.squeezenet_v1 import squeezenet
 from keras_actmaps.models.teaching import MODELS, cifar_cnn, grid_cnn, pets_cnn
+from keras_actmaps.models.text import TEXT_MODELS, text_conv, text_gap, text_lstm, text_transformer
 from keras_actmaps.models.vision_transformer import vit
 from keras_actmaps.models.weights import load_weights
 
 __all__ = [
     "MODELS",
+    "TEXT_MODELS",
     "backbone",
     "cifar_cnn",
     "grid_cnn",
@@ -17,6 +19,10 @@ __all__ = [
     "pets_cnn",
     "side",
     "squeezenet",
+    "text_conv",
+    "text_gap",
+    "text_lstm",
+    "text_transformer",
     "to_convolutional",
     "vit",
 ]

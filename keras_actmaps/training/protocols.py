@@ -9,7 +9,7 @@ from keras_actmaps import backend, models
 from keras_actmaps.core._keras_compat import all_layers
 
 if TYPE_CHECKING:
-    from keras_actmaps.data import Data
+    from keras_actmaps.data import Data, Info
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ PROTOCOLS = {
     "drawn-grid": Protocol("grid_cnn", epochs=6, batch_size=32, learning_rate=6e-3, one_cycle=True),
     "cifar10": Protocol("cifar_cnn", epochs=14, learning_rate=4e-3, one_cycle=True),
     "pets": Protocol("pets_cnn", epochs=60, batch_size=32, learning_rate=2e-3, one_cycle=True),
+    "imdb": Protocol("text_gap", epochs=20, batch_size=32, learning_rate=4e-3, one_cycle=True),
+    "drawn-reviews": Protocol("text_gap", epochs=10, batch_size=32, learning_rate=1e-2, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
 }
 # One linear layer on pooled features.
@@ -60,16 +62,28 @@ def new_model(protocol: Protocol, weights: str | None, data: "Data") -> keras.Mo
         For a backbone on images without color.
     """
     info = data.info
-    if protocol.model in models.MODELS:
+    if info.vocabulary or protocol.model in models.TEXT_MODELS:
+        model = _text_model(protocol.model, info)
+    elif protocol.model in models.MODELS:
         model = models.MODELS[protocol.model](info.image_shape, len(info.classes))
     elif info.image_shape[-1] != 3:
         raise ValueError(f"backbone {protocol.model!r} needs color images, but those of {info.name!r} are gray")
     else:
-        white = 255.0 / info.scale
-        model = models.backbone(protocol.model, weights, len(info.classes), info.image_shape, white)
+        height, width, channels = info.image_shape
+        white, classes = 255.0 / info.scale, len(info.classes)
+        model = models.backbone(protocol.model, weights, classes, (height, width, channels), white)
     _set_momentum(model, protocol.steps(info.counts["train"]))
     compile_model(model, protocol, info.counts["train"])
     return model
+
+
+def _text_model(name: str, info: "Info") -> keras.Model:
+    """A classifier of token ids; ValueError for a model of images on texts, and the other way around."""
+    if not info.vocabulary:
+        raise ValueError(f"{name!r} takes token ids, and {info.name!r} has images")
+    if name not in models.TEXT_MODELS:
+        raise ValueError(f"{info.name!r} has texts; the backbone must be one of {', '.join(models.TEXT_MODELS)}")
+    return models.TEXT_MODELS[name](len(info.vocabulary), info.image_shape[0], len(info.classes))
 
 
 def _set_momentum(model: keras.Model, steps: int) -> None:

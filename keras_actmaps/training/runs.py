@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_actmaps.core.vocabulary import Vocabulary
 from keras_actmaps.models.model_files import load_model
 from keras_actmaps.training.checkpoint_file import CHECKPOINT
 
 if TYPE_CHECKING:
     from keras_actmaps.data import Data
 
-MODEL, HISTORY = "model.keras", "history.csv"
+MODEL, HISTORY, VOCABULARY = "model.keras", "history.csv", "vocabulary.txt"
 PARTIAL, EARLIER = ".partial", ".earlier"  # endings of folders: of an unfinished run, and of one that is being replaced
 NEAR = 0.1  # of the way from chance to 1
 UNSETTLED = 0.05  # of the accuracy
@@ -44,6 +45,11 @@ class Run:
     def model(self) -> keras.Model:
         """The model of the best epoch."""
         return load_model(self.path / MODEL)
+
+    def vocabulary(self) -> Vocabulary | None:
+        """The words of the token ids; None for a run on images."""
+        path = self.path / VOCABULARY
+        return Vocabulary(tuple(path.read_text(encoding="utf-8").split("\n"))) if path.is_file() else None
 
     def data(self) -> "Data":
         """The data set that the model was trained on."""

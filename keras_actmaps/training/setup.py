@@ -12,6 +12,7 @@ from keras_actmaps import models
 from keras_actmaps.training.checkpoint_file import Epoch
 from keras_actmaps.training.protocols import Protocol, find_protocol, new_model
 from keras_actmaps.training.run_folder import RunFolder
+from keras_actmaps.training.runs import VOCABULARY
 
 Say = Callable[[str], Any]
 FACTS = ("classes", "image_shape", "scale", "counts", "source", "notice")  # about the data, which explaining needs
@@ -57,7 +58,7 @@ def started(
         "seed": seed,
         "limit": settings["limit"],
     }
-    if backbone:
+    if backbone and backbone not in models.TEXT_MODELS:
         side = models.side(backbone)  # an error for an unknown name
         has_size = folder.dataset == "pets" or folder.dataset.startswith("folder:")
         arguments |= {"size": side} if has_size else {}
@@ -74,6 +75,8 @@ def started(
     if folder.has_checkpoint():
         say(f"the unfinished run in {str(folder.partial)!r} is removed; --resume would have continued it")
     folder.begin(record | {name: getattr(data.info, name) for name in FACTS}, summary(model))
+    if data.info.vocabulary:
+        folder.write(VOCABULARY, "\n".join(data.info.vocabulary))
     return Setup(model, data, protocol, is_frozen)
 
 

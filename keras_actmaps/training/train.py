@@ -32,7 +32,9 @@ class Interrupted(KeyboardInterrupt):
 def train(
     dataset: str,
     *,
-    backbone: Annotated[str | None, "a keras.applications network or squeezenet; None for a small network"] = None,
+    backbone: Annotated[
+        str | None, "a keras.applications network, squeezenet or text_lstm; None for a small network"
+    ] = None,
     weights: Annotated[str | None, "weights of the backbone: a file, 'imagenet' or 'none'"] = None,
     epochs: Annotated[Count | None, "number of epochs; None for that of the data set's protocol"] = None,
     batch_size: Annotated[Count | None, "images per batch; None for that of the protocol"] = None,
@@ -105,6 +107,9 @@ def train(
                 setup = started(folder, epochs, path, settings, is_frozen, say, notes or {})
         except KeyboardInterrupt:
             raise Interrupted("interrupted before training began; run the same command again") from None
+        if callbacks and setup.data.info.vocabulary:
+            folder.discard()
+            raise ValueError("training on texts cannot be explained after each epoch; explain the finished run")
         say(f"{setup.data.info.source}: {setup.data.info.counts}\n{summary(setup.model)}")
         checkpoint = RunCheckpoint(folder, setup.history, setup.best_model)
         observers = callbacks(setup.data, folder.partial) if callbacks else []
@@ -146,7 +151,8 @@ def _fit_and_publish(setup: Setup, checkpoint: RunCheckpoint, observers: list, s
         say(f"warning: {warning}")
     run = checkpoint.folder.publish(checkpoint.best_model, checkpoint.history, metrics)
     say(
-        f"test accuracy {metrics['test_accuracy']:.2%} on {setup.data.info.counts['test']} images "
+        f"test accuracy {metrics['test_accuracy']:.2%} on {setup.data.info.counts['test']} "
+        f"{'texts' if setup.data.info.vocabulary else 'images'} "
         f"(epoch {best['epoch']:.0f}, {seconds:.0f} s); wrote {run.path}"
     )
     return run

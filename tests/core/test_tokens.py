@@ -182,6 +182,17 @@ def test_several_embeddings_of_the_same_ids_are_summed():
         kam.explain(model, IDS, "smoothgrad", 1)
 
 
+def test_positions_that_are_computed_from_ids_are_no_tokens():
+    ids = keras.Input((5,), dtype="int32")
+    places = ops.cumsum(ops.cast(ids > 0, "int32"), axis=1)
+    x = layers.Embedding(VOCABULARY, WIDTH, name="embedding")(ids) + layers.Embedding(6, WIDTH, name="places")(places)
+    model = randomised(keras.Model(ids, layers.Dense(2, name="logits")(layers.GlobalAveragePooling1D()(x))))
+    table, weights = embeddings(model), model.get_layer("logits").get_weights()[0][:, 1]
+    for method in ("integrated_gradients", "occlusion"):
+        expected = (table[IDS] - table[0]) @ weights / 5
+        np.testing.assert_allclose(kam.explain(model, IDS, method, 1).maps, expected, atol=1e-6)
+
+
 def test_several_targets_new_weights_and_streams():
     model = pooled()
     e = kam.explain(model, IDS, "integrated_gradients", "all")
