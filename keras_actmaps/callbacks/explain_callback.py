@@ -30,10 +30,10 @@ class ExplainCallback(keras.callbacks.Callback):
 
     Parameters
     ----------
-    images : array of shape (N, H, W, C), iterable or str
-        Model inputs; a tf.data.Dataset or another stream of images or (images, labels), of which the first
-        64 are used; a TFDS split as returned by `tfds.load`; or a split of `kam.data` by name, such
-        as "grid:validation[:16]".
+    images : array of shape (N, H, W, C), (N, T, C), (N, F) or (N, D, H, W, C), iterable or str
+        Model inputs: images, series, tables or volumes; a tf.data.Dataset or another stream of images or (images,
+        labels), of which the first 64 are used; a TFDS split as returned by `tfds.load`; or a split of `kam.data` by
+        name, such as "grid:validation[:16]".
     method, layer, batch_size, **settings
         As for `kam.explain`.
     targets : None, int, array of int of shape (N,), "labels" or callable

@@ -26,6 +26,7 @@ MAX_COLUMNS, MAX_FRAMES = 12, 60  # snapshots in a strip and in a film; more are
 FRAMES_PER_SECOND = 2
 DIGITS = {"epoch": 3, "batch": 6}
 OVERLAY = "overlay: positive part of the map, divided by its maximum"
+BANDS = "bands: input in gray, and raw map on its own scale, if signed in red and blue"
 IN_MASK = "in mask: share of the map's positive part that lies inside the object's mask, mean over all images"
 
 
@@ -55,7 +56,7 @@ class History:
         versions = dict(explanation.versions) | {"images": self._checksum}
         replace(explanation, versions=versions).save(self.path(snapshot.number))
         shown, images = explanation[:SHOWN], self.source.images[:SHOWN]
-        picture = render.cards(shown, images, self.titles(snapshot), self._caption(snapshot))
+        picture = self._picture(shown, images, self.titles(snapshot), snapshot)
         render.save_png(render.as_png(picture), self.path(snapshot.number, ".png"))
         if self.writer is not None:
             name = explanation.method
@@ -81,12 +82,12 @@ class History:
         chosen = evenly(columns, MAX_COLUMNS)
         selection = f"{len(chosen)} of {len(existing)} snapshots" if len(chosen) < len(existing) else ""
         method, notice, names = columns[0].method, self.source.notice, self._image_names()
-        legend = f"{OVERLAY}; above: the score of the map, with the class where it is not the true one"
+        legend = f"{self._legend}; above: the score of the map, with the class where it is not the true one"
         caption = _join(f"{method} during training", self._image_count(), selection, legend, notice)
         if self.source.masks is not None:
             caption += f"\n{IN_MASK}"
         headers, scores = [column.header for column in chosen], [column.scores for column in chosen]
-        frames, pixels = [column.frames for column in chosen], render.pixels(self.source.images[:SHOWN])
+        frames, pixels = [column.frames for column in chosen], render.input_thumbnails(self.source.images[:SHOWN])
         strip = render.strip(frames, pixels, names, headers, scores, caption)
         captions = [_join(method, *column.header, notice) for column in columns]
         frames = [column.frames for column in columns]
@@ -131,7 +132,7 @@ class History:
             header.append(f"{np.nanmean(shares):.0%} in mask" if np.isfinite(shares).any() else "empty masks")
         shown = explanation[:SHOWN]
         scores = [self._score(shown, number) for number in range(len(shown))]
-        return Column(explanation.method, header, scores, render.overlay(shown, self.source.images[:SHOWN]))
+        return Column(explanation.method, header, scores, render.map_thumbnails(shown, self.source.images[:SHOWN]))
 
     def _score(self, explanation: Explanation, image: int) -> str:
         """The score of an image's map, with its class if that is not the true one."""
@@ -149,12 +150,27 @@ class History:
             return [f"image {number}" for number in range(count)]
         return [f"true: {self.source.class_name(label)}" for label in labels[:count].tolist()]
 
+    def _picture(self, shown: Explanation, images: Array, titles: list[tuple[str, str]], snapshot: Snapshot) -> Array:
+        """Cards of images; a figure of inputs of any other rank."""
+        caption = self._caption(snapshot)
+        if images.ndim == 4:
+            return render.cards(shown, images, titles, caption)
+        lines = ["\n".join(title) for title in titles]
+        return render.figure_pixels(render.explanation_figure(shown, images, titles=lines, caption=caption))
+
+    @property
+    def _legend(self) -> str:
+        """What the colors of a strip mean."""
+        return BANDS if self.source.images.ndim < 4 else OVERLAY
+
     def _caption(self, snapshot: Snapshot) -> str:
         explanation = snapshot.explanation
         values = [f"{metric} {value:.3f}" for metric, value in snapshot.values.items()]
         layer = f" at layer {explanation.layer}" if explanation.layer else ""
         first = f"{explanation.method}{layer}, {self.unit} {snapshot.number}"
-        legend = f"image; raw map on its own scale; {OVERLAY}"
+        legend = "raw maps"
+        if self.source.images.ndim >= 4:
+            legend = f"image; raw map on its own scale; {OVERLAY}"
         return f"{_join(first, *values, self._image_count())}\n{_join(legend, self.source.notice)}"
 
     def _image_count(self) -> str:

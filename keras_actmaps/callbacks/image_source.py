@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras_actmaps.data.records import Data
 
 LIMIT = 64  # images of a stream or data set by default
+DRAWN = (4, 5, 3, 2)  # axes of inputs that can be drawn: of several inputs, images come first
 _LIMIT = Setting("limit", Count | None, None, "maximum number of images")
 _SPLIT = re.compile(r"(?P<name>.+?)(?::(?P<split>train|validation|test))?(?:\[(?P<first>\d*):(?P<end>\d*)\])?")
 
@@ -28,11 +29,11 @@ class ImageSource:
 
     Attributes
     ----------
-    images : array of shape (N, H, W, C)
+    images : array of shape (N, H, W, C), (N, T, C), (N, F) or (N, D, H, W, C)
         Model inputs; of several inputs the one that is drawn.
     labels : array of int of shape (N,), or None
         The true classes.
-    masks : array of bool of shape (N, H, W), or None
+    masks : array of bool of shape (N, H, W), or as the maps of other inputs; or None
         The pixels of the objects.
     classes : tuple of str
         Names of the classes, if known.
@@ -75,10 +76,10 @@ def image_source(
     Parameters
     ----------
     images : array, iterable, str or ImageSource
-        An array; a dict or list of arrays for a model with several inputs, of which the first with shape (N, H, W, 1)
-        or (N, H, W, 3) is drawn; a stream as `core.batching.iterate_batches` takes it, or of dictionaries with "image"
-        and "label" as TFDS yields them; or a split of `kam.data` by name: "grid", "pets:test" or
-        "drawn-grid:validation[:16]".
+        An array; a dict or list of arrays for a model with several inputs, of which the first images (N, H, W, C) are
+        drawn, or else the first volumes, series or table; a stream as `core.batching.iterate_batches` takes it, or of
+        dictionaries with "image" and "label" as TFDS yields them; or a split of `kam.data` by name: "grid",
+        "pets:test" or "drawn-grid:validation[:16]".
     labels, masks, classes
         As in ImageSource; they replace those included in `images`.
     limit : int or None
@@ -138,10 +139,10 @@ def _find_images(images: Any, limit: int | None) -> ImageSource:
         return split_source(*parse_split(images, limit))
     if _is_several(images):
         copies = keras.tree.map_structure(lambda array: np.array(backend.to_numpy(array)[:limit]), images)
-        pictures = [array for array in keras.tree.flatten(copies) if array.ndim == 4 and array.shape[-1] in (1, 3)]
-        if not pictures:
-            raise ValueError("none of the inputs is images (N, H, W, 1) or (N, H, W, 3), which could be drawn")
-        return ImageSource(pictures[0], several=copies)
+        drawn = [array for array in keras.tree.flatten(copies) if array.ndim in DRAWN]
+        if not drawn:
+            raise ValueError("none of the inputs has 1 to 4 axes per example, which could be drawn")
+        return ImageSource(min(drawn, key=lambda array: DRAWN.index(array.ndim)), several=copies)
     if ops.is_tensor(images) or isinstance(images, (np.ndarray, list)):
         return ImageSource(np.array(backend.to_numpy(images)[:limit]))  # a copy, which callers cannot change
     return _stream_source(images, limit or LIMIT)
@@ -192,9 +193,13 @@ def _class_numbers(labels: Array | None) -> Array | None:
 
 def _validated(source: ImageSource) -> ImageSource:
     shape = source.images.shape
-    if len(shape) != 4 or shape[-1] not in (1, 3) or not shape[0]:
-        raise ValueError(f"images must have shape (N, H, W, 1) or (N, H, W, 3) with N >= 1, got {shape}")
-    for name, part, expected in (("labels", source.labels, shape[:1]), ("masks", source.masks, shape[:3])):
+    if len(shape) not in DRAWN or not source.images.size:
+        raise ValueError(
+            f"images must be (N, H, W, C), or series (N, T, C), tables (N, F) or volumes (N, D, H, W, C), with N >= 1, "
+            f"got {shape}"
+        )
+    space = shape[:-1] if len(shape) > 2 else shape
+    for name, part, expected in (("labels", source.labels, shape[:1]), ("masks", source.masks, space)):
         if part is not None and part.shape != expected:
             raise ValueError(f"{name} must have shape {expected} to fit the images, got {part.shape}")
     return source

@@ -21,6 +21,7 @@ from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
 from keras_actmaps.render.ranks import explanation_figure
 from keras_actmaps.render.slices import explanation_film
+from keras_actmaps.render.thumbnails import figure_pixels, input_thumbnails, map_thumbnails
 
 # Names of earlier versions.
 colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
@@ -44,11 +45,14 @@ __all__ = [
     "explanation_film",
     "explanation_html",
     "feature_figure",
+    "figure_pixels",
     "film",
     "fit",
     "framed",
     "heatmap",
+    "input_thumbnails",
     "is_constant",
+    "map_thumbnails",
     "normalise",
     "normalize",
     "originals",

@@ -16,7 +16,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.files import atomic_write
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.colors import map_colors, map_norm, overlay
-from keras_actmaps.render.images import pixels
+from keras_actmaps.render.images import bands_note, channel_count, pixels
 
 CARD, FRAME = 168, 112  # pixels of the longer side of a panel, in a card and in a strip
 GAP, LINE = 8, 17  # pixels
@@ -37,7 +37,8 @@ def cards(
     ----------
     explanation : Explanation
         Maps (N, H, W).
-    images : array of shape (N, H, W, 1 or 3)
+    images : array of shape (N, H, W, C)
+        The caption says what is drawn of more than three channels.
     titles : sequence of sequences of str
         The lines of each title; long ones are cut off.
     caption : str
@@ -48,6 +49,7 @@ def cards(
     uint8 array of shape (height, width, 3)
     """
     overlays = overlay(explanation, images, colormap=colormap)
+    caption += bands_note(channel_count(images))
     maps = [_raw_map(values, explanation.maps, colormap) for values in explanation.maps]
     rows = [[_resized(panel, CARD) for panel in row] for row in zip(pixels(images), maps, overlays)]
     height, width = rows[0][0].shape[:2]

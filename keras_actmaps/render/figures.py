@@ -82,14 +82,14 @@ def class_panels(
     caption, colormap
         As for `picture`.
     """
-    drawn = pixels(images)
+    drawn, note = pixels(images), bands_note(channel_count(images))
     count = explanation.maps.shape[1] + 1
     columns = count if len(drawn) > 1 else min(count, 6)
     rows = -(-count // columns)
     figure, axes = panel_grid(len(drawn) * rows, columns, caption)
     for number, (image, maps) in enumerate(zip(drawn, explanation.maps)):
         panels = axes[number * rows : (number + 1) * rows].ravel()
-        show_image(panels[0], image, titles[number])
+        show_image(panels[0], image, f"{titles[number]}{note}")
         highest = float(maps.max()) if maps.max() > 0 else float(np.abs(maps).max()) or 1.0
         norm = Normalize(-highest if maps.min() < 0 else 0.0, highest)
         for panel, values, name in zip(panels[1:], maps, names[number]):
@@ -107,13 +107,13 @@ def contact_sheet(
     colormap: str = "turbo",
 ) -> Figure:
     """Each image beside its maps (N, H, W) by every method, each on its own scale, signed maps in red and blue."""
-    drawn = pixels(images)
+    drawn, note = pixels(images), bands_note(channel_count(images))
     columns = min(len(explanations) + 1, 7)
     rows = -(-(len(explanations) + 1) // columns)
     figure, axes = panel_grid(len(drawn) * rows, columns, caption)
     for number, image in enumerate(drawn):
         panels = axes[number * rows : (number + 1) * rows].ravel()
-        show_image(panels[0], image, titles[number])
+        show_image(panels[0], image, f"{titles[number]}{note}")
         for panel, explanation in zip(panels[1:], explanations):
             show_own_map(panel, explanation, number, explanation.method, colormap)
         hide_rest(panels, len(explanations) + 1)

@@ -34,5 +34,5 @@ def test_the_drawn_input_is_explained_with_all_inputs(tmp_path, kind):
 
 
 def test_inputs_that_cannot_be_drawn_get_one_line():
-    with pytest.raises(ValueError, match="none of the inputs is images"):
-        kam.ExplainCallback({"a": np.zeros((3, 4)), "b": np.zeros((3, 5))}, "saliency")
+    with pytest.raises(ValueError, match="none of the inputs has 1 to 4 axes"):
+        kam.ExplainCallback({"a": np.zeros(3), "b": np.zeros((3, 5, 2, 2, 2, 2))}, "saliency")
