@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_actmaps.bulk import export
 from keras_actmaps.bulk.files import MANIFEST, RUN
 from keras_actmaps.bulk.shard import read_errors, read_rows
 from keras_actmaps.bulk.store import open_store
@@ -69,9 +70,9 @@ class Maps:
     def __getitem__(self, rows: int | slice | Sequence[int] | Array) -> Any:
         """The map of an image, or those of several, as they are stored; a dict by input for several inputs."""
         if isinstance(rows, (int, np.integer)):
-            maps = _maps_of(self._rows([self._index(rows)]))
+            maps = _maps_of(self.arrays([self._index(rows)]))
             return {name: part[0] for name, part in maps.items()} if isinstance(maps, dict) else maps[0]
-        return _maps_of(self._rows(rows))
+        return _maps_of(self.arrays(rows))
 
     def __iter__(self) -> Iterator[Any]:
         for start in range(0, len(self), 256):
@@ -85,7 +86,7 @@ class Maps:
         """The Explanation of an image (as a batch of one) or of several, as `explain` returns it."""
         if isinstance(rows, (int, np.integer)):
             rows = [self._index(rows)]
-        arrays = self._rows(rows)
+        arrays = self.arrays(rows)
         about = self.about
         maps = _maps_of(arrays)
         if about["space"] is not None:
@@ -106,6 +107,22 @@ class Maps:
         """All images as Explanations of at most `batch_size`, in order."""
         for start in range(0, len(self), batch_size):
             yield self.explanation(slice(start, start + batch_size))
+
+    def to_zarr(self, path: str | os.PathLike) -> Any:
+        """Write maps and scalars as a Zarr group; returns the group. ImportError without zarr."""
+        return export.to_zarr(self, path)
+
+    def to_parquet(self, path: str | os.PathLike) -> None:
+        """Write index, score, target, residual and error of all images as a table. ImportError without pyarrow."""
+        export.to_parquet(self, path)
+
+    def to_torch(self) -> Any:
+        """A `torch.utils.data.Dataset` of (map, score, target)."""
+        return export.to_torch(self)
+
+    def to_tf(self) -> Any:
+        """A `tf.data.Dataset` of (map, score, target)."""
+        return export.to_tf(self)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -153,8 +170,8 @@ class Maps:
             self._opened = (*key, h5py.File(self._store.open(self.shards[number]["name"]), "r"))
         return self._opened[2]
 
-    def _rows(self, rows: slice | range | Sequence[int] | Array) -> dict[str, Array]:
-        """The arrays of some rows, in the order in which they are asked for."""
+    def arrays(self, rows: slice | range | Sequence[int] | Array) -> dict[str, Array]:
+        """What is stored of some images, by name, in the order in which they are asked for."""
         numbers = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, int)
         numbers = np.where(numbers < 0, numbers + len(self), numbers)
         outside = numbers[(numbers < 0) | (numbers >= len(self))]

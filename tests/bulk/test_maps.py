@@ -115,3 +115,38 @@ def test_metrics_of_stored_maps_are_those_in_memory_with_nan_for_failed_images(
 def test_masks_of_another_length_are_refused(maps):
     with pytest.raises(ValueError, match="explanation of 23 images and masks of 22 images do not fit"):
         kam.metrics.energy_pointing(maps, np.ones((22, 12, 16), bool))
+
+
+def test_scalars_are_a_parquet_table(maps, tmp_path):
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    maps.to_parquet(tmp_path / "scalars.parquet")
+    table = parquet.read_table(tmp_path / "scalars.parquet")
+    np.testing.assert_array_equal(table["score"].to_numpy(), maps.scores)
+    np.testing.assert_array_equal(table["target"].to_numpy(), maps.targets)
+    errors = table["error"].to_pylist()
+    assert [row for row, error in enumerate(errors) if error] == [5] and errors[5] == maps.errors[5]
+
+
+def test_maps_are_a_zarr_group(maps, whole, tmp_path):
+    pytest.importorskip("zarr", reason="zarr is not installed")
+    group = maps.to_zarr(tmp_path / "maps.zarr")
+    np.testing.assert_array_equal(group["maps"][:], whole)
+    np.testing.assert_array_equal(group["scores"][:], maps.scores)
+
+
+def test_maps_are_a_torch_dataset(maps, whole):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    batches = list(torch.utils.data.DataLoader(maps.to_torch(), batch_size=10))
+    np.testing.assert_array_equal(np.concatenate([batch[0].numpy() for batch in batches]), whole)
+    np.testing.assert_array_equal(np.concatenate([batch[2].numpy() for batch in batches]), maps.targets)
+
+
+def test_maps_are_a_tf_dataset(maps, whole):
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    dataset = maps.to_tf()
+    assert len(dataset) == COUNT
+    found = [(image, score) for image, score, _ in dataset.as_numpy_iterator()]
+    np.testing.assert_array_equal(np.stack([image for image, _ in found]), whole)
+    np.testing.assert_array_equal([score for _, score in found], maps.scores)

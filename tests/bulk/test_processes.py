@@ -25,22 +25,13 @@ IMAGES = 400
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-import time
-import numpy as np
 from helpers import gap_network
+from helpers.slow_images import SlowImages
 import keras_actmaps as kam
-
-class Slow:
-    # Images that take 5 ms each to read.
-    def __len__(self):
-        return {count}
-    def __getitem__(self, index):
-        time.sleep(0.005)
-        return np.load({inputs!r}, mmap_mode="r")[index]
 
 if __name__ == "__main__":
     settings = dict(shard=8, batch_size=8, workers={workers}, engine={engine!r})
-    kam.explain_all(gap_network(), Slow(), {out!r}, "saliency", **settings)
+    kam.explain_all(gap_network(), SlowImages({inputs!r}, {count}, 0.005), {out!r}, "saliency", **settings)
 """
 
 

@@ -1,0 +1,174 @@
+"""Cost of explain_all: rate against explain_dataset, two workers, writing, memory, and time by number of images.
+
+    python -m benchmarks.bulk                  # all of it, on 20,000 grid images
+    python -m benchmarks.bulk --images 2000    # quicker
+
+Rates of one process are of processor time, which other programs on the machine disturb less than they do the clock.
+Those of several workers are of the clock, from the times of the shards, so that starting the workers does not count.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METHODS = ("gradcam", "saliency")
+SHARD, BATCH = 500, 64
+
+
+class Waiting:
+    """Images of a memory map, each after 20 ms, as from a slow disk."""
+
+    def __init__(self, path: str, count: int):
+        self.path, self.count = path, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        time.sleep(0.02)
+        return np.load(self.path, mmap_mode="r")[index]
+
+
+def grids(path: Path, count: int) -> None:
+    """Write grid images, real ones where the data is available, as a .npy file."""
+    from keras_actmaps import data
+
+    name = "grid" if data.sources.is_available(["mnist", "fashion_mnist"]) else "drawn-grid"
+    found = [images for images, _ in data.load(name, limit=count).train.unbatch().batch(1000).as_numpy_iterator()]
+    images = np.concatenate(found)
+    np.save(path, np.concatenate([images] * -(-count // len(images)))[:count])
+    print(f"{count:,} images of {name}")
+
+
+def network() -> Any:
+    """The network of the teaching grid, without training."""
+    import keras
+
+    from keras_actmaps import models
+
+    keras.utils.set_random_seed(0)
+    return models.grid_cnn()
+
+
+def cpu() -> float:
+    """Processor seconds of this process and its finished children."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def stream(path: str, method: str, count: int) -> dict[str, Any]:
+    """explain_dataset over the same images: processor time from the second batch on."""
+    import keras_actmaps as kam
+
+    images = np.load(path, mmap_mode="r")[:count]
+    batches = (np.asarray(images[start : start + BATCH]) for start in range(0, count, BATCH))
+    explained = kam.explain_dataset(network(), batches, method, batch_size=BATCH)
+    first = len(next(explained))
+    before, started = cpu(), time.perf_counter()
+    for _ in explained:
+        pass
+    return {"cpu": (cpu() - before) / (count - first), "clock": (time.perf_counter() - started) / (count - first)}
+
+
+def serial(path: str, method: str, count: int) -> dict[str, Any]:
+    """explain_all in this process: processor time of shards, all but the first, and of writing them; peak memory."""
+    import keras_actmaps as kam
+    from keras_actmaps.bulk import worker
+
+    spent, writing = [], []
+    compute, to_bytes = worker.explain_rows, worker.to_bytes
+
+    def timed(function: Any, times: list[float]) -> Any:
+        def run(*arguments: Any) -> Any:
+            before = cpu()
+            found = function(*arguments)
+            times.append(cpu() - before)
+            return found
+
+        return run
+
+    worker.explain_rows, worker.to_bytes = timed(compute, spent), timed(to_bytes, writing)
+    images = np.load(path, mmap_mode="r")
+    if count < len(images):
+        images = np.memmap(path, images.dtype, "r", images.offset, (count, *images.shape[1:]))
+    before = cpu()
+    with tempfile.TemporaryDirectory() as out:
+        kam.explain_all(network(), images, out, method, engine="serial", shard=SHARD, batch_size=BATCH)
+        size = sum(file.stat().st_size for file in Path(out).glob("shard-*.h5"))
+    each = (sum(spent[1:]) + sum(writing[1:])) / max(1, count - SHARD)
+    return {
+        "cpu": each,
+        "writing": sum(writing[1:]) / max(1e-9, sum(spent[1:]) + sum(writing[1:])),
+        "total": cpu() - before,
+        "bytes": size / count,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def pool(path: str, method: str, count: int, workers: int, waits: bool) -> dict[str, Any]:
+    """explain_all by processes: images per second of the clock between the first shard and the last."""
+    import keras_actmaps as kam
+
+    images = np.load(path, mmap_mode="r")
+    source = Waiting(path, count) if waits else np.memmap(path, images.dtype, "r", images.offset, (count, 56, 56, 1))
+    shard = max(1, count // 40)
+    with tempfile.TemporaryDirectory() as out:
+        kam.explain_all(network(), source, out, method, workers=workers, shard=shard, batch_size=min(BATCH, shard))
+        times = sorted(file.stat().st_mtime for file in Path(out).glob("shard-*.h5"))
+    first = 2 * workers - 1  # until every worker has finished its first shard, which compiles
+    return {"rate": shard * (len(times) - 1 - first) / (times[-1] - times[first])}
+
+
+MEASURES = {"stream": stream, "serial": serial, "pool": pool}
+
+
+def measure(name: str, *arguments: Any) -> dict[str, Any]:
+    """One measurement in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.bulk", "--measure", name, json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main(count: int, folder: Path) -> None:
+    """All measurements, as lines of text."""
+    path = folder / "grids.npy"
+    grids(path, count)
+    some = min(count, 5000)
+    for method in METHODS:
+        one, all_ = measure("stream", str(path), method, some), measure("serial", str(path), method, some)
+        print(
+            f"{method}: explain_dataset {1 / one['cpu']:,.0f}, explain_all {1 / all_['cpu']:,.0f} images per processor "
+            f"second (ratio {one['cpu'] / all_['cpu']:.2f}); {all_['writing']:.1%} writing; {all_['bytes']:,.0f} bytes "
+            "per map"
+        )
+    for waits, images in ((False, some), (True, 400)):
+        rates = [measure("pool", str(path), "gradcam", images, workers, waits)["rate"] for workers in (1, 2)]
+        what = "with 20 ms of waiting" if waits else "without waiting"
+        print(f"1 and 2 workers {what}: {rates[0]:,.1f} and {rates[1]:,.1f} images/s ({rates[1] / rates[0]:.2f})")
+    for images in [n for n in (2000, 5000, 10000, 20000) if n <= count]:
+        found = measure("serial", str(path), "gradcam", images)
+        print(f"n = {images:,}: {found['total']:.1f} processor seconds, {found['memory']:,.0f} MB at most")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        name, arguments = options.measure
+        print(json.dumps(MEASURES[name](*json.loads(arguments))))
+    else:
+        temporary = Path(tempfile.mkdtemp())
+        try:
+            main(options.images, temporary)
+        finally:
+            shutil.rmtree(temporary)
