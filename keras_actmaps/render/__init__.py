@@ -21,12 +21,14 @@ from keras_actmaps.render.panels import save
 from keras_actmaps.render.pooling import pooling_figure
 from keras_actmaps.render.ranks import explanation_figure
 from keras_actmaps.render.slices import explanation_film
+from keras_actmaps.render.texts import TextPicture, text
 from keras_actmaps.render.thumbnails import figure_pixels, input_thumbnails, map_thumbnails
 
 # Names of earlier versions.
 colour, normalise, framed, ranked = colorize, normalize, draw_boxes, rank_channels
 
 __all__ = [
+    "TextPicture",
     "as_png",
     "ascent_figure",
     "cards",
@@ -67,4 +69,5 @@ __all__ = [
     "save",
     "save_png",
     "strip",
+    "text",
 ]
