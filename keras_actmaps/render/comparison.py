@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.images import pixels
-from keras_actmaps.render.panels import CHARACTERS, PANEL, panel_grid, show_image, show_own_map
+from keras_actmaps.render.panels import CHARACTERS, PANEL, panel_grid, show_image, show_own_map, wrap_text
 
 SMALL, LINE = 1.7, 0.13  # inches: the side of a panel if there are many columns, and the height of a line of text
 MANY = 8  # columns
+TEXT = 0.17  # inches: a line of a title or caption
+POINTS = 72  # per inch
 SUBPIXELS = 8  # per side of a pixel, so that the corners of an outline are sharp
 OUTLINE: tuple[dict[str, Any], ...] = (
     {"colors": "white", "linewidths": 2.0},
@@ -54,7 +56,9 @@ def comparison_figure(
     side = SMALL if columns > MANY else PANEL
     height = side + 0.6 + LINE * len(table.metrics)
     caption = " · ".join(filter(None, [caption, SCALE, "" if masks is None else "outline: the object's mask"]))
+    titles = [wrap_text(title, side) for title in titles]
     figure, axes = panel_grid(len(drawn), columns, caption, (side, height))
+    _make_room(figure, caption, titles)
     _leave_space_below(figure, LINE * len(table.metrics))
     for number, (panels, image) in enumerate(zip(axes, drawn)):
         show_image(panels[0], image, titles[number])
@@ -64,8 +68,15 @@ def comparison_figure(
             panel.set_title(fill(table.methods[row], int(side * CHARACTERS)), fontsize=8)
             if masks is not None:
                 _draw_outline(panel, masks[number])
-            _write_scores(panel, table.metrics, table.values[row, :, number], winners[row], side)
+            _write_scores(panel, table.metrics, table.values[row, :, number], winners[row])
     return figure
+
+
+def _make_room(figure: Figure, caption: str, titles: Sequence[str]) -> None:
+    """Add the height of the lines of the caption and of the titles, which would else be taken from the panels."""
+    lines = wrap_text(caption, 0.92 * figure.get_figwidth()).count("\n")
+    lines += sum(title.count("\n") for title in titles)
+    figure.set_figheight(figure.get_figheight() + TEXT * lines)
 
 
 def _leave_space_below(figure: Figure, inches: float) -> None:
@@ -84,11 +95,11 @@ def _draw_outline(panel: Axes, mask: Array) -> None:
     panel.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
 
 
-def _write_scores(panel: Axes, metrics: Sequence[str], values: Array, winners: Array, side: float) -> None:
+def _write_scores(panel: Axes, metrics: Sequence[str], values: Array, winners: Array) -> None:
     """A line per metric under a panel, the best in bold."""
     for line, (metric, value, is_best) in enumerate(zip(metrics, values, winners)):
         text = f"{metric} {value:.3g}" if np.isfinite(value) else f"{metric} –"
-        style: dict[str, Any] = {"transform": panel.transAxes, "ha": "center", "va": "top"}
-        panel.text(
-            0.5, -0.03 - LINE / side * line, text, fontsize=7, fontweight="bold" if is_best else "normal", **style
-        )
+        weight: Any = "bold" if is_best else "normal"
+        below = (0, -3 - LINE * POINTS * line)  # in points, since panels of wide images are low
+        style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        panel.annotate(text, (0.5, 0), below, ha="center", va="top", fontsize=7, fontweight=weight, **style)

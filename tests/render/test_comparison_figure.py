@@ -3,6 +3,7 @@
 import matplotlib.colors
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from keras_actmaps import Explanation, render
 from keras_actmaps.comparison.table import Table
@@ -61,3 +62,20 @@ def test_no_score_is_cut_off_at_the_bottom():
     drawn.draw_without_rendering()
     lowest = min(text.get_window_extent().y0 for panel in drawn.axes for text in panel.texts)
     assert lowest >= 0
+
+
+@pytest.mark.parametrize("shape", [(40, 24), (24, 40)])
+def test_long_text_neither_overlaps_nor_takes_the_place_of_the_panels(shape):
+    """One image and one method make a narrow figure, in which caption and title have several lines."""
+    one = Explanation(RANDOM.random((1, *shape)), np.zeros(1, int), np.zeros(1), "gradcam")
+    table = Table(("gradcam",), ("drop", "gain"), ("lower", "higher"), np.ones((1, 2, 1)), np.ones(2), np.ones(2))
+    titles = ["a/path/to/the/photograph.jpg\ntrue: Staffordshire bull terrier, a dog\npredicted: cat"]
+    drawn = render.comparison_figure([one], np.ones((1, *shape, 1)), table, titles, "caption of a run " * 9)
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    texts = [drawn._suptitle, drawn.axes[0].title, *drawn.axes[1].texts]
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+    bottoms, tops = [box.y0 for box in boxes], [box.y1 for box in boxes]
+    assert all(above >= below for above, below in zip(bottoms, tops[1:])) and bottoms[-1] > 0
+    picture = drawn.axes[0].get_window_extent()
+    assert max(picture.width, picture.height) > 2.2 * drawn.dpi and boxes[1].width < 2.8 * drawn.dpi
