@@ -76,6 +76,10 @@ def _mode(options: ExplainOptions) -> Mode:
         from keras_actmaps.cli import bulk
 
         return bulk.MODE
+    if options.audit:
+        from keras_actmaps.cli import audit
+
+        return audit.MODE
     if options.compare:
         from keras_actmaps.cli import compare
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keras_actmaps.cli.arguments import Count, Index, Parser, Rate, Seed, nonempty, typed
 from keras_actmaps.cli.bulk_options import ENGINES, add_bulk_options
@@ -54,6 +54,7 @@ class ExplainOptions:
     bands: str | Sequence[int] = "mean"
     engine: str = "keras_actmaps"
     compare: bool = False
+    audit: str | None = None
     all: bool = False
     workers: int | None = None
     status: str | None = None
@@ -151,6 +152,14 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
     )
     add("--compare", action="store_true", help="one figure and one table of the methods: compare.png, .csv, .md, .html")
     add(
+        "--audit",
+        nargs="?",
+        const="lrp",
+        type=nonempty,
+        metavar="METHOD",
+        help="what the model relies on over the split, by the maps of a method (lrp): audit.html, .txt and .npz",
+    )
+    add(
         "--metrics",
         type=nonempty,
         help="metrics of the table, separated by commas, or all (default: a few that fit the data)",
@@ -162,7 +171,9 @@ def parse_explain(arguments: Sequence[str] | None, name: str) -> ExplainOptions:
         raise ValueError("--scale, --preprocess, --classes and --allow-unsafe-model need --model FILE")
     if not options.all and (options.workers is not None or options.engine in ENGINES):
         raise ValueError("--workers, --engine processes and --engine ray need --all")
-    return options
+    if options.audit and (options.compare or options.all):
+        raise ValueError("--audit cannot be combined with --compare or --all")
+    return replace(options, method=options.audit) if options.audit else options
 
 
 def _with_negative_range(arguments: Sequence[str] | None) -> list[str]:
@@ -211,7 +222,9 @@ def _add_inputs(parser: Parser) -> None:
     images("--inputs", type=nonempty, metavar="FILE", help="for any model file: .npy, .npz or .csv of model inputs")
     images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
     images(
-        "--limit", type=typed(Count), help="images of the split, with --compare (default: 100) or --all (default: all)"
+        "--limit",
+        type=typed(Count),
+        help="images of the split, with --compare (default: 100), --audit (default: 2000) or --all (default: all)",
     )
     add = parser.add_argument
     add(
