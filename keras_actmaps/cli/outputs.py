@@ -64,6 +64,7 @@ def write_maps(request: Request, explanations: list[Explanation], sheet: bool) -
     singles = [one_target(explanation) for explanation in explanations]
     boxes = [_boxes(request, single) for single in singles]
     for explanation, single, found in zip(explanations, singles, boxes):
+        _say_layer(request, explanation)
         written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
         figure = _picture(request, single, found)
         written.append(render.save(figure, request.folder / f"{explanation.method}.png"))
@@ -86,6 +87,7 @@ def write_figures(request: Request, explanations: list[Explanation]) -> list[Pat
     """Write the maps and a figure of inputs that are no images of a data set, by each method, and films of volumes."""
     written: list[Path] = []
     for explanation in explanations:
+        _say_layer(request, explanation)
         written.append(explanation.save(request.folder / f"{explanation.method}.npz"))
         titles = _example_titles(request, explanation)
         drawing, caption = request.drawing, _caption(request, explanation, "raw maps")
@@ -157,6 +159,12 @@ def _panels(request: Request, panels: Explanation) -> Any:
     ]
     caption = f"{_caption(request, panels)} · logits above the maps, one scale for all classes"
     return render.class_panels(panels, request.pixels, request.titles, names, caption, request.colors)
+
+
+def _say_layer(request: Request, explanation: Explanation) -> None:
+    """Print which layer was chosen, and why; nothing of a layer that the user chose."""
+    if explanation.layer_reason is not None:
+        request.say(f"{explanation.method} at layer {explanation.layer}: {explanation.layer_reason}")
 
 
 def _caption(request: Request, explanation: Explanation, words: str = "") -> str:

@@ -17,6 +17,7 @@ from keras_actmaps.core.summary import summary
 from keras_actmaps.core.types import Array
 
 PER_IMAGE = ("maps", "targets", "scores", "residual", "samples")
+_METADATA = ("method", "layer", "layer_reason", "settings", "versions", "target_name")
 _MAP_FORMATS: dict[str | tuple, Callable] = {
     ".npy": save_array,
     (".tif", ".tiff"): save_tiff,
@@ -51,6 +52,8 @@ class Explanation:
         Versions of the packages that computed the maps.
     target_name : str or None
         What is explained where `targets` is None, such as `Difference(3, 5)` or the name of a function.
+    layer_reason : str or None
+        Why the method chose this layer; None for a layer that was passed.
     """
 
     maps: Any
@@ -63,6 +66,7 @@ class Explanation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     target_name: str | None = None
+    layer_reason: str | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -118,7 +122,7 @@ class Explanation:
         if not name.endswith(".npz"):
             choices = ".npz, in .npy, .tif, .tiff, .nii or .nii.gz for the maps alone, or in .png for a picture"
             raise ValueError(f"{str(path)!r} must end in {choices}")
-        metadata = {name: getattr(self, name) for name in ("method", "layer", "settings", "versions", "target_name")}
+        metadata = {name: getattr(self, name) for name in _METADATA}
         about = np.array(json.dumps(metadata, default=_to_json))
         return save_arrays(path, about=about, **_per_image_arrays(self))
 

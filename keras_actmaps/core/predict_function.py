@@ -50,6 +50,7 @@ class PredictFunction(TracedModel):
         self.input_shape = (None, *shape_of(inputs)[1:])
         self.graph = Graph((), (0,), 1, {}, {}, is_opaque=True)
         self.layer, self.parts, self.precision, self.xla = None, (), "float32", None
+        self.layer_reason = None
         self.is_channels_first = self.is_binary = self._returns_channels_last = False
         self._example, self.tokens, self.input_parts = None, (), ()
         self._classes = self._scores(self.validate_inputs(inputs)[:1]).shape[1]

@@ -11,7 +11,8 @@ def summary(explanation: Any) -> dict[str, str]:
     """Short words on an explanation by name: method, layer, N, space of the maps, and the first targets."""
     maps, many = explanation.maps, np.ndim(explanation.scores)
     spaces = {name: one.shape[many:] for name, one in maps.items()} if isinstance(maps, dict) else maps.shape[many:]
-    words = {"method": repr(explanation.method), "layer": repr(explanation.layer), "N": str(len(explanation))}
+    reason = "" if explanation.layer_reason is None else f" ({explanation.layer_reason})"
+    words = {"method": repr(explanation.method), "layer": repr(explanation.layer) + reason, "N": str(len(explanation))}
     if many > 1:
         words["K"] = str(np.shape(explanation.scores)[1])
     return words | {"space": str(spaces), "targets": explanation.target_name or few(explanation.targets)}

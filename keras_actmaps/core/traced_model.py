@@ -64,6 +64,8 @@ class TracedModel:
         The traced model, without a softmax or sigmoid at its outputs.
     layer : str, list of str or None
         Path of the layer, or paths of the layers.
+    layer_reason : str or None
+        Why this layer is the default; None for a layer that was passed.
     grid : TokenGrid or None
         The tokens of a model of images with attention; None for other models.
     parts : tuple of Part
@@ -142,8 +144,12 @@ class TracedModel:
     def _set_layer(self, layer: Any) -> None:
         """Resolve the layer or layers, whose outputs are channels last in the graph."""
         self.graph = self._traced_graph
+        self.layer_reason: str | None = None
         if layer is None and self.grid is not None and self.grid.is_class_pooled:
             layer = self._path_of(self.grid.attentions[-1].tokens)
+            self.layer_reason = None if layer is None else "input of the last attention, which the class token reads"
+        if layer is None:
+            self.layer_reason = validation.default_layer(self.layers, self.graph, tree.flatten(self.graph.outputs))[1]
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
@@ -258,11 +264,12 @@ class TracedModel:
         if any(name not in known for name in names):
             return self  # which the target itself refuses
         slots = tree.flatten([outputs[name] for name in names])
-        layer = validation.default_layer(self.layers, self.graph, slots)
+        layer, reason = validation.default_layer(self.layers, self.graph, slots)
         if layer is None or layer == self.layer:
             return self
         if layer not in self._views:
             self._views[layer] = self.at(layer)
+            self._views[layer].layer_reason = reason
         return self._views[layer]
 
     def perturbing(self, name: str | None, table: Array) -> "TracedModel":

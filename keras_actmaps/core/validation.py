@@ -89,17 +89,28 @@ def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model
     paths: the paths of the layers with a spatial output.
     """
     if layer is None:
-        return default_layer(paths, graph, keras.tree.flatten(graph.outputs))
+        return default_layer(paths, graph, keras.tree.flatten(graph.outputs))[0]
     if isinstance(layer, (list, tuple)):
         return [_resolve_one(one, paths, graph, model) for one in layer]
     return _resolve_one(layer, paths, graph, model)
 
 
-def default_layer(paths: list[str], graph: Graph, outputs: list[Slot]) -> str | None:
-    """The deepest layer with a spatial output on which the outputs depend, before the block of a spatial output."""
-    slots = {slot for node in graph.ancestors(outputs) for slot in node.writes} - _output_block(graph, outputs)
-    found = [path for path in paths if graph.slot_of[path] in slots]
-    return found[-1] if found else paths[-1] if paths else None
+def default_layer(paths: list[str], graph: Graph, outputs: list[Slot]) -> tuple[str | None, str | None]:
+    """The deepest layer with a spatial output on which all outputs depend, and why it was chosen.
+
+    The block of a spatial output is left out. Where no layer leads to all outputs, one that leads to any of them.
+    """
+    ways = [{slot for node in graph.ancestors([one]) for slot in node.writes} for one in outputs]
+    block = _output_block(graph, outputs)
+    common = set.intersection(*ways)
+    aim = "the output" if len(outputs) == 1 else f"all {len(outputs)} outputs"
+    for slots, where in ((common, aim), (set.union(*ways), f"one of the {len(outputs)} outputs")):
+        found = [path for path in paths if graph.slot_of[path] in slots]
+        inner = [path for path in found if graph.slot_of[path] not in block]
+        if inner:
+            left_out = "" if inner[-1] == found[-1] else "; the output block is left out"
+            return inner[-1], f"deepest layer with space between the input and {where}{left_out}"
+    return (paths[-1], "deepest layer with space") if paths else (None, None)
 
 
 def _output_block(graph: Graph, outputs: list[Slot]) -> set[Slot]:

@@ -283,6 +283,7 @@ def _explain_batch(
         scores=scores,
         method=method.name,
         layer=traced.layer if method.level == "layer" else None,
+        layer_reason=traced.layer_reason if method.level == "layer" else None,
         residual=residual,
         samples=samples,
         settings=dict(request.settings),
