@@ -39,6 +39,8 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
     The images are those of --image or --index, by default the first of the split. If all methods are requested, those
     that do not fit are skipped.
     """
+    if request.subject.run is not None and request.subject.run.vocabulary() is not None:
+        raise ValueError("--compare draws images, and this run has texts; --method A,B draws them side by side")
     shown = request
     stream: Iterable[Any]
     if request.image or request.index:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_actmaps import render
+from keras_actmaps.cli import texts
 from keras_actmaps.cli.choices import Choice, Mode
 from keras_actmaps.cli.figures import FIGURES
 from keras_actmaps.cli.options import ExplainOptions
@@ -31,6 +32,11 @@ def validate(options: ExplainOptions) -> None:
 
 def write(request: Request, choices: list[Choice], options: ExplainOptions) -> list[Path]:
     """The images, the maps and the figures. If all methods are requested, those that do not fit are skipped."""
+    vocabulary = texts.vocabulary_of(request)
+    if vocabulary is not None:
+        return texts.write(request, choices, options, vocabulary)
+    if options.text or options.text_file:
+        raise ValueError("--text and --text-file need a run on texts, such as that of train.py --dataset imdb")
     has_maps = any(choice.name in METHODS for choice in choices)
     if has_maps:
         check_drawing(request.drawing, request.traced_at_layer)  # or an error, before any computation

@@ -40,6 +40,8 @@ class ExplainOptions:
     image: Sequence[str] | None = None
     inputs: str | None = None
     index: Sequence[int] | None = None
+    text: Sequence[str] | None = None
+    text_file: str | None = None
     split: str = "test"
     target: str | None = None
     layer: str | None = None
@@ -220,6 +222,8 @@ def _add_inputs(parser: Parser) -> None:
     images = parser.add_mutually_exclusive_group().add_argument
     images("--image", nargs="+", type=nonempty, help="image files")
     images("--inputs", type=nonempty, metavar="FILE", help="for any model file: .npy, .npz or .csv of model inputs")
+    images("--text", nargs="+", metavar="TEXT", help="with a run on texts: texts to explain")
+    images("--text-file", type=nonempty, metavar="FILE", help="with a run on texts: a file with a text in each line")
     images("--index", nargs="+", type=typed(Index), help="positions of images in the split")
     images(
         "--limit",

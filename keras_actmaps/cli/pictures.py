@@ -42,6 +42,8 @@ def used(options: ExplainOptions) -> list[str]:
 
 def reject_drawing(options: ExplainOptions, mode: str) -> None:
     """ValueError for options that a mode of the command does not have."""
+    if options.text or options.text_file:
+        raise ValueError(f"--text and --text-file are not for {mode}")
     for name in used(options):
         raise ValueError(f"{name} is not for {mode}, which draws its own pictures")
 

@@ -33,7 +33,6 @@ def draw(picture: "TextPicture") -> Figure:
             blocks.append((title if first == 0 else "", placed, height))
     width = columns * (letters * LETTER + 2 * MARGIN)
     total = sum(height + MARGIN + (TITLE if title else 0) for title, _, height in blocks) + 2 * MARGIN
-    total += TITLE if picture.caption else 0
     figure = Figure(figsize=(width, total), dpi=150)
     top = total - MARGIN
     for title, placed, height in blocks:

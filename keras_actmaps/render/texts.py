@@ -111,8 +111,8 @@ def text(
     Parameters
     ----------
     explanations : Explanation or list of these
-        With maps (N, T) or (N, K, T) of token ids or words. Each has its own scale, the same for all of its texts and
-        classes, from minus its largest magnitude to this.
+        With maps (N, T) or (N, K, T) of token ids or words. Each text has one scale for each method, the same for all
+        classes, from minus the largest magnitude to this.
     words : list of lists of str, or list of str
         For each text the words of its first places; for a single text its words alone.
     classes : sequence of str
@@ -152,7 +152,7 @@ def _columns(explanation: Explanation, words: list[list[str]], classes: Sequence
     for row, own in enumerate(words):
         if len(own) > maps.shape[-1] or maps[row][:, len(own) :].any():
             raise ValueError(f"text {row} has {len(own)} words, which do not fit a map of {maps.shape[-1]} places")
-    largest = float(np.abs(maps).max()) or 1.0
+    largest = [float(value) or 1.0 for value in np.abs(maps).max(axis=(1, 2), initial=0.0)]
     targets = None if explanation.targets is None else np.reshape(explanation.targets, scores.shape)
     for column in range(maps.shape[1]):
         panels = []
@@ -160,7 +160,7 @@ def _columns(explanation: Explanation, words: list[list[str]], classes: Sequence
             name = explanation.target_name or "" if targets is None else _name(int(targets[row, column]), classes)
             title = f"{explanation.method} · {name}, score {scores[row, column]:.2f}"
             values = maps[row, column, : len(own)]
-            panels.append(Panel(title, tuple(own), tuple(map(float, values)), largest))
+            panels.append(Panel(title, tuple(own), tuple(map(float, values)), largest[row]))
         yield panels
 
 

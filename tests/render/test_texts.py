@@ -28,14 +28,15 @@ def test_html_has_escaped_words_with_their_values():
     assert "<script>" not in html and "<b>first" not in html and "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "a &amp; b" in html and "score 0.00" in html and "gradcam · pos" in html
     assert [value for _, value, _ in spans(html)] == [0.5, 0, 0, -1, -2, 0.25]
-    assert html.count("-2 <span") == 2 and html.count("</span> +2<") == 2  # one scale for both texts
+    assert [html.count(f"</span> +{end}<") for end in (1, 2)] == [1, 1]  # the ends of the scale of each text
 
 
 def test_colors_are_white_at_0_red_above_blue_below_and_linear():
     values = {value: color for color, value, _ in spans(picture().html)}
     np.testing.assert_array_equal(values[0], 1)
     assert values[0.5][0] > values[0.5][2] and values[-1][2] > values[-1][0]
-    np.testing.assert_allclose(1 - values[-2], 2 * (1 - values[-1]), atol=0.01)
+    np.testing.assert_allclose(1 - values[-2], 1 - values[-1])
+    np.testing.assert_allclose(1 - values[0.5], 4 * (1 - values[0.25]), atol=0.02)
 
 
 def test_methods_and_classes_are_side_by_side_each_method_on_its_own_scale():
@@ -43,7 +44,7 @@ def test_methods_and_classes_are_side_by_side_each_method_on_its_own_scale():
     other = replace(explanation_of(10 * MAPS, [0, 1]), method="lrp")
     found = kam.render.text([one, other], WORDS)
     assert [len(panels) for _, panels in found.rows] == [3, 3]
-    assert [panel.largest for panel in found.rows[0][1]] == [2, 2, 20]
+    assert [panel.largest for panel in found.rows[0][1]] == [1, 1, 10]
     assert found.rows[0][1][1].values == (-0.5, 0, 0, 1) and "class 1" in found.rows[0][1][1].title
 
 
