@@ -25,8 +25,7 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
     """The tokens of a model, with the grid and the prefix that the user set; ValueError where they do not fit."""
     if traced.parts:
         raise ValueError(
-            f"{method} explains images and series by the attention between their positions, and {traced.name!r} has "
-            "several inputs or takes token ids; occlusion works there"
+            f"only models with one input can be explained by {method}, and {traced.name!r} has several, or token ids"
         )
     attentions = find_attention(traced.require_graph())
     if not attentions:

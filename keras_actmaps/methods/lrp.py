@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import carrying, check_inputs_reached, run_nodes
+from keras_actmaps.core.graph import Graph, carrying, check_inputs_reached, run_nodes
 from keras_actmaps.core.linear import linearize
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge
@@ -15,10 +15,11 @@ from keras_actmaps.core.several_inputs import value_ranges
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.detached import DETACHED, Detached, kernel_rule
 from keras_actmaps.methods.rules.lrp import Propagation, check_rules
 from keras_actmaps.methods.rules.lrp_rules import Parameters
 
-Composite = Literal["epsilon_plus", "epsilon_alpha2_beta1", "epsilon_gamma_box", "epsilon_plus_flat"]
+Composite = Literal["epsilon_plus", "epsilon_alpha2_beta1", "epsilon_gamma_box", "epsilon_plus_flat", "cp", "attnlrp"]
 Rule = Literal["0", "epsilon", "gamma", "alpha-beta", "z+", "flat", "w²", "w^2", "zB", "pass", "route"]
 Bound = float | np.ndarray | None
 
@@ -48,6 +49,8 @@ def lrp(
     composite : str
         "epsilon_plus" (epsilon on Dense, z+ on convolutions), "epsilon_alpha2_beta1" (alpha-beta instead of z+),
         "epsilon_gamma_box" (gamma; zB on the first convolutions) or "epsilon_plus_flat" (flat on the first layers).
+        For transformers "cp" (conservative propagation: attention and scales are constants) or "attnlrp" (attention has
+        its gradient, products are halved).
     rules : dict
         Rules that take precedence, also for layers without one: a rule of the table, "pass" (relevance is unchanged),
         "route" (it follows the gradient), "0", "epsilon", or a function
@@ -74,6 +77,12 @@ def lrp(
     rule epsilon, or one of 0, gamma, alpha-beta and z+; gates get none; the sums of states have the same stabilizer.
     `epsilon=0.001` is that of the paper. Steps that are masked get none.
 
+    "cp" (Ali et al. 2022) and "attnlrp" (Achtibat et al. 2024) are input times the gradient of a network in which these
+    are constants: the scale of normalizations, f(x)/x of activations, one factor of products, and for "cp" the
+    probabilities of attention. Layers of unknown type have their own gradient. With "cp" the map sums to the score
+    minus all biases times their gradients, and the residual is 0 where each layer is affine; "attnlrp" has no known
+    sum. `rule`, such as "gamma", applies to layers with a kernel; rules of single layers are not supported.
+
     The first layers of zB and flat are all layers with a kernel whose inputs come from the image through layers without
     kernels only, in every branch. A pointwise convolution that is read by layers with a kernel only mixes colors: it is
     no first layer, and distributes by squared weights.
@@ -83,6 +92,20 @@ def lrp(
     if traced.parts:
         lowest, highest = value_ranges(values[graph.inputs[0]], traced.parts)
         low, high = lowest if low is None else low, highest if high is None else high
+    outputs, gradients = _score_gradients(traced, graph, values, targets)
+    parameters = Parameters(epsilon, gamma, alpha, beta, bias)
+    if composite in DETACHED:
+        detached = Detached(graph, composite, kernel_rule(rule), parameters)
+        at_inputs = traced.at_inputs(detached.gradients(values, gradients))
+        return Attribution(at_inputs * traced.at_inputs(values), outputs)
+    start = {slot: ops.cast(values[slot], "float32") * gradient for slot, gradient in gradients.items()}
+    one_rule = None if rule is None else str(rule)
+    propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
+    return Attribution(traced.at_inputs(propagation(values, start)), outputs)
+
+
+def _score_gradients(traced: TracedModel, graph: Graph, values: Mapping, targets: Any) -> tuple[Any, dict]:
+    """The outputs, and the gradient of the score with respect to each by its slot."""
     slots = tree.flatten(graph.outputs)
     outputs = [ops.cast(values[slot], "float32") for slot in slots]
 
@@ -90,11 +113,7 @@ def lrp(
         return [traced.score(tree.pack_sequence_as(graph.outputs, list(outputs)), targets)]
 
     (scores,), backward = backend.vjp(score, outputs)
-    start = {slot: y * g for slot, y, g in zip(slots, outputs, backward([ops.ones_like(scores)]))}
-    parameters = Parameters(epsilon, gamma, alpha, beta, bias)
-    one_rule = None if rule is None else str(rule)
-    propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
-    return Attribution(traced.at_inputs(propagation(values, start)), tree.pack_sequence_as(graph.outputs, outputs))
+    return tree.pack_sequence_as(graph.outputs, outputs), dict(zip(slots, backward([ops.ones_like(scores)])))
 
 
 def _validate(
@@ -126,6 +145,10 @@ def _validate(
     check_inputs_reached(graph, "lrp")
     check_rules(graph, rules or {})
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
+    if composite in DETACHED:
+        if rules:
+            raise ValueError(f"composite {composite!r} takes no rules of single layers; rule= is for all kernels")
+        return Detached(graph, composite, kernel_rule(rule), parameters).check()
     one_rule = None if rule is None else str(rule)
     propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
     for node in carrying(graph):
@@ -135,8 +158,20 @@ def _validate(
 def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
-    """The score, which relevance conserves."""
-    return scores
+    """The score, which relevance conserves; for "cp" without the share of the biases."""
+    if settings["composite"] != "cp" or kernel_rule(settings["rule"]) is not None:
+        return scores
+    biases, _, _ = traced.run(_biases, inputs, targets, context=context)
+    return scores - backend.to_numpy(biases)
+
+
+def _biases(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
+    """The sum of all biases times their gradients, for "cp"."""
+    graph = linearize(traced.require_graph())
+    values = run_nodes(graph.nodes, traced.start(inputs))
+    outputs, gradients = _score_gradients(traced, graph, values, targets)
+    detached = Detached(graph, "cp", None, Parameters())
+    return Attribution(detached.biases(values, detached.gradients(values, gradients)), outputs)
 
 
 METHOD = Method(

@@ -18,10 +18,10 @@ class NumpyViT:
     """Forward passes in float64; `shifts` are added to the attention of the layers."""
 
     def __init__(self, model, patch):
-        weights = {
+        self.weights = {
             layer.name: [np.asarray(value, "float64") for value in layer.get_weights()] for layer in model.layers
         }
-        self.of = weights.__getitem__
+        self.of = self.weights.__getitem__
         self.patch = patch
         self.depth = sum("_attention" in layer.name for layer in model.layers)
 

@@ -167,7 +167,8 @@ class Propagation:
             advice = "pass" if self._keeps_shape(node) else "route"
             raise ValueError(
                 f"lrp has no rule for layer {describe_node(node)}; pass one as "
-                f"rules={{{node.path!r}: {advice!r}}}: {', '.join(ANY_LAYER)} or a function"
+                f"rules={{{node.path!r}: {advice!r}}}: {', '.join(ANY_LAYER)} or a function; "
+                "composite='cp' is for transformers"
             )
         if found == "recurrent":
             return self.rule or RULE_OF_TYPE[found]
