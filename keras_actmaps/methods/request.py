@@ -79,7 +79,11 @@ class MethodRequest:
     @property
     def perturbs(self) -> bool:
         """Whether the method varies one of several inputs, instead of computing with all of them."""
-        is_joint = self.method.multi_input or (self.method.level == "layer" and self.method.single_pass)
+        is_joint = (
+            self.method.multi_input
+            or "attention" in self.method.needs
+            or (self.method.level == "layer" and self.method.single_pass)
+        )
         return not is_joint
 
     def hides_words(self, traced: TracedModel) -> Tokens | None:
