@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS logs every split that it reads
 
@@ -30,9 +30,16 @@ class DataUnavailable(OSError):
     """The data is neither prepared in one of the searched folders nor can be downloaded."""
 
 
+def _tfds() -> Any:
+    """TensorFlow Datasets, which is imported only where a data set of it is read."""
+    import tensorflow_datasets
+
+    return tensorflow_datasets
+
+
 def search_paths(data_dir: DataDir = None) -> list[Path]:
     """The folders that are searched for TFDS data, in order."""
-    candidates = [data_dir, os.environ.get("TFDS_DATA_DIR"), tfds.core.constants.DATA_DIR]
+    candidates = [data_dir, os.environ.get("TFDS_DATA_DIR"), _tfds().core.constants.DATA_DIR]
     return [Path(path).expanduser() for path in dict.fromkeys(candidates) if path]
 
 
@@ -46,7 +53,7 @@ def is_prepared(name: str, data_dir: DataDir = None) -> bool:
     return _find_prepared(name, data_dir) is not None
 
 
-def builder(name: str, data_dir: DataDir = None) -> tfds.core.DatasetBuilder:
+def builder(name: str, data_dir: DataDir = None) -> Any:
     """The prepared TFDS builder of a data set, which is downloaded if necessary.
 
     Raises
@@ -63,10 +70,10 @@ def builder(name: str, data_dir: DataDir = None) -> tfds.core.DatasetBuilder:
             f"data set {name!r} is not prepared in {searched}, and {urlsplit(DOWNLOADS[name]).hostname} cannot be "
             "reached; pass the folder that contains it as --data-dir or TFDS_DATA_DIR"
         )
-    fetched = tfds.builder(name, data_dir=search_paths(data_dir)[0])
+    fetched = _tfds().builder(name, data_dir=search_paths(data_dir)[0])
     try:
         fetched.download_and_prepare()
-    except (OSError, RuntimeError, AssertionError, tfds.download.DownloadError) as error:
+    except (OSError, RuntimeError, AssertionError, _tfds().download.DownloadError) as error:
         raise DataUnavailable(f"data set {name!r} could not be downloaded: {' '.join(str(error).split())}") from error
     return fetched
 
@@ -87,10 +94,10 @@ def class_names(name: str, data_dir: DataDir = None) -> tuple[str, ...]:
     return tuple(builder(name, data_dir).info.features["label"].names)
 
 
-def _find_prepared(name: str, data_dir: DataDir) -> tfds.core.DatasetBuilder | None:
+def _find_prepared(name: str, data_dir: DataDir) -> Any:
     for path in search_paths(data_dir):
         try:
-            found = tfds.builder(name, data_dir=path)
+            found = _tfds().builder(name, data_dir=path)
         except (OSError, ValueError, tf.errors.OpError):
             continue
         if found.is_prepared():

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import numpy as np
-from scipy.stats import qmc
+import scipy
 
 from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
@@ -45,7 +45,7 @@ def hsic(
     labels = segment(inputs, segments, cells)
     maps = np.empty(labels.shape, "float32")
     for rows, count in equal_counts(labels):
-        cube = qmc.LatinHypercube(count, seed=np.random.default_rng(seed)).random(samples)
+        cube = scipy.stats.qmc.LatinHypercube(count, seed=np.random.default_rng(seed)).random(samples)
         kept = (cube > 0.5).astype("float32")
         chosen = rows_of(targets, rows)
         scores = coalition_scores(traced, inputs[rows], chosen, kept, labels[rows], fill, context)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
+import scipy
 from keras import ops
-from scipy.stats import qmc
 
 from keras_actmaps.backend import to_numpy
 from keras_actmaps.core.attribution import map_shape, rows_of
@@ -145,7 +145,7 @@ def _uniform(samples: int, dimensions: int, seed: int) -> Array:
     random = np.random.default_rng(seed)
     if dimensions > MOST_DIMENSIONS:
         return random.random((samples, dimensions))
-    return qmc.Sobol(dimensions, seed=random).random_base2((samples - 1).bit_length())[:samples]
+    return scipy.stats.qmc.Sobol(dimensions, seed=random).random_base2((samples - 1).bit_length())[:samples]
 
 
 def enlarged_masks(inputs: Any, rows: Any, tables: Any) -> Tensor:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import numpy as np
-from scipy.stats import qmc
+import scipy
 
 from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.run_context import RunContext
@@ -15,7 +15,7 @@ from keras_actmaps.methods._segments import CELLS, Segments, coalition_scores, e
 from keras_actmaps.methods.registry import Attribution, Method
 
 ROUNDING = 1e-6  # relative to the scores; smaller differences of float32 scores are rounding errors
-MOST_SEGMENTS = qmc.Sobol.MAXDIM // 2  # the sequence has two dimensions per segment
+MOST_SEGMENTS = 21_201 // 2  # of SciPy's Sobol sequence; the sequence has two dimensions per segment
 
 
 def sobol(
@@ -57,7 +57,7 @@ def replicated_design(count: int, designs: int, seed: int) -> Array:
 
     float32 array of shape ((count + 2) * designs, count), in 0..1.
     """
-    sequence = qmc.Sobol(2 * count, seed=np.random.default_rng(seed))
+    sequence = scipy.stats.qmc.Sobol(2 * count, seed=np.random.default_rng(seed))
     first, second = np.split(sequence.random_base2((designs - 1).bit_length())[:designs], 2, axis=1)
     mixed = np.where(np.eye(count, dtype=bool)[:, None], second, first)
     return np.concatenate([first, second, mixed.reshape(-1, count)]).astype("float32")

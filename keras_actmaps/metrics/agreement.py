@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import numpy as np
-from scipy import ndimage, stats
+import scipy
 
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Gt
@@ -39,7 +39,9 @@ def spearman(explanation: Explanation, other: Explanation, *, absolute: Absolute
     ValueError
         For maps of different shapes, of several targets, or that are not finite.
     """
-    one, two = (stats.rankdata(maps.reshape(len(maps), -1), axis=1) for maps in _pair(explanation, other, absolute))
+    one, two = (
+        scipy.stats.rankdata(maps.reshape(len(maps), -1), axis=1) for maps in _pair(explanation, other, absolute)
+    )
     are_constant = (np.ptp(one, axis=1) == 0) & (np.ptp(two, axis=1) == 0)
     return np.where(are_constant, 1, correlation(one, two))
 
@@ -134,5 +136,5 @@ def _unit_magnitude(maps: Array, space: tuple[int, ...]) -> Array:
 def _windowed_mean(maps: Array) -> Array:
     """The Gaussian mean over each window inside the map: every axis of space becomes shorter by 10."""
     axes = tuple(range(1, maps.ndim))
-    means = ndimage.gaussian_filter(maps, SIGMA, radius=RADIUS, axes=axes)
+    means = scipy.ndimage.gaussian_filter(maps, SIGMA, radius=RADIUS, axes=axes)
     return means[(slice(None), *(slice(RADIUS, -RADIUS) for _ in axes))]

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -105,6 +104,8 @@ def _update(panel: Axes, image: Array, title: str) -> None:
 
 
 def _write_gif(figures: Iterable[Figure], path: Path, speed: int) -> None:
+    from matplotlib.animation import PillowWriter  # slow to import
+
     writer = PillowWriter(speed)
     for number, figure in enumerate(figures):
         if number == 0:

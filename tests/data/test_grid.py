@@ -93,7 +93,7 @@ def test_unknown_names_and_missing_data_raise_one_line(tmp_path, monkeypatch):
     ):
         data.load("nope")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setattr(sources.tfds.core.constants, "DATA_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr(sources._tfds().core.constants, "DATA_DIR", str(tmp_path / "none"))
     monkeypatch.setattr(sources, "_is_reachable", lambda name: False)
     with pytest.raises(
         data.DataUnavailable, match=r"'fashion_mnist' is not prepared in .* cannot be reached; pass the folder"
