@@ -15,14 +15,14 @@ from keras_actmaps.bulk.source import Row
 from keras_actmaps.comparison.batches import is_shared
 from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.cache import as_traced
-from keras_actmaps.core.explanation import Explanation, concatenate
+from keras_actmaps.core.explanation import PER_IMAGE, Explanation, concatenate
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods.explain import explain_batch, select_targets
 
 WARNING = "warning: "
-ABOUT = ("method", "layer", "settings", "versions", "target_name")
+ABOUT = ("method", "layer", "layer_reason", "settings", "versions", "target_name")
 
 
 class Batch(NamedTuple):
@@ -146,7 +146,7 @@ def _arrays(explanation: Explanation) -> dict[str, Array]:
     """The arrays of an explanation with one row per image; they may be written to."""
     maps = explanation.maps
     arrays = {f"maps/{name}": part for name, part in maps.items()} if isinstance(maps, dict) else {"maps": maps}
-    others = {name: getattr(explanation, name) for name in ("scores", "targets", "residual")}
+    others = {name: getattr(explanation, name) for name in PER_IMAGE if name != "maps"}
     arrays |= {name: array for name, array in others.items() if array is not None}
     return {name: np.array(array) for name, array in arrays.items()}
 

@@ -150,9 +150,10 @@ def _schedule(random: np.random.Generator, steps: int, side: int, settings: Asce
 def _initial_base(traced: TracedModel, start: Any, settings: AscentSettings) -> Array:
     """Logits (1, H, W, C) or (K, H, W, C) of the initial images, by default of a constant image."""
     if start is None:
-        shape = traced.input_shape[1:]
-        if None in shape:
-            raise ValueError(f"{traced.name!r} takes inputs of any size, {shape}; pass an image as start")
+        shape = tuple(side for side in traced.input_shape[1:] if side is not None)
+        if len(shape) < len(traced.input_shape) - 1:
+            sizes = traced.input_shape[1:]
+            raise ValueError(f"{traced.name!r} takes inputs of any size, {sizes}; pass an image as start")
         ground = np.mean(settings.bounds) if settings.ground is None else settings.ground
         images = np.full((1, *shape), ground, "float32")
     else:
