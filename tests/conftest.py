@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 collect_ignore_glob, collect_ignore = [], []
 if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, and the commands that use them
     collect_ignore_glob += ["data/*", "cli/figures/*", "training/*"]
-    collect_ignore += [f"cli/test_{name}.py" for name in ("commands", "compare", "tf_explain")]
+    collect_ignore += [f"cli/test_{name}.py" for name in ("commands", "compare", "texts", "tf_explain")]
 if BACKEND != "tensorflow" or importlib.util.find_spec("tf_explain") is None:  # whose classes are TensorFlow's
     collect_ignore_glob += ["tf_explain/*"]
 

@@ -12,13 +12,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from helpers import gap_network
 
 import keras_actmaps as kam
 from keras_actmaps.bulk.finish import verify
 from keras_actmaps.bulk.store import FolderStore
+
+psutil = pytest.importorskip("psutil")
 
 ALL = os.environ.get("BULK") == "all"
 IMAGES = 400
