@@ -15,6 +15,7 @@ from keras_actmaps.core.several_inputs import value_ranges
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules.channels import Keep, check_channels, through_channels
 from keras_actmaps.methods.rules.detached import DETACHED, Detached, kernel_rule
 from keras_actmaps.methods.rules.lrp import Propagation, check_rules
 from keras_actmaps.methods.rules.lrp_rules import Parameters
@@ -41,6 +42,8 @@ def lrp(
         Bound, "greatest value of the images for zB, or one per channel; None is that of each image"
     ] = None,
     bias: Annotated[bool, "whether biases absorb a share of the relevance"] = True,
+    channels_of: Annotated[str | None, "only relevance through channels of this layer"] = None,
+    keep: Annotated[Keep, "the channels of that layer; None is all"] = None,
 ) -> Attribution:
     """R_i = sum_j z_ij / (sum_i z_ij + b_j) R_j from the logit to the input (Bach et al. 2015, eq. 56 to 60).
 
@@ -58,6 +61,10 @@ def lrp(
     bias : bool
         If True, the map sums to the score minus the share of the biases. If False, that share is distributed over the
         inputs, and relevance is lost only where no input contributes.
+    channels_of, keep : str, and int or sequence of int
+        Concept relevance (Achtibat et al. 2023, eq. 4): R(x | k), the part of the map that passes through channels of a
+        layer. Over all channels they sum to the map, if all paths lead through the layer. The residual is then minus
+        the relevance of the other channels and paths.
 
     Raises
     ------
@@ -96,12 +103,14 @@ def lrp(
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     if composite in DETACHED:
         detached = Detached(graph, composite, kernel_rule(rule), parameters)
-        at_inputs = traced.at_inputs(detached.gradients(values, gradients))
+        through = through_channels(detached.gradients, graph, values, gradients, channels_of, keep, traced.name)
+        at_inputs = traced.at_inputs(through)
         return Attribution(at_inputs * traced.at_inputs(values), outputs)
     start = {slot: ops.cast(values[slot], "float32") * gradient for slot, gradient in gradients.items()}
     one_rule = None if rule is None else str(rule)
     propagation = Propagation(graph, composite, one_rule, rules or {}, parameters, low, high)
-    return Attribution(traced.at_inputs(propagation(values, start)), outputs)
+    through = through_channels(propagation, graph, values, start, channels_of, keep, traced.name)
+    return Attribution(traced.at_inputs(through), outputs)
 
 
 def _score_gradients(traced: TracedModel, graph: Graph, values: Mapping, targets: Any) -> tuple[Any, dict]:
@@ -130,6 +139,8 @@ def _validate(
     low: Any,
     high: Any,
     bias: bool,
+    channels_of: str | None,
+    keep: Any,
 ) -> None:
     if not np.isclose(alpha - beta, 1):
         raise ValueError(f"alpha={alpha} and beta={beta} must differ by 1, or relevance would be lost")
@@ -144,6 +155,7 @@ def _validate(
     graph = linearize(traced.require_graph())
     check_inputs_reached(graph, "lrp")
     check_rules(graph, rules or {})
+    check_channels(graph, channels_of, keep, traced.name)
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     if composite in DETACHED:
         if rules:
