@@ -77,8 +77,7 @@ def grow(loaded: Loaded, target: int, report: Callable[[int, int | None], None],
     """An image that maximizes the score of a class; `show((pixels, step, score))` is called as it grows."""
     pixels: Array = np.empty(0)
     low, high = loaded.preprocessing.bounds
-    settings = {"bounds": (low, high)}
-    for state in ascent_states(loaded.model, [target], steps=STEPS, every=EVERY, **settings):
+    for state in ascent_states(loaded.model, [target], steps=STEPS, every=EVERY, bounds=(low, high)):
         pixels = loaded.decode(state.images)[0]
         show((pixels, state.step, float(state.scores[0])))
         report(EVERY if state.step else 0, STEPS)

@@ -18,7 +18,7 @@ BATCH = 16  # images at a time
 def probabilities(loaded: Loaded, inputs: Array) -> Array | None:
     """The probabilities (N, classes) of inputs; None where the outputs are no class scores."""
     traced = loaded.traced
-    rows = []
+    rows: list[Array] = []
     for start in range(0, len(inputs), BATCH):
         batch = inputs[start : start + BATCH]
         padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), 0)]) if len(inputs) > 1 else batch
@@ -27,10 +27,11 @@ def probabilities(loaded: Loaded, inputs: Array) -> Array | None:
         outputs, _, _ = traced.run(
             all_outputs, validated, traced.validate_targets(None, len(validated)), context=context
         )
-        rows.append(as_probabilities(outputs, loaded))
-    if not rows or rows[0] is None:
-        return None
-    return np.concatenate(rows)[: len(inputs)]
+        found = as_probabilities(outputs, loaded)
+        if found is None:
+            return None
+        rows.append(found)
+    return np.concatenate(rows)[: len(inputs)] if rows else None
 
 
 def all_outputs(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
