@@ -2,10 +2,11 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from keras_actmaps.ui import limits
+from keras_actmaps.ui import config, launch, limits
 from keras_actmaps.ui.work import Full, Job, Queue
 
 
@@ -71,3 +72,22 @@ def test_an_error_is_a_message_and_the_worker_goes_on(error):
     job = finished(queue.submit(Job("a", 0, fails)))
     assert job.state == "failed" and job.error
     assert finished(queue.submit(Job("a", 1, lambda job: "next"))).result == "next"
+
+
+def test_the_page_is_served_to_this_machine_only_however_it_is_started():
+    options = dict(
+        word[2:].split("=") for word in launch.command(config.Config()) if word.startswith("--") and "=" in word
+    )
+    assert options["server.address"] == "localhost" and options["server.maxUploadSize"] == str(limits.UPLOAD_MB)
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    tables = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    dark = tables["theme"].pop("dark")
+    written = {f"{table}.{name}": value for table, values in tables.items() for name, value in values.items()}
+    written |= {f"theme.dark.{name}": value for name, value in dark.items()}
+    same = {name: {True: "true", False: "false"}.get(value, str(value)) for name, value in written.items()}
+    assert same == {name: value for name, value in options.items() if name != "server.port"}
+
+
+def test_the_options_of_the_page_survive_its_command_line():
+    options = config.Config("my runs", ("a", "b c"), True, "data")
+    assert config.parse(options.arguments) == options
