@@ -11,7 +11,7 @@ if importlib.util.find_spec("keras_actmaps") is None:  # Streamlit puts the fold
 
 from keras_actmaps.ui import config, explaining, models, state, theme
 from keras_actmaps.ui.config import Config
-from keras_actmaps.ui.inputs import Gallery, Picture, for_model
+from keras_actmaps.ui.inputs import Gallery, Picture, for_model, read_tokens
 from keras_actmaps.ui.models import Choice, Loaded
 from keras_actmaps.ui.state import Session
 from keras_actmaps.ui.tabs import audit, choose, compare, explain, first_visit, inside, perturb, training
@@ -71,6 +71,8 @@ def _picture(session: Session, loaded: Loaded, gallery: Gallery | None) -> Pictu
     key = session.view.image
     if key in session.uploads:
         return for_model(session.uploads[key], loaded)
+    if loaded.length is not None:
+        return _tokens(key, loaded)
     position = key.removeprefix("test:")
     if gallery is None or not len(gallery):
         return None
@@ -78,6 +80,14 @@ def _picture(session: Session, loaded: Loaded, gallery: Gallery | None) -> Pictu
     picture = gallery.picture(int(position) if is_known else 0, loaded)
     session.change(image=picture.key)
     return picture
+
+
+def _tokens(key: str, loaded: Loaded) -> Picture | None:
+    """The tokens of a link; None for none or others than the model takes."""
+    try:
+        return read_tokens(key.removeprefix("text:"), loaded)
+    except ValueError:
+        return None
 
 
 def _tabs(session: Session, options: Config, loaded: Loaded, gallery: Gallery | None, picture: Picture | None) -> None:

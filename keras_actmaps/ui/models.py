@@ -71,9 +71,10 @@ class Loaded:
     @property
     def length(self) -> int | None:
         """The number of tokens it takes, 32 where it takes any; None for a model of other inputs."""
-        if self.traced.is_table or len(self.traced.input_shape) != 2 or not self.takes_integers:
+        inputs = self.model.inputs
+        if len(inputs) != 1 or len(inputs[0].shape) != 2 or not self.takes_integers:
             return None
-        return self.traced.input_shape[1] or 32
+        return inputs[0].shape[1] or 32
 
     @cached_property
     def takes_integers(self) -> bool:

@@ -88,7 +88,9 @@ class Session:
     place: tuple[int, int] | None = None
 
     def change(self, **values: Any) -> None:
-        """Change the view."""
+        """Change the view; another model or image has no place that was clicked."""
+        if any(name in values and values[name] != getattr(self.view, name) for name in ("model", "image")):
+            self.place = None
         self.view = replace(self.view, **values)
 
     def keep_upload(self, picture: Picture) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.uploads import png_of
 from PIL import Image
 
 import keras_actmaps as kam
@@ -140,11 +141,15 @@ def test_the_walk_of_a_visitor(server, visit, run):
         factor = drawn(page, 1).shape[0] // 56
         np.testing.assert_allclose(drawn(page, 1)[::factor, ::factor].astype(int), expected.astype(int), atol=6)
     slide(page, "box", 0.4)
-    slide(page, "contour", 0.4)
-    (box,) = kam.boxes(e, 0.4)
-    canvas = drawn(page, 1)
-    left, top = round(float(box[0]) * factor), round(float(box[1]) * factor)
-    assert canvas[max(0, top - 1) : top + 1, left + factor].min() > 200  # the white line of the box
+    ((box,),) = kam.boxes(e, 0.4)
+    canvas, (top, left, bottom, right) = drawn(page, 1), (factor * side for side in box[:4])
+    middle = factor // 2
+    for line in (canvas[top, left + middle], canvas[bottom - 1, left + middle]):
+        assert line.min() > 200  # white above and below
+    for line in (canvas[top + middle, left], canvas[top + middle, right - 1]):
+        assert line.min() > 200
+    slide(page, "box", 0)
+    assert canvas[top, left + middle].tolist() != drawn(page, 1)[top, left + middle].tolist()
     assert float(page.locator(".card").nth(1).get_attribute("data-delay")) < 1000
 
     with page.expect_download() as download:
@@ -199,8 +204,6 @@ def upload(page, name, content):
 
 
 def test_uploads_are_decoded_by_their_content(server, visit):
-    from test_inputs import png_of
-
     pixels = np.zeros((90, 60, 3), "uint8")
     pixels[:30] = 255
     exif = Image.Exif()
@@ -237,7 +240,10 @@ def test_nothing_serious_is_found_by_axe(server, visit):
     wait_for_maps(page, 1)
     for tab in ("Explain", "Perturb", "Choose"):
         page.get_by_role("tab", name=tab, exact=True).click()
-        time.sleep(2)
+        time.sleep(1)
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+        page.wait_for_function("() => !document.querySelector('[data-stale=true]')")
+        time.sleep(1)
         found = axe.Axe().run(page).response["violations"]
         serious = [
             (one["id"], one["nodes"][0]["html"][:200]) for one in found if one["impact"] in ("serious", "critical")

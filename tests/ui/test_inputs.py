@@ -2,12 +2,11 @@
 
 import base64
 import io
-import struct
-import zlib
 
 import numpy as np
 import pytest
 from helpers import linear_network
+from helpers.uploads import png_of
 from PIL import Image
 
 import keras_actmaps as kam
@@ -23,16 +22,6 @@ from keras_actmaps.ui.state import View
 def loaded():
     model, _, _ = linear_network((8, 12, 3), classes=4)
     return Loaded(Choice("file", "x.keras"), model, ("a", "b", "c", "d"), RANGES["0-1"])
-
-
-def png_of(width, height):
-    """A PNG whose head says this size, and whose pixels are missing."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 99))
 
 
 def test_a_photo_with_exif_rotation_is_turned_upright(loaded):

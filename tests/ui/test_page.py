@@ -2,6 +2,7 @@
 
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -135,3 +136,31 @@ def test_the_metrics_of_the_page_are_those_of_the_package(page, run):
 def test_every_tab_opens(page, tab):
     app = opened(page, tab, methods="gradcam")
     assert not app.error and len(app.tabs) == 7
+
+
+def test_another_class_and_another_setting_are_computed_at_once(page, run):
+    app, _ = explained(page, methods="saliency")
+    app.selectbox(key="target").set_value("7").run()
+    app.selectbox(key="minus").set_value("1").run()
+    app.selectbox(key="set-saliency-channels").set_value("sum").run()
+    (job,) = [job for job in finished(app) if job.key.settings]
+    image = next(iter(run.data().test.unbatch().batch(1)))[0].numpy()
+    expected = kam.explain(run.model(), image, "saliency", kam.targets.Difference(7, 1), channels="sum")
+    np.testing.assert_allclose(job.result.maps, expected.maps, rtol=1e-4, atol=1e-7)
+    assert (app.query_params["target"], app.query_params["minus"]) == ("7", "1")
+
+
+def test_a_model_of_tokens_is_explained_by_the_numbers_of_tokens(page, tmp_path):
+    keras.utils.set_random_seed(0)
+    tokens = keras.Input((6,), dtype="int32")
+    x = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(20, 5)(tokens))
+    model = keras.Model(tokens, keras.layers.Dense(3)(x))
+    model.save(tmp_path / "words.keras")
+    query = {"model": "file:words.keras", "image": "text:4 9 2 7", "methods": "gradient_x_input", "target": "1"}
+    app = page("--models", str(tmp_path), **query)
+    app.session_state["tab"] = "Explain"
+    app.run()
+    assert not app.exception and not app.error
+    (job,) = finished(app)
+    expected = kam.explain(model, np.array([[4, 9, 2, 7, 0, 0]], "int32"), "gradient_x_input", 1)
+    np.testing.assert_allclose(job.result.maps, expected.maps, rtol=1e-5)

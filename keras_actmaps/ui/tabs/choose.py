@@ -142,7 +142,6 @@ def _tokens(session: Session, loaded: Loaded) -> None:
             st.error(str(error))
             return
         if picture.key != session.view.image:
-            session.keep_upload(picture)
             session.change(image=picture.key)
             st.rerun()
 
