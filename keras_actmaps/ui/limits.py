@@ -13,4 +13,4 @@ RESULTS = 24  # maps that are kept for a visitor
 WAITING = 16  # computations in the queue
 WORKERS = 2  # computations at a time
 SECONDS = 300  # of one computation
-WANTED = 15  # seconds after which a computation is stopped if its page no longer asks for it
+WANTED = 40  # seconds after which a computation is stopped if its page no longer asks for it

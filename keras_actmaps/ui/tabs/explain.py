@@ -58,7 +58,7 @@ def _question(session: Session, loaded: Loaded, picture: Picture) -> list[str]:
     with second:
         minus = _class("Minus", "no difference", names, view.minus, "minus") if target else ""
         if not target:
-            st.selectbox("Minus", ["choose a class first"], disabled=True, key="no-minus")
+            st.selectbox("Minus", ["choose a class first"], key="no-minus")
     layers = ["", *loaded.traced.layers]
     default = f"default: {loaded.traced.layer}" if loaded.traced.layer else "none"
     layer = third.selectbox(
