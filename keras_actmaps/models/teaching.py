@@ -4,7 +4,7 @@ Each is a functional Keras model with global average pooling and linear `logits`
 `features`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -33,9 +33,6 @@ def cifar_cnn(image_shape: Shape = (32, 32, 3), classes: int = 10) -> keras.Mode
 def pets_cnn(image_shape: Shape = (128, 128, 3), classes: int = 37) -> keras.Model:
     """Four convolution blocks (32, 64, 128, 256), pooled after each of the first three, GAP, Dense."""
     return _blocks("pets_cnn", image_shape, classes, widths=(32, 64, 128, 256), depths=(1, 1, 1, 1), pools=3, stride=2)
-
-
-MODELS: dict[str, Callable[..., keras.Model]] = {"grid_cnn": grid_cnn, "cifar_cnn": cifar_cnn, "pets_cnn": pets_cnn}
 
 
 def pooled_logits(features: keras.KerasTensor, classes: int) -> keras.KerasTensor:

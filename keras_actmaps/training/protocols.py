@@ -36,13 +36,16 @@ PROTOCOLS = {
     "drawn-reviews": Protocol("text_gap", epochs=10, batch_size=32, learning_rate=1e-2, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
 }
+TRANSFORMER = Protocol("vit", epochs=20, batch_size=32, learning_rate=1e-3, one_cycle=True)
 # One linear layer on pooled features.
 HEAD = Protocol("backbone", epochs=60, batch_size=256, learning_rate=1e-2, one_cycle=True)
 
 
 def find_protocol(dataset: str, frozen: bool = False, **changes: Any) -> Protocol:
-    """The protocol of a data set, or of a linear head on a frozen backbone, with `changes` that are not None."""
+    """The protocol of a data set, a transformer or a linear head on a frozen backbone, with `changes` if not None."""
     changes = {name: value for name, value in changes.items() if value is not None}
+    if changes.get("model") == TRANSFORMER.model:
+        return replace(TRANSFORMER, **changes)
     return replace(HEAD if frozen else PROTOCOLS.get(dataset, PROTOCOLS["folder"]), **changes)
 
 

@@ -58,7 +58,7 @@ def started(
         "seed": seed,
         "limit": settings["limit"],
     }
-    if backbone and backbone not in models.TEXT_MODELS:
+    if backbone and backbone not in (*models.TEXT_MODELS, *models.MODELS):
         side = models.side(backbone)  # an error for an unknown name
         has_size = folder.dataset == "pets" or folder.dataset.startswith("folder:")
         arguments |= {"size": side} if has_size else {}

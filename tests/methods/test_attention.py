@@ -30,8 +30,7 @@ def on_grid(model, inputs, method, **settings):
     """The map of the patches, before it is resized to the image."""
     traced = kam.Probe(model)
     targets = np.full(len(inputs), TARGET, "int32")
-    values, _ = kam.METHODS[method].function(traced, ops.convert_to_tensor(inputs), targets, **settings)
-    return array(values)
+    return array(kam.METHODS[method].function(traced, ops.convert_to_tensor(inputs), targets, **settings).values)
 
 
 def differences(score, attention):
