@@ -7,16 +7,27 @@ from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph
 from keras_actmaps.core.warn import warn_user
 
+STATELESS = frozenset({"built", "name", "trainable"})  # they do not change what a layer computes at inference
+
 
 def model_state(model: Any) -> tuple:
-    """A key that changes when a model must be traced again: its layers, activations, dtypes and variables."""
+    """A key that changes when a model must be traced again: its layers, their plain attributes, and variables."""
     if backend.is_torch_module(model):
         return tuple(map(id, model.modules()))
     layers = tuple(
-        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None))
+        (id(layer), id(getattr(layer, "activation", None)), getattr(layer, "compute_dtype", None), _attributes(layer))
         for layer in all_layers(model)
     )
     return layers, tuple(map(id, model.variables))
+
+
+def _attributes(layer: Any) -> tuple:
+    """The public attributes of a layer that are numbers, words or tuples of them, such as a slope or strides."""
+    return tuple(
+        (name, value)
+        for name, value in vars(layer).items()
+        if isinstance(value, (int, float, str, tuple)) and name[0] != "_" and name not in STATELESS
+    )
 
 
 def has_single_sigmoid(graph: Graph) -> bool:

@@ -94,9 +94,10 @@ def test_a_quantized_kernel_is_dequantized():
 
 
 @pytest.mark.parametrize("probe", [False, True])
-@pytest.mark.parametrize("change", ["lora", "quantize", "activation"])
+@pytest.mark.parametrize("change", ["lora", "quantize", "activation", "slope", "nested", "trainable"])
 def test_a_model_that_was_changed_is_traced_again(probe, change):
-    model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(7, "relu"), layers.Dense(3)]))
+    inner = keras.Sequential([keras.Input((7,)), layers.Dense(7), layers.ReLU(), layers.Dense(7)])
+    model = randomised(keras.Sequential([keras.Input((8,)), layers.Dense(7, "relu"), inner, layers.Dense(3)]))
     inputs = images_for(model)
     subject = kam.Probe(model) if probe else model
     kam.explain(subject, inputs, "saliency", targets=0)
@@ -105,6 +106,14 @@ def test_a_model_that_was_changed_is_traced_again(probe, change):
         model.layers[0].lora_kernel_b.assign(np.ones(model.layers[0].lora_kernel_b.shape))
     elif change == "quantize":
         model.quantize("int8")
+    elif change == "slope":
+        inner.layers[1].negative_slope = 0.5
+    elif change == "nested":
+        inner.pop()
+        inner.add(randomised(keras.Sequential([keras.Input((7,)), layers.Dense(7)]), seed=9).layers[0])
+    elif change == "trainable":
+        model.layers[0].trainable = False
+        model.layers[0].kernel.assign(-array(model.layers[0].kernel))
     else:
         model.layers[0].activation = keras.activations.tanh
     expected = array(model(inputs))[:, 0]
