@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 METHODS = ("gradcam", "saliency")
-SHARD, BATCH = 500, 64
+SHARD, BATCH = 512, 64
+TURNS = 2
 
 
 class Waiting:
@@ -64,61 +65,66 @@ def cpu() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def stream(path: str, method: str, count: int) -> dict[str, Any]:
-    """explain_dataset over the same images: processor time from the second batch on."""
-    import keras_actmaps as kam
+def both(path: str, method: str, count: int) -> dict[str, Any]:
+    """Processor seconds per image of explain_dataset and of explain_all in this process, in turns; and of writing.
 
-    images = np.load(path, mmap_mode="r")[:count]
-    batches = (np.asarray(images[start : start + BATCH]) for start in range(0, count, BATCH))
-    explained = kam.explain_dataset(network(), batches, method, batch_size=BATCH)
-    first = len(next(explained))
-    before, started = cpu(), time.perf_counter()
-    for _ in explained:
-        pass
-    return {"cpu": (cpu() - before) / (count - first), "clock": (time.perf_counter() - started) / (count - first)}
-
-
-def serial(path: str, method: str, count: int) -> dict[str, Any]:
-    """explain_all in this process: processor time of shards, all but the first, and of writing them; peak memory."""
+    The first turn of each, which compiles, does not count.
+    """
     import keras_actmaps as kam
     from keras_actmaps.bulk import worker
 
-    spent, writing = [], []
-    compute, to_bytes = worker.explain_rows, worker.to_bytes
+    model, images = network(), memory_map(path, count)
+    writing: list[float] = []
+    seconds: dict[str, list[float]] = {"stream": [], "all": []}
+    to_bytes = worker.to_bytes
 
-    def timed(function: Any, times: list[float]) -> Any:
-        def run(*arguments: Any) -> Any:
-            before = cpu()
-            found = function(*arguments)
-            times.append(cpu() - before)
-            return found
+    def timed(*arguments: Any) -> bytes:
+        before = cpu()
+        content = to_bytes(*arguments)
+        writing.append(cpu() - before)
+        return content
 
-        return run
+    worker.to_bytes = timed
+    for _ in range(TURNS + 1):
+        before = cpu()
+        batches = (np.asarray(images[start : start + BATCH]) for start in range(0, count, BATCH))
+        for _ in kam.explain_dataset(model, batches, method, batch_size=BATCH):
+            pass
+        seconds["stream"].append(cpu() - before)
+        before = cpu()
+        writing.clear()
+        with tempfile.TemporaryDirectory() as out:
+            kam.explain_all(model, images, out, method, engine="serial", shard=SHARD, batch_size=BATCH)
+            size = sum(file.stat().st_size for file in Path(out).glob("shard-*.h5"))
+        seconds["all"].append(cpu() - before)
+    stream, all_ = (float(np.median(times[1:])) for times in seconds.values())
+    return {"stream": stream / count, "all": all_ / count, "writing": sum(writing) / all_, "bytes": size / count}
 
-    worker.explain_rows, worker.to_bytes = timed(compute, spent), timed(to_bytes, writing)
-    images = np.load(path, mmap_mode="r")
-    if count < len(images):
-        images = np.memmap(path, images.dtype, "r", images.offset, (count, *images.shape[1:]))
+
+def serial(path: str, method: str, count: int) -> dict[str, Any]:
+    """explain_all in this process: processor time and peak memory."""
+    import keras_actmaps as kam
+
+    model, images = network(), memory_map(path, count)
+    with tempfile.TemporaryDirectory() as out:  # compiles
+        kam.explain_all(model, memory_map(path, BATCH), out, method, engine="serial", shard=SHARD, batch_size=BATCH)
     before = cpu()
     with tempfile.TemporaryDirectory() as out:
-        kam.explain_all(network(), images, out, method, engine="serial", shard=SHARD, batch_size=BATCH)
-        size = sum(file.stat().st_size for file in Path(out).glob("shard-*.h5"))
-    each = (sum(spent[1:]) + sum(writing[1:])) / max(1, count - SHARD)
-    return {
-        "cpu": each,
-        "writing": sum(writing[1:]) / max(1e-9, sum(spent[1:]) + sum(writing[1:])),
-        "total": cpu() - before,
-        "bytes": size / count,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+        kam.explain_all(model, images, out, method, engine="serial", shard=SHARD, batch_size=BATCH)
+    return {"total": cpu() - before, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def memory_map(path: str, count: int) -> np.memmap:
+    """The first images of the file."""
+    images = np.load(path, mmap_mode="r")
+    return np.memmap(path, images.dtype, "r", images.offset, (count, *images.shape[1:]))
 
 
 def pool(path: str, method: str, count: int, workers: int, waits: bool) -> dict[str, Any]:
     """explain_all by processes: images per second of the clock between the first shard and the last."""
     import keras_actmaps as kam
 
-    images = np.load(path, mmap_mode="r")
-    source = Waiting(path, count) if waits else np.memmap(path, images.dtype, "r", images.offset, (count, 56, 56, 1))
+    source = Waiting(path, count) if waits else memory_map(path, count)
     shard = max(1, count // 40)
     with tempfile.TemporaryDirectory() as out:
         kam.explain_all(network(), source, out, method, workers=workers, shard=shard, batch_size=min(BATCH, shard))
@@ -127,7 +133,7 @@ def pool(path: str, method: str, count: int, workers: int, waits: bool) -> dict[
     return {"rate": shard * (len(times) - 1 - first) / (times[-1] - times[first])}
 
 
-MEASURES = {"stream": stream, "serial": serial, "pool": pool}
+MEASURES = {"both": both, "serial": serial, "pool": pool}
 
 
 def measure(name: str, *arguments: Any) -> dict[str, Any]:
@@ -143,11 +149,11 @@ def main(count: int, folder: Path) -> None:
     grids(path, count)
     some = min(count, 5000)
     for method in METHODS:
-        one, all_ = measure("stream", str(path), method, some), measure("serial", str(path), method, some)
+        found = measure("both", str(path), method, min(count, 2048))
         print(
-            f"{method}: explain_dataset {1 / one['cpu']:,.0f}, explain_all {1 / all_['cpu']:,.0f} images per processor "
-            f"second (ratio {one['cpu'] / all_['cpu']:.2f}); {all_['writing']:.1%} writing; {all_['bytes']:,.0f} bytes "
-            "per map"
+            f"{method}: explain_dataset {1 / found['stream']:,.0f}, explain_all {1 / found['all']:,.0f} images per "
+            f"processor second (ratio {found['stream'] / found['all']:.2f}); {found['writing']:.1%} for the files; "
+            f"{found['bytes']:,.0f} bytes per map"
         )
     for waits, images in ((False, some), (True, 400)):
         rates = [measure("pool", str(path), "gradcam", images, workers, waits)["rate"] for workers in (1, 2)]

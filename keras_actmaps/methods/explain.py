@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -287,9 +288,15 @@ def _explain_batch(
         residual=residual,
         samples=samples,
         settings=dict(request.settings),
-        versions={package: version(package) for package in ("keras", keras.backend.backend(), "numpy")},
+        versions={package: _version(package) for package in ("keras", keras.backend.backend(), "numpy")},
         target_name=name,
     )
+
+
+@cache
+def _version(package: str) -> str:
+    """The version of a package; searching for it takes milliseconds."""
+    return version(package)
 
 
 def _name_of(targets: Any) -> str | None:

@@ -18,6 +18,7 @@ from keras_actmaps.bulk.store import FolderStore
 
 pytestmark = pytest.mark.skipif(os.environ.get("BULK") != "all", reason="starts a Ray cluster; BULK=all runs it")
 IMAGES = 240
+PATIENT = {"health_check_timeout_ms": 60_000, "health_check_failure_threshold": 10}  # on a busy machine
 
 
 def test_a_node_that_is_killed_costs_nothing_but_time(tmp_path, monkeypatch):
@@ -34,7 +35,7 @@ def test_a_node_that_is_killed_costs_nothing_but_time(tmp_path, monkeypatch):
     tests = os.path.dirname(os.path.dirname(__file__))
     root = os.path.dirname(tests)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, tests]))
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": PATIENT})
     second = cluster.add_node(num_cpus=1)
     stop = threading.Event()
     try:
