@@ -30,7 +30,7 @@ def in_order(numbers: Sequence[int], others: int) -> list[int]:
     return random.sample(numbers, len(numbers))
 
 
-def drive(job: Job, store: Store, engine: Engine, workers: int, numbers: Sequence[int], progress: Progress) -> None:
+def drive(job: Job, store: Store, engine: Engine, numbers: Sequence[int], progress: Progress) -> None:
     """Run the shards with these numbers.
 
     Raises
@@ -43,17 +43,18 @@ def drive(job: Job, store: Store, engine: Engine, workers: int, numbers: Sequenc
         For a shard or an engine that fails again and again.
     """
     schedule = Schedule(job, numbers)
+    idle: set[int] = set()
     at_work: dict[int, Task] = {}
-    while True:
-        for worker in range(workers):
-            if worker not in at_work:
-                task = _next(schedule, store)
-                if task is not None:
-                    at_work[worker] = task
-                    engine.submit(worker, task)
-        if not at_work:
+    while at_work or not schedule.is_empty:
+        while idle and (task := _next(schedule, store)) is not None:
+            worker = idle.pop()
+            at_work[worker] = task
+            engine.submit(worker, task)
+        if not at_work and schedule.is_empty:
             return
         for event in engine.events(TICK):
+            if event.kind == "ready" or (event.kind == "end" and event.value.kind != "lost"):
+                idle.add(event.worker)
             _handle(event, at_work, schedule, job, store, progress)
         progress.save()
 

@@ -15,7 +15,7 @@ class Event(NamedTuple):
 
 
 class Engine(Protocol):
-    """A pool of workers, numbered from 0, that are idle until a task is submitted."""
+    """A pool of workers, numbered from 0. One that reports "ready" waits for a task."""
 
     def submit(self, worker: int, task: Task) -> None:
         """Start a task on an idle worker."""
@@ -23,8 +23,8 @@ class Engine(Protocol):
     def events(self, timeout: float) -> list[Event]:
         """What has happened; waits at most so many seconds for something.
 
-        A task ends with exactly one event "end". If its worker has died, the engine has replaced it, and the outcome is
-        "lost".
+        A task ends with exactly one event "end", after which the worker waits for another. If it has died, the outcome
+        is "lost", and the engine replaces it: the new one reports "ready".
         """
 
     def close(self) -> None:
@@ -39,6 +39,7 @@ class SerialEngine:
             raise ValueError(f"engine='serial' has one worker, got workers={workers}")
         self._job = job
         self._task: Task | None = None
+        self._is_new = True
 
     def submit(self, worker: int, task: Task) -> None:
         """Keep the task for `events`."""
@@ -47,6 +48,9 @@ class SerialEngine:
     def events(self, timeout: float) -> list[Event]:
         """Run the task."""
         found: list[Event] = []
+        if self._is_new:
+            self._is_new = False
+            return [Event(0, "ready")]
         if self._task is not None:
             outcome = perform(
                 self._job,

@@ -25,6 +25,10 @@ class Worker:
         self._content = content
         self._job: Job | None = None
 
+    def ready(self) -> str:
+        """Say that the cluster has found a place for the actor."""
+        return "ready"
+
     def run(self, task: Task) -> tuple[Outcome, list[str]]:
         """Run a task; returns its outcome and what is to be said."""
         if self._job is None:
@@ -54,15 +58,21 @@ class RayEngine:
             runtime_env={"env_vars": threads},
             scheduling_strategy="SPREAD",
         )
-        self._actors = [self._start() for _ in range(workers)]
+        self._running: dict[Any, int] = {}  # reference of a call -> worker
+        self._actors: list[Any] = [None] * workers
+        self._has_task = [False] * workers
         self._lost = [0] * workers  # in a row
-        self._running: dict[Any, int] = {}  # reference of a task -> worker
+        for worker in range(workers):
+            self._start(worker)
 
-    def _start(self) -> Any:
-        return self._actor_class.remote(self._content)
+    def _start(self, worker: int) -> None:
+        """Start an actor, which waits until the cluster has a place for it; others work meanwhile."""
+        self._actors[worker] = self._actor_class.remote(self._content)
+        self._running[self._actors[worker].ready.remote()] = worker
 
     def submit(self, worker: int, task: Task) -> None:
         """Start a task on an idle actor."""
+        self._has_task[worker] = True
         self._running[self._actors[worker].run.remote(task)] = worker
 
     def events(self, timeout: float) -> list[Event]:
@@ -71,24 +81,29 @@ class RayEngine:
         found: list[Event] = []
         for reference in ready:
             worker = self._running.pop(reference)
+            had_task, self._has_task[worker] = self._has_task[worker], False
             try:
-                outcome, said = ray.get(reference)
-                self._lost[worker] = 0
+                result = ray.get(reference)
             except RayError as error:  # the actor, its node or the job's bytes are lost
-                outcome, said = self._replace(worker, error), []
+                reason = " ".join(str(error).split())[:200]
+                self._replace(worker, reason)
+                result = Outcome("lost", f"has died ({reason})"), []
+            if not had_task:  # the actor is ready, or died before it was
+                found += [Event(worker, "ready")] if result == "ready" else []
+                continue
+            outcome, said = result
+            self._lost[worker] = self._lost[worker] if outcome.kind == "lost" else 0
             found += [Event(worker, "say", text) for text in said]
             found.append(Event(worker, "end", outcome))
         return found
 
-    def _replace(self, worker: int, error: Exception) -> Outcome:
+    def _replace(self, worker: int, reason: str) -> None:
         """Start another actor in the place of one that has died."""
-        reason = " ".join(str(error).split())[:200]
         self._lost[worker] += 1
         if self._lost[worker] > STARTS:
             raise RuntimeError(f"the actors of Ray die again and again: {reason}")
         ray.kill(self._actors[worker])
-        self._actors[worker] = self._start()
-        return Outcome("lost", f"has died ({reason})")
+        self._start(worker)
 
     def close(self) -> None:
         """End all actors; the shards at hand are dropped. Ray itself is left running."""

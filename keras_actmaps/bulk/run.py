@@ -126,7 +126,7 @@ def _complete(job: Job, store: Store, engine: str, workers: int) -> None:
             if numbers:
                 log.info("%s of %s shards are to be done by %s workers", len(numbers), job.shards, workers)
                 with _started(engine, job, workers) as pool:
-                    drive(job, store, pool, workers, in_order(numbers, len(other_drivers(store))), progress)
+                    drive(job, store, pool, in_order(numbers, len(other_drivers(store))), progress)
             finish(job, store, progress.results, seconds)
             log.info("finished: %s", line(progress.state()))
         except (KeyboardInterrupt, DiskFull) as error:

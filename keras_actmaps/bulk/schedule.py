@@ -23,6 +23,11 @@ class Schedule:
         self._open: Counter[int] = Counter()  # parts to try, by shard
         self._skip: dict[int, dict[int, str]] = {}  # images left out, by shard; of searched shards
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no task at the moment."""
+        return not self._tasks
+
     def next(self) -> Task | None:
         """A task, or None if there is none at the moment."""
         return self._tasks.popleft() if self._tasks else None
