@@ -24,13 +24,14 @@ psutil = pytest.importorskip("psutil")
 ALL = os.environ.get("BULK") == "all"
 IMAGES = 400
 SCRIPT = """
-import sys
+import signal, sys
 sys.path.insert(0, {tests!r})
 from helpers import gap_network
 from helpers.slow_images import SlowImages
 import keras_actmaps as kam
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for programs in the background
     settings = dict(shard=8, batch_size=8, workers={workers}, engine={engine!r})
     kam.explain_all(gap_network(), SlowImages({inputs!r}, {count}, 0.005), {out!r}, "saliency", **settings)
 """
