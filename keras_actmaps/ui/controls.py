@@ -32,6 +32,8 @@ def settings_widgets(method: Method, texts: Mapping[str, str], key: str) -> dict
         if kind == "hidden":
             continue
         text = widget(setting, kind, details, texts.get(name), f"{key}-{name}")
+        if text == _as_text(setting.default):
+            continue
         try:
             value = setting.parse(text)
         except ValueError as error:
@@ -87,7 +89,15 @@ def widget(setting: Setting, kind: str, details: dict[str, Any], text: str | Non
     if kind == "number":
         number = st.number_input(setting.name, value=float(start), format="%.4g", step=0.1, key=key, help=help_text)
         return str(number)
-    return str(st.text_input(setting.name, start if isinstance(start, str) else show(start), key=key, help=help_text))
+    placeholder = f"default: {show(setting.default)}"
+    return str(st.text_input(setting.name, _as_text(start), key=key, help=help_text, placeholder=placeholder)).strip()
+
+
+def _as_text(value: Any) -> str:
+    """A value as it is typed; nothing for None."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else show(value)
 
 
 def _start(setting: Setting, text: str | None) -> Any:

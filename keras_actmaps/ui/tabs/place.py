@@ -12,6 +12,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.features.exemplars import exemplars
 from keras_actmaps.ui.explaining import target_of
 from keras_actmaps.ui.inputs import Gallery, Picture
+from keras_actmaps.ui.looking import TILE, tiles
 from keras_actmaps.ui.models import Loaded
 from keras_actmaps.ui.places import contributions
 from keras_actmaps.ui.state import Session
@@ -71,5 +72,4 @@ def _exemplars(loaded: Loaded, layer: str, channels: tuple[int, ...], gallery: G
 def _row(gallery: Gallery | None, positions: Array) -> Array:
     """Images side by side."""
     images = [] if gallery is None else [render.pixels(gallery.pixels[[position]])[0] for position in positions]
-    side = max(96, images[0].shape[0])
-    return np.concatenate([render.fit(image, (side, side, 3)) for image in images], axis=1)
+    return tiles([render.fit(image, (TILE, TILE, 3)) for image in images], EXAMPLES)
