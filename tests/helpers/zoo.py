@@ -69,6 +69,18 @@ def tokens(random: np.random.Generator) -> np.ndarray:
     return random.integers(1, 20, (COUNT, 7))
 
 
+def padded_tokens(random: np.random.Generator) -> np.ndarray:
+    ids = tokens(random)
+    ids[0, 4:] = 0
+    return ids
+
+
+def tokens_and_segments(random: np.random.Generator) -> dict[str, np.ndarray]:
+    ids = padded_tokens(random)
+    segments = (np.arange(7) > 3) * np.ones((COUNT, 1), int)
+    return {"padding_mask": (ids > 0).astype(int), "segment_ids": segments, "token_ids": ids}
+
+
 def last_channel(inputs: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(inputs, 1, -1))
 
@@ -143,6 +155,11 @@ KINDS: dict[str, Kind] = {
         keras.Input((4, *IMAGE)), L.TimeDistributed(L.Conv2D(3, 3, activation="relu")),
         L.TimeDistributed(L.GlobalAveragePooling2D()), L.LSTM(4), L.Dense(3)]), shape=(4, *IMAGE)),
     "Embedding": Kind(build=parts.embedded, shape=(7,), inputs=tokens),
+    "tokens, masked LSTM": Kind(build=lambda: parts.read(L.LSTM(5)), shape=(7,), inputs=padded_tokens),
+    "tokens, masked transformer": Kind(build=lambda: parts.attended(), shape=(7,), inputs=padded_tokens),
+    "tokens, mask and segments": Kind(
+        build=parts.read_with_segments, shape=dict.fromkeys(("padding_mask", "segment_ids", "token_ids"), (7,)),
+        inputs=tokens_and_segments),
     "transformer block": Kind(build=parts.transformer, shape=(7, 6)),
     "siamese": Kind(build=parts.siamese, shape=[IMAGE, IMAGE], inputs=pairs, targets=kam.targets.Output()),
     "image and table": Kind(build=parts.image_and_table, shape=[IMAGE, (5,)]),

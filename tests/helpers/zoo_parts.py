@@ -208,6 +208,29 @@ def embedded() -> keras.Model:
     return keras.Sequential([keras.Input((7,), dtype="int32"), *stack])
 
 
+def read(*body: Any) -> keras.Model:
+    """Token ids with masked padding, an embedding, and other layers."""
+    return keras.Sequential([keras.Input((7,), dtype="int32"), L.Embedding(20, 6, mask_zero=True), *body, L.Dense(3)])
+
+
+def attended() -> keras.Model:
+    """Token ids with masked padding, and a block of attention."""
+    ids = keras.Input((7,), dtype="int32")
+    x = L.Embedding(20, 6, mask_zero=True)(ids)
+    x = L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 3)(x, x)]))
+    return keras.Model(ids, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+
+
+def read_with_segments() -> keras.Model:
+    """Token ids, a mask and segments by name, as BERT takes them; the mean of the words that are not padding."""
+    ids, mask, segments = (
+        keras.Input((7,), dtype="int32", name=name) for name in ("token_ids", "padding_mask", "segment_ids")
+    )
+    x = L.Add()([L.Embedding(20, 6)(ids), L.Embedding(2, 6)(segments)])
+    x = L.GlobalAveragePooling1D()(L.Dense(5, "relu")(x), mask=ops.cast(mask, "bool"))
+    return keras.Model({"token_ids": ids, "padding_mask": mask, "segment_ids": segments}, L.Dense(3)(x))
+
+
 def siamese() -> keras.Model:
     """The distance of the embeddings of two images."""
     first, second = keras.Input(IMAGE, name="first"), keras.Input(IMAGE, name="second")
