@@ -246,6 +246,13 @@ def keep_mask(tensor: Any, source: Any) -> Any:
     return tensor if mask is None else set_mask(tensor, mask)
 
 
+def producing_node(tensor: keras.KerasTensor) -> Any:
+    """The node of Keras' graph that made a symbolic tensor; None for an input."""
+    operation, index, _ = getattr(tensor, "_keras_history", None) or (None, 0, 0)
+    nodes = getattr(operation, "_inbound_nodes", [])
+    return nodes[index] if operation is not None and index < len(nodes) and not nodes[index].is_input else None
+
+
 def get_mask(tensor: Any) -> Any:
     """The mask that a tensor carries; None without one."""
     return get_keras_mask(tensor)

@@ -1,7 +1,8 @@
 """Composite layers: the `call` of a layer with layers inside, or a fused attention, as a graph of its own."""
 
+import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,8 +28,17 @@ OPENED = tuple(
 FUSED = "DotProductAttention"
 
 
-def composite_function(node: Node) -> tuple[keras.Function, list[int]] | None:
-    """What a node computes as a function of the tensors that it reads.
+def masks_to_carry(node: Node) -> list[Any]:
+    """The masks of the symbols that a composite layer reads, as Keras hands them on, that are no arguments of it."""
+    if _call_of(node.operation) is None:
+        return []
+    symbols = [symbol for symbol in node.arguments.keras_tensors if id(symbol) in node.reads]
+    found = {id(mask): mask for symbol in symbols if (mask := get_mask(symbol)) is not None}
+    return [mask for key, mask in found.items() if key not in set(map(id, symbols))]
+
+
+def composite_function(node: Node, masks: Sequence[Any] = ()) -> tuple[keras.Function, list[int]] | None:
+    """What a node computes as a function of the tensors that it reads, and of masks that these carry.
 
     Returns
     -------
@@ -42,10 +52,12 @@ def composite_function(node: Node) -> tuple[keras.Function, list[int]] | None:
         return None
     symbols = {id(symbol): symbol for symbol in node.arguments.keras_tensors if id(symbol) in node.reads}
     fresh = {key: keras.KerasTensor(symbol.shape, symbol.dtype) for key, symbol in symbols.items()}
+    given, fresh = dict(fresh), fresh | {id(mask): keras.KerasTensor(mask.shape, mask.dtype) for mask in masks}
     if not _carry_masks(symbols, fresh):
         return None
-    args, kwargs = node.arguments.fill_in(fresh)
+    args, kwargs = node.arguments.fill_in(given)
     kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+    kwargs |= _mask_arguments(call, args, kwargs)
     training = {"training": False} if call_takes_training(node.operation) else {}
     with kept_calls(all_layers(node.operation) if isinstance(node.operation, keras.layers.Layer) else []):
         try:
@@ -116,6 +128,20 @@ def _carry_masks(symbols: Mapping[int, Any], fresh: Mapping[int, Any]) -> bool:
         if mask is not None:
             set_mask(fresh[key], fresh[id(mask)])
     return True
+
+
+def _mask_arguments(call: Callable, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The masks that Keras' `__call__` would pass to a `call`: `mask` of its only tensor, `query_mask` of `query`."""
+    parameters = inspect.signature(call).parameters
+    bound = {**dict(zip(parameters, args)), **kwargs}
+    found = {}
+    tensors = {name: value for name, value in bound.items() if isinstance(value, keras.KerasTensor)}
+    for name, value in tensors.items():
+        mask = get_mask(value)
+        for own in (f"{name}_mask", *(["mask"] if len(tensors) == 1 else [])):
+            if mask is not None and own in parameters and bound.get(own) is None:
+                found[own] = mask
+    return found
 
 
 def _is_faithful(function: keras.Function, node: Node) -> bool:

@@ -140,6 +140,11 @@ def check_inputs_reached(graph: Graph, method: str) -> None:
         )
 
 
+def masked(slots: Iterable[Slot], tensors: Iterable[Tensor], values: Mapping[Slot, Tensor]) -> dict[Slot, Tensor]:
+    """Other tensors for some slots, with the masks of those in `values`."""
+    return {slot: keep_mask(tensor, values[slot]) for slot, tensor in zip(slots, tensors)}
+
+
 def ancestors(nodes: Iterable[Node], slots: Iterable[Slot]) -> tuple[Node, ...]:
     """The subset of `nodes` on which any of `slots` depends."""
     needed, kept = set(slots), []

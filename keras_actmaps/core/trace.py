@@ -25,9 +25,10 @@ from keras_actmaps.core._keras_compat import (
     input_structure,
     ordered_nodes,
     output_structure,
+    producing_node,
     symbolic_function,
 )
-from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention
+from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention, masks_to_carry
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.random_layers import is_random, trains
 from keras_actmaps.core.rewrite import in_float32
@@ -110,12 +111,12 @@ class Tracer:
                 self.in_training[path] = None
             operation = at_any_batch_size(in_float32(node.operation)) if is_layer else in_float32(node.operation)
             step = Node(path, operation, node.arguments, reads, tuple(range(len(node.outputs))))
-            inside = _inside(step)
+            inside = _inside(step, self._carried(step, scope))
             if inside is not None:
                 inner, keys = inside
                 below = prefix if is_fused_attention(node.operation) else path + "/"
                 is_model = isinstance(node.operation, keras.Model)
-                written = self.walk(inner, [reads[key] for key in keys], below, call + "/", not is_model)
+                written = self.walk(inner, [scope[key] for key in keys], below, call + "/", not is_model)
             else:
                 written = [self._new_slot(tensor) for tensor in node.outputs]
                 self.nodes.append(replace(step, writes=tuple(written)))
@@ -123,6 +124,24 @@ class Tracer:
             self.calls_of.setdefault(path, {})[call] = written[-1]
             scope.update(zip(map(id, node.outputs), written))
         return [scope[id(tensor)] for tensor in function.outputs]
+
+    def _carried(self, step: Node, scope: dict[int, Slot]) -> list[keras.KerasTensor]:
+        """The masks that a composite layer gets beside its arguments, computed by nodes of the graph."""
+        masks = masks_to_carry(step)
+        return masks if all(self._computed(mask, scope, step.path) for mask in masks) else []
+
+    def _computed(self, mask: keras.KerasTensor, scope: dict[int, Slot], path: str) -> bool:
+        """Append the nodes that compute a mask from the tensors in scope; False if these are not enough."""
+        if id(mask) in scope:
+            return True
+        made = producing_node(mask)
+        if made is None or not all(self._computed(tensor, scope, path) for tensor in made.input_tensors):
+            return False
+        written = [self._new_slot(tensor) for tensor in made.outputs]
+        reads = {id(tensor): scope[id(tensor)] for tensor in made.input_tensors}
+        self.nodes.append(Node(f"{path}.mask", made.operation, made.arguments, reads, tuple(written)))
+        scope.update(zip(map(id, made.outputs), written))
+        return True
 
 
 def input_specs_of(model: keras.Model) -> list[InputSpec]:
@@ -140,10 +159,10 @@ def structure_of(model: keras.Model) -> Any:
     return structure
 
 
-def _inside(node: Node) -> tuple[keras.Function, list[int]] | None:
+def _inside(node: Node, masks: Sequence[keras.KerasTensor]) -> tuple[keras.Function, list[int]] | None:
     """The function behind a nested model or a composite layer, and the ids of the symbols that it reads."""
     if not isinstance(node.operation, keras.Model):
-        return composite_function(node)
+        return composite_function(node, masks)
     own = symbolic_function(node.operation)
     if own is not None:
         return own, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]

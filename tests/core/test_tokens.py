@@ -132,7 +132,7 @@ def test_groups_sum_the_tokens_of_a_word(method):
 
 
 @pytest.mark.parametrize("method", [
-    *("saliency", "gradient_x_input", "integrated_gradients", "hirescam", "layercam"),
+    *("saliency", "gradient_x_input", "integrated_gradients", "layercam"),
     *("occlusion", "kernel_shap", "lime"),
 ])  # fmt: skip
 @pytest.mark.parametrize("build", [pooled, recurrent, attention])
@@ -142,6 +142,17 @@ def test_padding_changes_nothing_and_is_0(build, method):
     alone = kam.explain(model, SHORT, method, 1, **settings).maps
     assert not padded[0, 3:].any() and alone.any()
     np.testing.assert_allclose(padded[:1, :3], alone, atol=2e-5 * np.abs(alone).max())
+
+
+@pytest.mark.parametrize("composite", ["cp", "attnlrp"])
+def test_relevance_through_masked_attention_does_not_depend_on_padding(composite):
+    model = attention()
+    padded, alone = (kam.explain(model, ids, "lrp", 1, composite=composite) for ids in (IDS, SHORT))
+    np.testing.assert_allclose(padded.scores, model.predict(IDS, verbose=0)[:, 1], atol=1e-5)
+    np.testing.assert_allclose(padded.maps[:1, :3], alone.maps, atol=1e-5 * np.abs(alone.maps).max())
+    assert not padded.maps[0, 3:].any() and alone.maps.any()
+    if composite == "cp":
+        assert np.abs(padded.residual).max() < 1e-5 * np.abs(padded.maps).max()
 
 
 def hub_like():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import Graph, Node, run_backward, run_nodes
+from keras_actmaps.core.graph import Graph, Node, masked, run_backward, run_nodes
 from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.normalizers import normalizer
 from keras_actmaps.core.recurrent import back_through_time, mask_of, roll_out, step_of
@@ -40,7 +40,7 @@ class Change:
         """Multipliers through the gradient of the node at `inputs`."""
 
         def function(*inputs: Tensor) -> list:
-            return tree.flatten(self.node({**self.values, **dict(zip(self.node.floating, inputs))}))
+            return tree.flatten(self.node({**self.values, **masked(self.node.floating, inputs, self.values)}))
 
         return backend.vjp(function, inputs)[1](multipliers)
 

@@ -13,7 +13,7 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core.attention import PRODUCTS
-from keras_actmaps.core.graph import Graph, Node, carrying, run_backward
+from keras_actmaps.core.graph import Graph, Node, carrying, masked, run_backward
 from keras_actmaps.core.layer_types import describe_node, gates_of, layer_type, operation_name
 from keras_actmaps.core.linear import Linear
 from keras_actmaps.core.normalizers import normalizer
@@ -104,8 +104,8 @@ class Detached:
             return _as_factor(node, values, slots[0])
         factors = self._factors(node, kind) if len(slots) == 2 else None
         if factors is None:
-            return lambda *inputs: _run(node, values, dict(zip(slots, inputs)))
-        return lambda *inputs: _shared(node, values, dict(zip(slots, inputs)), factors)
+            return lambda *inputs: _run(node, values, masked(slots, inputs, values))
+        return lambda *inputs: _shared(node, values, masked(slots, inputs, values), factors)
 
     def _factors(self, node: Node, kind: str | None) -> dict[Slot, float] | None:
         """The share of each factor of a product or quotient of two tensors that vary; None for other nodes."""

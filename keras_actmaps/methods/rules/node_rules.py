@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keras import ops, tree
 
 from keras_actmaps import backend
-from keras_actmaps.core.graph import Graph, Node
+from keras_actmaps.core.graph import Graph, Node, masked
 from keras_actmaps.core.layer_types import gates_of
 from keras_actmaps.core.normalizers import normalizer
 from keras_actmaps.core.types import Slot, Tensor
@@ -58,7 +58,7 @@ class Passage:
 def floating_function(node: Node, values: Mapping[Slot, Tensor]) -> Callable:
     """A node as a function of the floating tensors that it reads; masks keep their values."""
     slots = node.floating
-    return lambda *inputs: tree.flatten(node({**values, **dict(zip(slots, inputs))}))
+    return lambda *inputs: tree.flatten(node({**values, **masked(slots, inputs, values)}))
 
 
 def unchanged(passage: Passage) -> list:
