@@ -22,6 +22,7 @@ _MODULES = {
     "ascent": "features.activation_maximization",
     "exemplars": "features.exemplars",
     "audit": "auditing.audit",
+    "concepts": "features.craft",
 }  # the module of each public function or class
 _RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
 _SUBPACKAGES = {name: name for name in ("data", "metrics", "models", "render", "tf_explain", "training")}

@@ -9,9 +9,10 @@ from keras_actmaps.auditing.clusters import Cluster, find_clusters
 from keras_actmaps.auditing.hot_spots import patch_size
 from keras_actmaps.auditing.observations import Observations, labeled_batches, observe
 from keras_actmaps.auditing.record import Audit
-from keras_actmaps.auditing.spectral import NEIGHBORS, require_sklearn
+from keras_actmaps.auditing.spectral import NEIGHBORS
 from keras_actmaps.auditing.transplants import transplant
 from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.optional import require_sklearn
 from keras_actmaps.core.run_context import ignore
 from keras_actmaps.core.settings import Count, Seed, Setting, show
 from keras_actmaps.core.traced_model import TracedModel

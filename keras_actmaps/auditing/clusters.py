@@ -12,7 +12,7 @@ from keras_actmaps.auditing.spectral import NEIGHBORS, cluster_maps
 from keras_actmaps.auditing.transplants import Trials
 from keras_actmaps.core.types import Array
 
-FLAGGED_ABOVE = 0.05  # the lower bound of the suspicion
+FLAGGED_ABOVE = 0.2  # the lower bound of the suspicion; honest models on X-rays reach 0.12
 EXEMPLARS = 8
 DEPTH = 2  # how often a flagged cluster is divided
 
@@ -68,7 +68,7 @@ class Cluster:
 
     @property
     def flagged(self) -> bool:
-        """Whether the lower bound of the suspicion exceeds 0.05."""
+        """Whether the lower bound of the suspicion exceeds 0.2."""
         return bool(self.suspicion.low > FLAGGED_ABOVE)
 
 

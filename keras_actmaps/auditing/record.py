@@ -67,7 +67,7 @@ class Audit:
 
     @property
     def flagged(self) -> tuple[Cluster, ...]:
-        """The clusters whose suspicion has a lower bound above 0.05, the most suspicious first."""
+        """The clusters whose suspicion has a lower bound above 0.2, the most suspicious first."""
         found = [cluster for cluster in self.clusters if cluster.flagged]
         return tuple(sorted(found, key=lambda cluster: -cluster.suspicion.low))
 

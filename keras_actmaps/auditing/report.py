@@ -31,7 +31,7 @@ TERMS = {
     "transplant": "share of images of other classes that turn to the class when the hot spot is pasted into them",
     "control": "the same with a random patch of the same image",
     "removal": "share of the images that leave the class when the hot spot is filled from its surroundings",
-    "suspicion": "max(0, transplant − control) × (1 − share on the object); flagged if its lower bound exceeds 0.05",
+    "suspicion": "max(0, transplant − control) × (1 − share on the object); flagged if its lower bound exceeds 0.2",
 }
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Audit of {model}</title><style>{style}</style></head><body>

@@ -1,6 +1,5 @@
 """Spectral clustering of relevance maps, as in spectral relevance analysis (Lapuschkin et al. 2019)."""
 
-import importlib
 from typing import Any, NamedTuple
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import eigsh
 
+from keras_actmaps.core.optional import require_sklearn
 from keras_actmaps.core.types import Array
 
 SIDE = 20  # of a small map, for its longer side
@@ -98,11 +98,3 @@ def cluster_maps(maps: Array, seed: int = 0) -> tuple[Array, Array]:
     numbers = kmeans.fit_predict(rows / np.where(norms > 0, norms, 1))
     degrees = np.asarray(graph.sum(axis=1))
     return numbers.astype("int64"), found.vectors[:, 1:3] / np.sqrt(degrees.reshape(-1, 1))
-
-
-def require_sklearn(module: str) -> Any:
-    """A module of scikit-learn; ImportError, with what to install, if there is none."""
-    try:
-        return importlib.import_module(f"sklearn.{module}")
-    except ImportError:
-        raise ImportError("an audit needs scikit-learn: pip install keras_actmaps[audit]") from None
