@@ -12,7 +12,7 @@ from keras_actmaps.core.layer_types import operation_name
 from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.types import Slot
 
-PRODUCTS = ("Einsum", "Matmul", "MatMul", "Dot", "BatchDot")
+PRODUCTS = ("Einsum", "Matmul", "Dot", "einsum", "matmul", "bmm")  # of Keras and PyTorch
 SELECTIONS = ("GetItem", "Take", "Split")  # operations that take some tokens of all
 
 
@@ -25,7 +25,7 @@ class Attention:
     path : str
         Path of its softmax.
     probabilities : int
-        Slot of the probabilities (N, heads, T, S), or (N, T, S) of a single head.
+        Slot of the probabilities (N, ..., T, S), with axes of heads between, or none for a single head.
     tokens : int
         Slot of the tokens that queries, keys and values are computed from; where these differ, that of the tensor
         that all of them are computed from.

@@ -156,7 +156,7 @@ def _as_features(graph: Graph, slot: Slot, prefix: int, space: tuple[int, ...]) 
             continue
         nodes.append(replace(node, writes=tuple(written if other == slot else other for other in node.writes)))
         nodes.append(single_input_node(node.path, to_grid, written, (features,), shapes))
-        nodes.append(make_node(f"{node.path}.tokens", Merge(prefix), [features, written], (slot,), shapes))
+        nodes.append(make_node(f"{node.path}.tokens", Rearranged(Merge(prefix)), [features, written], (slot,), shapes))
     slot_of = {path: features if other == slot else other for path, other in graph.slot_of.items()}
     return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)
 

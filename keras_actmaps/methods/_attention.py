@@ -1,5 +1,6 @@
 """The attention of a model in one pass, its gradients, and maps of the tokens as maps of the patches."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -93,8 +94,9 @@ def attention_gradients(
 
 
 def with_heads(probabilities: Tensor) -> Tensor:
-    """Probabilities (N, heads, T, T), also of an attention with one head (N, T, T)."""
-    return probabilities if len(probabilities.shape) == 4 else probabilities[:, None]
+    """Probabilities (N, heads, T, T), also of an attention with one head (N, T, T) or with two axes of heads."""
+    shape = probabilities.shape
+    return ops.reshape(probabilities, (shape[0], math.prod(shape[1:-2]), *shape[-2:]))
 
 
 def pooled_row(relevance: Tensor, tokens: TokenGrid) -> Tensor:

@@ -36,7 +36,7 @@ PROTOCOLS = {
     "drawn-reviews": Protocol("text_gap", epochs=10, batch_size=32, learning_rate=1e-2, one_cycle=True),
     "folder": Protocol("pets_cnn", epochs=20, batch_size=32, learning_rate=2e-3, one_cycle=True),
 }
-TRANSFORMER = Protocol("vit", epochs=20, batch_size=32, learning_rate=1e-3, one_cycle=True)
+TRANSFORMER = Protocol("vit", epochs=8, batch_size=32, learning_rate=1e-3, one_cycle=True)
 # One linear layer on pooled features.
 HEAD = Protocol("backbone", epochs=60, batch_size=256, learning_rate=1e-2, one_cycle=True)
 

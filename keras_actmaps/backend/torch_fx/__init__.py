@@ -14,6 +14,7 @@ import keras
 import torch
 from keras import ops, tree
 
+from keras_actmaps.backend.torch_fx.attention import has_attention, unfused
 from keras_actmaps.backend.torch_fx.graph import GraphConverter
 from keras_actmaps.backend.torch_fx.layers import (
     TorchOperation,
@@ -59,17 +60,19 @@ def convert_module(module: torch.nn.Module, shape: Sequence[int] | None) -> Any:
     images = ops.convert_to_tensor(torch.rand((2, *shape), generator=torch.Generator().manual_seed(0)))
     with torch.no_grad():
         expected = _module_outputs(copy, images, name)
-        try:
-            trace = trace_module(copy, images)
-        except Exception as error:  # the user's code may raise anything where torch.fx cannot trace it
-            return _opaque_model(copy, name, shape, expected, _first_line(error))
-        model = GraphConverter(trace, rank).convert(name, shape)
-        found = tree.flatten(model(to_keras_layout(images, rank)))
-    if all(_is_close(a, to_keras_layout(b, rank)) for a, b in zip(found, tree.flatten(expected))):
-        return model
-    return _opaque_model(
-        copy, name, shape, expected, "the graph traced by torch.fx gives other outputs than the module"
-    )
+        reason = ""
+        for candidate in (unfused(inference_copy(module)), copy) if has_attention(copy) else (copy,):
+            try:
+                trace = trace_module(candidate, images)
+            except Exception as error:  # the user's code may raise anything where torch.fx cannot trace it
+                reason = _first_line(error)
+                continue
+            model = GraphConverter(trace, rank).convert(name, shape)
+            found = tree.flatten(model(to_keras_layout(images, rank)))
+            if all(_is_close(a, to_keras_layout(b, rank)) for a, b in zip(found, tree.flatten(expected))):
+                return model
+            reason = "the graph traced by torch.fx gives other outputs than the module"
+    return _opaque_model(copy, name, shape, expected, reason)
 
 
 def _validate(module: torch.nn.Module) -> torch.nn.Module:

@@ -114,6 +114,13 @@ def normalization(call: Call) -> Converted:
     return live_layers.batch_normalization(call.path, call.keras_shape, call.module)
 
 
+def layer_normalization(call: Call) -> Converted:
+    """LayerNorm of the last axis."""
+    if call.module is None or call.input_channels_last or len(call.module.normalized_shape) != 1:
+        return None
+    return live_layers.layer_normalization(call.path, call.keras_shape, call.module)
+
+
 def average_pooling(call: Call) -> Converted:
     """Average pooling over all positions."""
     is_global = call.name.startswith("adaptive") or _pooling_window(call) == call.input_shape[2:]
@@ -159,7 +166,7 @@ CONVERTERS: dict[str, Callable[[Call], Converted]] = {
     **dict.fromkeys(("avgpool1d", "avgpool2d", "avgpool3d"), average_pooling),
     **dict.fromkeys(("flatten", "view", "reshape", "squeeze"), flatten),
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout"), identity),  # in either mode
-    **{"linear": dense, "mean": mean, "permute": permute},
+    **{"linear": dense, "layernorm": layer_normalization, "mean": mean, "permute": permute},
 }
 
 

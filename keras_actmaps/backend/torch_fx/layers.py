@@ -179,6 +179,7 @@ def renamed_class(name: str, *bases: type) -> Any:
 LIVE_CONVOLUTIONS = {cls: renamed_class(cls.__name__, Convolution, cls) for cls in (*CONVOLUTIONS, *TRANSPOSED)}
 Dense = renamed_class("Dense", LiveLayer, layers.Dense)
 BatchNormalization = renamed_class("BatchNormalization", Normalization, layers.BatchNormalization)
+LayerNormalization = renamed_class("LayerNormalization", LiveLayer, layers.LayerNormalization)
 
 
 def convolution(name: str, shape: tuple, readers: Readers, function: Callable, groups: int) -> keras.layers.Layer:
@@ -213,6 +214,16 @@ def batch_normalization(name: str, shape: tuple, module: Any) -> keras.layers.La
     layer = BatchNormalization(readers, shape, axis=-1, **settings, name=name)
     layer.input_spec = layers.InputSpec(ndim=len(shape))
     return layer
+
+
+def layer_normalization(name: str, shape: tuple, module: Any) -> keras.layers.Layer:
+    """Keras' layer normalization of the last axis for a `LayerNorm`."""
+    names = {"gamma": "weight", "beta": "bias"}
+    readers = {
+        own: partial(getattr, module, other) for own, other in names.items() if getattr(module, other) is not None
+    }
+    settings = {"epsilon": module.eps, "scale": "gamma" in readers, "center": "beta" in readers}
+    return LayerNormalization(readers, shape, axis=-1, **settings, name=name)
 
 
 def _kernel_and_bias(readers: Readers) -> Readers:
