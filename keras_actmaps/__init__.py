@@ -23,6 +23,7 @@ _MODULES = {
     "exemplars": "features.exemplars",
     "audit": "auditing.audit",
     "concepts": "features.craft",
+    "tcav": "features.concept_vectors",
 }  # the module of each public function or class
 _RENAMED = {"Probe": ("core.traced_model", "TracedModel")}
 _SUBPACKAGES = {name: name for name in ("data", "metrics", "models", "render", "tf_explain", "training")}
