@@ -15,7 +15,7 @@ from keras_actmaps.bulk.batches import targets_of
 from keras_actmaps.bulk.identity import run_record
 from keras_actmaps.bulk.job import Job
 from keras_actmaps.bulk.pictures import Encoding, folder_source, tfds_source
-from keras_actmaps.bulk.source import ArraySource, IndexedSource, Source, py_dataset_source, row_digest
+from keras_actmaps.bulk.source import ArraySource, IndexedSource, Source, image_and_label, py_dataset_source, row_digest
 from keras_actmaps.bulk.store import FolderStore, Store
 from keras_actmaps.comparison.batches import is_shared
 from keras_actmaps.core.cache import as_traced
@@ -35,7 +35,7 @@ Preprocess = Callable[[Array], Any] | None
 
 @dataclass(frozen=True)
 class Unknown:
-    """In the place of an encoding that is not known."""
+    """In the place of an encoding, where there is none."""
 
     reason: str
 
@@ -65,7 +65,7 @@ def choose_source(model: Any, source: Any, store: Store, preprocess: Preprocess 
     if hasattr(source, "__array__") or isinstance(source, (Mapping, list)):
         return _arrays(source, None)
     if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
-        return IndexedSource(source, _encoding_if_known(model, preprocess), preprocess)
+        return _indexed(model, source, preprocess)
     if hasattr(source, "__iter__"):
         return _spooled(model, source, store)
     raise ValueError(
@@ -110,12 +110,14 @@ def _encoding(model: Any, preprocess: Preprocess) -> Encoding:
     return Encoding(tuple(shape), preprocess)
 
 
-def _encoding_if_known(model: Any, preprocess: Preprocess) -> Callable[[Array], Any]:
-    """The same, with the error only where a picture is read."""
+def _indexed(model: Any, items: Any, preprocess: Preprocess) -> IndexedSource:
+    """The source of a data set with access by number; pictures are encoded if its first item is one."""
     try:
-        return _encoding(model, preprocess)
-    except ValueError as error:
-        return Unknown(str(error))
+        is_picture = hasattr(image_and_label(items[0])[0], "getbands")
+    except Exception:  # of a damaged first item; the next ones decide
+        is_picture = False
+    unknown = Unknown("the first item is no picture, but this one is")
+    return IndexedSource(items, _encoding(model, preprocess) if is_picture else unknown, preprocess)
 
 
 def make_job(

@@ -28,9 +28,7 @@ def test_a_full_disk_is_one_sentence_and_the_same_call_continues(small_disk):
     inputs = np.random.default_rng(0).random((200, 24, 24, 3), "float32")
     arguments = (gap_network((24, 24, 3)), inputs, small_disk, "saliency")
     settings = {"engine": "serial", "shard": 10, "batch_size": 10}
-    with pytest.raises(
-        OSError, match=r"No space left on device after \d+ of 20 shards; the same call continues"
-    ):
+    with pytest.raises(OSError, match=r"No space left on device after \d+ of 20 shards; the same call continues"):
         kam.explain_all(*arguments, **settings)
     assert list(small_disk.glob("shard-*.h5")) and not list(small_disk.glob("*.tmp"))
     subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
