@@ -7,7 +7,7 @@ RUN useradd --create-home --uid 1000 user
 WORKDIR /home/user/app
 COPY --chown=user pyproject.toml README.md LICENSE ./
 COPY --chown=user keras_actmaps keras_actmaps
-RUN pip install --no-cache-dir ".[data,ui]"
+RUN pip install --no-cache-dir ".[data,ui]" && chown user:user .
 USER user
 ENV KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3
 RUN actmaps-train --dataset drawn-grid --explain gradcam
