@@ -1,5 +1,9 @@
 """The models of the teaching experiments, backbones of keras.applications, and fully convolutional classifiers."""
 
+from collections.abc import Callable
+
+import keras
+
 from keras_actmaps.models.backbones import backbone, imagenet_classes, side
 from keras_actmaps.models.convolutional import to_convolutional
 from keras_actmaps.models.example import COLORS, example
@@ -9,7 +13,12 @@ from keras_actmaps.models.text import TEXT_MODELS, text_conv, text_gap, text_lst
 from keras_actmaps.models.vision_transformer import vit
 from keras_actmaps.models.weights import load_weights
 
-MODELS = {"grid_cnn": grid_cnn, "cifar_cnn": cifar_cnn, "pets_cnn": pets_cnn, "vit": vit}  # of the teaching experiments
+MODELS: dict[str, Callable[..., keras.Model]] = {
+    "grid_cnn": grid_cnn,
+    "cifar_cnn": cifar_cnn,
+    "pets_cnn": pets_cnn,
+    "vit": vit,
+}  # of the teaching experiments
 
 __all__ = [
     "COLORS",
