@@ -22,6 +22,7 @@ _MODULES = {
     "ascent": "features.activation_maximization",
     "exemplars": "features.exemplars",
     "audit": "auditing.audit",
+    "Audit": "auditing.record",
     "concepts": "features.craft",
     "tcav": "features.concept_vectors",
 }  # the module of each public function or class
