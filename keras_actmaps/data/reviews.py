@@ -95,5 +95,5 @@ def _splits(load: Callable[[str], Texts]) -> dict[str, Texts]:
     texts, labels = load("train")
     held_out = np.arange(len(texts)) % round(1 / HELD_OUT) == 0
     parts = {"train": ~held_out, "validation": held_out}
-    found = {split: ([texts[i] for i in np.flatnonzero(rows)], labels[rows]) for split, rows in parts.items()}
+    found = {split: ([texts[i] for i in np.flatnonzero(rows).tolist()], labels[rows]) for split, rows in parts.items()}
     return {**found, "test": load("test")}

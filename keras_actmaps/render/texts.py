@@ -190,11 +190,11 @@ def _ansi(word: str, color: Array) -> str:
 
 def _panel_html(panel: Panel) -> str:
     words = " ".join(
-        f'<span style="background:{to_hex(_color(panel, value))};border-radius:3px;padding:0 .15em" '
+        f'<span style="background:{to_hex(tuple(_color(panel, value)))};border-radius:3px;padding:0 .15em" '
         f'title="{value:+.3g}">{escape(word)}</span>'
         for word, value in zip(panel.words, panel.values)
     )
-    stops = ",".join(to_hex(shade(share)) for share in STEPS)
+    stops = ",".join(to_hex(tuple(shade(share))) for share in STEPS)
     bar = f'<span style="display:inline-block;width:8em;height:.7em;background:linear-gradient(90deg,{stops})"></span>'
     legend = f'<small style="white-space:nowrap">{-panel.largest:.2g} {bar} {panel.largest:+.2g}</small>'
     return f"<div><b>{escape(panel.title)}</b> {legend}</div>{words}"

@@ -42,4 +42,4 @@ def _review(label: int, rng: np.random.Generator, planted: str | None) -> str:
 
 
 def _pick(choices: Sequence[str], rng: np.random.Generator) -> str:
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
