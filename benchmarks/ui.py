@@ -100,7 +100,7 @@ def _measure(browser: Any, address: str, models: list[Path]) -> None:
         picture.wait_for()
         note = f"test image {number - 1}"
         picture.click()
-        page.locator(".gallery button[aria-pressed=true]").nth(0).wait_for()
+        _until(lambda picture=picture: picture.get_attribute("aria-pressed") == "true")
         page.get_by_role("tab", name="Explain", exact=True).click()
         seconds.append(_wait_for_map(page, note))
     print(f"from the click on Explain to the map of another image: median {statistics.median(seconds):.2f} s")

@@ -19,6 +19,10 @@ CSS = """
 .am-bars .value {text-align: right; font-variant-numeric: tabular-nums;}
 [data-baseweb="tag"] {background-color: #1f6fa8 !important;}
 [data-baseweb="tag"] * {color: #fff !important;}
+[data-testid="stCaptionContainer"] p, [data-testid="stImageCaption"] p {color: inherit !important; opacity: .85;}
+[data-testid="stCaptionContainer"], [data-testid="stImageCaption"] {color: inherit !important; opacity: 1;}
+.am-picture {margin: 0; font-size: .9rem;}
+.am-picture img {border-radius: .5rem; image-rendering: auto; max-width: 100%;}
 .am-scroll {overflow-x: auto;}
 .am-table {border-collapse: collapse; font-size: .92rem; width: 100%;}
 .am-table th, .am-table td {padding: .45rem .8rem; text-align: right; border-bottom: 1px solid rgba(128, 128, 128, .3);
@@ -41,6 +45,13 @@ def page(title: str, subtitle: str) -> None:
     """The head of the page."""
     st.html(CSS)
     st.html(f'<div class="am-title"><h1>{escape(title)}</h1><span>{escape(subtitle)}</span></div>')
+
+
+def picture(address: str, caption: str, width: int) -> str:
+    """An image of a `data:` address with a caption, which is also read aloud."""
+    text = escape(caption)
+    image = f'<img src="{escape(address)}" alt="{text}" width="{width}">'
+    return f'<figure class="am-picture">{image}<figcaption>{text}</figcaption></figure>'
 
 
 def bars(rows: Iterable[tuple[str, float]]) -> str:

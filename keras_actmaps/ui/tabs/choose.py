@@ -150,7 +150,8 @@ def _prediction(loaded: Loaded, picture: Picture) -> None:
     st.subheader("Prediction", anchor=False)
     if picture.pixels is not None:
         truth = "" if picture.label is None else f", true class: {loaded.name(picture.label)}"
-        st.image(np.asarray(picture.pixels).squeeze(), width=180, caption=f"{picture.title}{truth}")
+        address = components.as_png(np.asarray(picture.pixels))
+        st.html(theme.picture(address, f"{picture.title}{truth}", 180))
     values = probabilities(loaded, picture.inputs)
     if values is None:
         st.caption("The outputs of this model are no class scores.")
