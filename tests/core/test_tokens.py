@@ -140,7 +140,8 @@ def test_padding_changes_nothing_and_is_0(build, method):
     model, settings = build(), {"samples": 20} if kam.METHODS[method].settings.get("samples") else {}
     padded = kam.explain(model, IDS, method, 1, **settings).maps
     alone = kam.explain(model, SHORT, method, 1, **settings).maps
-    assert not padded[0, 3:].any() and alone.any()
+    assert not padded[0, 3:].any()
+    assert alone.any() or method == "layercam"  # of which no value may be positive
     np.testing.assert_allclose(padded[:1, :3], alone, atol=2e-5 * np.abs(alone).max())
 
 
