@@ -1,6 +1,6 @@
 """Mending a model that relies on patches: images without them, weights of images, and projection at a layer."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,13 +14,10 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel, features_only
 from keras_actmaps.core.types import Array
 
-if TYPE_CHECKING:
-    from keras_actmaps.auditing.record import Audit
-
 BATCH, HOSTS = 32, 4
 
 
-def masked(audit: "Audit", images: Any) -> Array:
+def masked(audit: Any, images: Any) -> Array:
     """See `Audit.mask`."""
     array = _images(audit, images)
     flagged = np.flatnonzero(audit.is_flagged)
@@ -30,7 +27,7 @@ def masked(audit: "Audit", images: Any) -> Array:
     return filled
 
 
-def weights(audit: "Audit") -> Array:
+def weights(audit: Any) -> Array:
     """See `Audit.weights`."""
     values = np.ones(len(audit))
     for label in {cluster.label for cluster in audit.flagged}:
@@ -43,7 +40,7 @@ def weights(audit: "Audit") -> Array:
     return values
 
 
-def flip_rate(audit: "Audit", model: Any, images: Any, seed: int = 0) -> float:
+def flip_rate(audit: Any, model: Any, images: Any, seed: int = 0) -> float:
     """See `Audit.flip_rate`."""
     array, traced = _images(audit, images), as_traced(model)
     judge = Judge(traced, RunContext(BATCH, BATCH))
@@ -58,7 +55,7 @@ def flip_rate(audit: "Audit", model: Any, images: Any, seed: int = 0) -> float:
     return float(np.concatenate(flips).mean()) if flips else float("nan")
 
 
-def without_artifact(audit: "Audit", model: keras.Model, images: Any, layer: str | None = None) -> keras.Model:
+def without_artifact(audit: Any, model: keras.Model, images: Any, layer: str | None = None) -> keras.Model:
     """See `Audit.without_artifact`."""
     array = _images(audit, images)
     if not audit.flagged:
@@ -84,7 +81,7 @@ def without_artifact(audit: "Audit", model: keras.Model, images: Any, layer: str
     return mended
 
 
-def artifact_direction(audit: "Audit", traced: TracedModel, images: Array) -> tuple[Array, Array]:
+def artifact_direction(audit: Any, traced: TracedModel, images: Array) -> tuple[Array, Array]:
     """The unit vector (C,) from the features of flagged images outside their hot spots to those inside, and the former.
 
     A feature counts as inside with the share of its cell that the hot spot covers.
@@ -107,7 +104,7 @@ def artifact_direction(audit: "Audit", traced: TracedModel, images: Array) -> tu
     return change / length, mean
 
 
-def _coverage(audit: "Audit", place: Array, shape: tuple[int, int]) -> Array:
+def _coverage(audit: Any, place: Array, shape: tuple[int, int]) -> Array:
     """The share (h, w) of each cell of a feature map that a hot spot covers."""
     sides = []
     for start, length, side, cells in zip(place, audit.patch, audit.space, shape):
@@ -117,7 +114,7 @@ def _coverage(audit: "Audit", place: Array, shape: tuple[int, int]) -> Array:
     return np.outer(*sides)
 
 
-def _images(audit: "Audit", images: Any) -> Array:
+def _images(audit: Any, images: Any) -> Array:
     """The images of the audit as float32; ValueError if they are not as many, or of another size."""
     array = np.asarray(backend.to_numpy(images), "float32")
     if array.ndim != 4 or len(array) != len(audit) or array.shape[1:3] != audit.space:

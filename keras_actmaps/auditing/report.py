@@ -3,16 +3,13 @@
 from base64 import b64encode
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from keras_actmaps.auditing.clusters import Cluster
 from keras_actmaps.auditing.words import cells, sentence
 from keras_actmaps.render.audit import cluster_figure
-
-if TYPE_CHECKING:
-    from keras_actmaps.auditing.record import Audit
 
 STYLE = (
     "body{font-family:sans-serif;margin:2em auto;max-width:72em;padding:0 1em;line-height:1.4}"
@@ -51,7 +48,7 @@ patch, such as a background, is not found by this test.</p>
 """
 
 
-def page(audit: "Audit") -> str:
+def page(audit: Any) -> str:
     """The whole page, with all text escaped."""
     head, *rows = cells(audit.clusters)
     order = sorted(audit.clusters, key=lambda one: (-np.nan_to_num(one.suspicion.low), -one.size))
@@ -70,7 +67,7 @@ def page(audit: "Audit") -> str:
     )
 
 
-def _card(audit: "Audit", cluster: Cluster) -> str:
+def _card(audit: Any, cluster: Cluster) -> str:
     badge = ' <span class="badge">flagged</span>' if cluster.flagged else ""
     data = b64encode(cluster_png(audit, cluster)).decode()
     return (
@@ -80,7 +77,7 @@ def _card(audit: "Audit", cluster: Cluster) -> str:
     )
 
 
-def cluster_png(audit: "Audit", cluster: Cluster) -> bytes:
+def cluster_png(audit: Any, cluster: Cluster) -> bytes:
     """The picture of a cluster as PNG: exemplars with their hot spots, the mean map, and its images in their class."""
     scale = np.array(cluster.thumbnails.shape[1:3]) / audit.space
     size = scale * audit.patch
@@ -95,7 +92,7 @@ def cluster_png(audit: "Audit", cluster: Cluster) -> bytes:
     return file.getvalue()
 
 
-def _label(audit: "Audit", image: int, label: int) -> str:
+def _label(audit: Any, image: int, label: int) -> str:
     """Whether an exemplar is classified wrongly, as a part of its title."""
     known = audit.labels[image]
     return f", label {known}" if known >= 0 and known != label else ""

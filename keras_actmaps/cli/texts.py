@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,11 @@ def _read(file: str) -> str:
         raise ValueError(f"--text-file {file} is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
+def _model(request: Request) -> Any:
+    """The model of the run, which texts always have."""
+    return request.subject.model
+
+
 def _of_split(request: Request, vocabulary: Vocabulary, positions: list[int]) -> Texts:
     """The texts at positions of the split; without positions the first one that is classified correctly."""
     found: dict[int, tuple[str, int]] = {}
@@ -109,7 +115,7 @@ def _of_split(request: Request, vocabulary: Vocabulary, positions: list[int]) ->
     for ids, labels, truth in find_data(request.subject, request.data_dir).truth(request.split).as_numpy_iterator():
         rows = [position - first for position in positions if 0 <= position - first < len(ids)]
         if not positions:
-            rows = np.flatnonzero(request.subject.model.predict(ids, verbose=0).argmax(-1) == labels)[:1].tolist()
+            rows = np.flatnonzero(_model(request).predict(ids, verbose=0).argmax(-1) == labels)[:1].tolist()
         found |= {first + row: (truth["text"][row].decode("utf-8", "replace"), int(labels[row])) for row in rows}
         first += len(ids)
         if found and len(found) == len(set(positions or [0])):
@@ -144,7 +150,7 @@ def _encoded(
 def _titles(request: Request, texts: Texts) -> list[str]:
     """The source, the true and the predicted class of each text, which are printed as well."""
     titles = []
-    predicted = request.subject.model.predict(texts.ids, verbose=0).argmax(-1)
+    predicted = _model(request).predict(texts.ids, verbose=0).argmax(-1)
     for number, source in enumerate(texts.sources):
         true = [] if texts.labels is None else [f"true: {request.subject.name(texts.labels[number])}"]
         titles.append(", ".join([source, *true, f"predicted: {request.subject.name(int(predicted[number]))}"]))

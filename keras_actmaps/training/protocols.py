@@ -68,7 +68,7 @@ def new_model(protocol: Protocol, weights: str | None, data: "Data") -> keras.Mo
     if info.vocabulary or protocol.model in models.TEXT_MODELS:
         model = _text_model(protocol.model, info)
     elif protocol.model in models.MODELS:
-        model = models.MODELS[protocol.model](info.image_shape, len(info.classes))  # type: ignore[arg-type]
+        model = models.MODELS[protocol.model](info.image_shape, len(info.classes))
     elif info.image_shape[-1] != 3:
         raise ValueError(f"backbone {protocol.model!r} needs color images, but those of {info.name!r} are gray")
     else:

@@ -7,6 +7,8 @@ import pytest
 import keras_actmaps as kam
 from keras_actmaps import models
 from keras_actmaps.core.vocabulary import Vocabulary
+
+pytest.importorskip("tensorflow")  # which the package of data sets imports
 from keras_actmaps.data.drawn.reviews import draw_reviews
 
 WORD, LENGTH = "zebra", 60
