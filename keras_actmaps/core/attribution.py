@@ -121,13 +121,10 @@ class Attribution(NamedTuple):
         Signed, not yet reduced over channels, at the size of the input or of the layer.
     outputs : structure of tensors or None
         The logits of the same forward pass; None if the original inputs were not run.
-    samples : int array of shape (N,) or None
-        Passes per input, of a method that stops at a tolerance.
     """
 
     values: Tensor
     outputs: Any = None
-    samples: Any = None
 
 
 def tiled(targets: Any, times: int) -> Any:

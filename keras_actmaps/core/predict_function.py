@@ -84,7 +84,7 @@ class PredictFunction(TracedModel):
         context.count_passes(len(inputs))
         batch_targets = targets if callable(targets) else ops.convert_to_tensor(targets)
         tensors = tuple(map(ops.convert_to_tensor, tensors))
-        values, outputs = function(self, ops.convert_to_tensor(inputs), batch_targets, *tensors, **settings)[:2]
+        values, outputs = function(self, ops.convert_to_tensor(inputs), batch_targets, *tensors, **settings)
         outputs = self.outputs(inputs) if outputs is None else outputs
         values = tree.map_structure(lambda tensor: ops.cast(tensor, "float32"), values)
         return values, self.resolve(outputs, batch_targets), self.score(outputs, batch_targets)

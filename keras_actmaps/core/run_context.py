@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 def ignore(*_: object) -> None:
@@ -25,12 +26,15 @@ class RunContext:
         run on, padding excluded.
     resizes : bool
         Whether maps at a layer are resized to the inputs.
+    report_samples : callable
+        `report_samples(passes)` is called with the passes (N,) of each input, by a method that stops at a tolerance.
     """
 
     batch_size: int = 32
     padded_size: int = 32
     report: Callable[[int, int | None], None] = ignore
     count_passes: Callable[[int], None] = ignore
+    report_samples: Callable[[Any], None] = ignore
     resizes: bool = True
 
 

@@ -84,7 +84,7 @@ class Setting:
 
     def parse(self, text: str) -> Any:
         """The validated value of a text from a command line; ValueError for one that is not allowed."""
-        candidates = [text, *_literal(text)]
+        candidates = [*_literal(text), text] if text == "None" else [text, *_literal(text)]
         for candidate in candidates:
             try:
                 return _conform(candidate, self.annotation)

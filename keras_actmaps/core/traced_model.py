@@ -483,7 +483,7 @@ class TracedModel:
             traced = self if varied is None else self._holding(varied, arguments[: len(held)])
             first, last = len(held), len(held) + len(own)
             batch_targets = _from_arguments(targets, arguments[first:last])
-            values, outputs = function(traced, inputs, batch_targets, *arguments[last:], **settings)[:2]
+            values, outputs = function(traced, inputs, batch_targets, *arguments[last:], **settings)
             outputs = traced.outputs(inputs) if outputs is None else outputs
             resolved, scores = self.resolve(outputs, batch_targets), self.score(outputs, batch_targets)
             return tree.map_structure(_float32, values), resolved, scores

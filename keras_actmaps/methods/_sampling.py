@@ -114,7 +114,7 @@ def _chunk(
     variants = perturb(inputs, rows, constants)
     size, count, *shape = variants.shape
     repeated = tiled(targets, size)
-    values, outputs = of(traced, ops.reshape(variants, (-1, *shape)), repeated, **settings)[:2]
+    values, outputs = of(traced, ops.reshape(variants, (-1, *shape)), repeated, **settings)
     values = ops.reshape(values, (size, count, *values.shape[1:]))
     if reduce is not None:
         values = reduce(values, is_real, inputs, rows, constants)

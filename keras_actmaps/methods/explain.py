@@ -338,16 +338,18 @@ def attribute_batch(
         return maps, sums, resolved, scores, None
     _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
     known = targets if callable(targets) else resolved
-    values, _, samples = method.function(traced, inputs, known, context, **request.own_settings)
+    samples: list[Array] = []
+    context = replace(context, report_samples=samples.append)
+    values, _ = method.function(traced, inputs, known, context, **request.own_settings)
     maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(traced, method, values, channels))
-    return maps.astype("float32", copy=False), sums, resolved, scores, samples
+    return maps.astype("float32", copy=False), sums, resolved, scores, samples[-1] if samples else None
 
 
 def _reduced(
     traced: TracedModel, inputs: Tensor, targets: Any, *, method: Method, channels: Any, **settings: Any
 ) -> Attribution:
     """A single-pass method with its channels reduced, for `TracedModel.run`."""
-    values, outputs = method.function(traced, inputs, targets, **settings)[:2]
+    values, outputs = method.function(traced, inputs, targets, **settings)
     return Attribution(_maps_and_sums(traced, method, values, channels), outputs)
 
 

@@ -30,8 +30,11 @@ def integrated_gradients(
     this share of Y(x) - Y(x0), with a warning if 4096 passes are not enough; `samples` are the passes.
     """
     path = Path(traced, inputs, baseline_for(inputs, baseline), targets, context)
-    maps, passes = (integrate(path, steps), None) if tolerance is None else integrate_to(path, tolerance)
-    return Attribution(maps.astype("float32"), samples=passes)
+    if tolerance is None:
+        return Attribution(integrate(path, steps).astype("float32"))
+    maps, passes = integrate_to(path, tolerance)
+    context.report_samples(passes)
+    return Attribution(maps.astype("float32"))
 
 
 def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:

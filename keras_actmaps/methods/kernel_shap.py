@@ -57,7 +57,9 @@ def kernel_shap(
             found = [_until(tolerance, traced, *one, kept, fill, context) for one in arguments]
             values, counts[rows] = map(np.stack, zip(*found))
         maps[rows] = spread(values / sizes, labels[rows])
-    return Attribution(maps, samples=None if tolerance is None else counts)
+    if tolerance is not None:
+        context.report_samples(counts)
+    return Attribution(maps)
 
 
 def _until(

@@ -125,7 +125,7 @@ def images():
 def unfolded(model, layer=None) -> TracedModel:
     """A traced model that runs the graph as it is."""
     traced = TracedModel(model, layer)
-    traced._folded = traced.graph, traced.graph
+    traced._folded = traced.graph, traced.graph, traced.graph
     return traced
 
 

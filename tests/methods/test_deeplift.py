@@ -82,8 +82,8 @@ def test_it_sums_to_the_difference_through_any_activation(activation):
 def test_bad_settings_raise_before_any_pass(images, monkeypatch):
     forbid_passes(monkeypatch)
     with pytest.raises(
-        ValueError, match=r"^baseline must be 'zero', 'mean', 'blur', a finite number, .*, got 'black'$"
+        ValueError, match=r"^baseline must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number, .*, got 'black'$"
     ):
         kam.explain(gap_network(), images, "deeplift", baseline="black")
-    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'all'$"):
+    with pytest.raises(ValueError, match=r"^channels must be 'sum', 'abs_max', 'norm', 'max' or 'keep', got 'all'$"):
         kam.explain(gap_network(), images, "deeplift", channels="all")

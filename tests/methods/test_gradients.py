@@ -146,7 +146,7 @@ def test_any_method_can_be_averaged_by_name_or_as_a_record(network, images):
     assert kam.explain(network, images, "smoothgrad", of="gradcam", samples=2).maps.max() > 0
 
 
-CHANNELS = "'sum', 'abs_max', 'max', 'keep' or None"
+CHANNELS = "'sum', 'abs_max', 'norm', 'max', 'keep' or None"
 BAD = [
     ({"samples": 0}, "samples must be an integer >= 1 and <= 1,000,000, got 0"),
     ({"samples": 2.5}, "samples must be an integer >= 1 and <= 1,000,000, got 2.5"),

@@ -34,7 +34,7 @@ def check_channels(graph: Graph, layer: str | None, keep: Keep, name: str) -> No
     """ValueError for an unknown layer, and for channels that it does not have."""
     if layer is None:
         if keep is not None:
-            raise ValueError(f"keep={keep!r} needs channels_of, the layer whose channels are meant")
+            raise ValueError(f"keep={show(keep)} needs channels_of, the layer whose channels are meant")
         return
     count = graph.shapes[layer_slot(graph, layer, name)][-1]
     outside = [channel for channel in _listed(keep) if not 0 <= channel < count]

@@ -271,7 +271,7 @@ def test_the_error_names_a_layer_without_a_rule_and_rules_can_set_one():
         ({"alpha": 2, "beta": 2}, "alpha=2 and beta=2 must differ by 1"),
         ({"low": 1, "high": 0}, "low=1 is not below high=0"),
         ({"low": [0, 1]}, r"low of shape \(2,\)"),
-        ({"channels": "mean"}, "^channels must be 'sum', 'abs_max', 'max' or 'keep', got 'mean'$"),
+        ({"channels": "mean"}, "^channels must be 'sum', 'abs_max', 'norm', 'max' or 'keep', got 'mean'$"),
     ],
 )
 def test_bad_settings_raise_before_any_pass(images, settings, error, monkeypatch):
