@@ -96,7 +96,10 @@ def test_a_seed_gives_the_same_map(pictures):
         ({"area": "small"}, "^area must be a finite number > 0 and < 1, got 'small'$"),
         ({"steps": 0}, "^steps must be an integer >= 1 and <= 1,000,000, got 0$"),
         ({"cells": 0}, "^cells must be an integer >= 1 .*, got 0$"),
-        ({"fill": "grey"}, "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$"),
+        (
+            {"fill": "grey"},
+            "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$",
+        ),
     ],
 )
 def test_bad_settings_raise_before_any_pass(settings, error, images, monkeypatch):

@@ -51,7 +51,10 @@ def test_the_map_depends_on_the_seed_only(images):
         ({"width": 0}, "^width must be a finite number > 0, got 0$"),
         ({"ridge": -1}, "^ridge must be a finite number >= 0, got -1$"),
         ({"segments": OWN.T}, r"segments of shape \(16, 12\)"),
-        ({"fill": "grey"}, "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$"),
+        (
+            {"fill": "grey"},
+            "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$",
+        ),
     ],
 )
 def test_bad_settings_raise_before_any_pass(settings, error, images, monkeypatch):

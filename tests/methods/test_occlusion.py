@@ -84,7 +84,10 @@ def test_the_default_patch_is_an_eighth_and_its_stride_half_of_it(images):
         ({"patch": 2.5}, "^patch must be an integer >= 1 .* or None, got 2.5$"),
         ({"patch": 4, "stride": 0}, "^stride must be an integer >= 1 .* or None, got 0$"),
         ({"patch": 4, "stride": 5}, "stride=5 is larger than the patch"),
-        ({"fill": "grey"}, "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$"),
+        (
+            {"fill": "grey"},
+            "^fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'grey'$",
+        ),
         ({"fill": [1, 2]}, r"a baseline of shape \(2,\)"),
     ],
 )

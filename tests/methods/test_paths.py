@@ -203,7 +203,11 @@ BAD = [
         "baseline must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number, an array or a dict",
     ),
     ("integrated_gradients", {"baseline": SHIFTED}, "a baseline of shape (5, 12, 16, 3) does not fit inputs"),
-    ("integrated_gradients", {"channels": "mean"}, "channels must be 'sum', 'abs_max', 'norm', 'max' or 'keep', got 'mean'"),
+    (
+        "integrated_gradients",
+        {"channels": "mean"},
+        "channels must be 'sum', 'abs_max', 'norm', 'max' or 'keep', got 'mean'",
+    ),
     ("expected_gradients", {"samples": 0}, f"samples must be {COUNT}, got 0"),
     ("expected_gradients", {"seed": "a"}, "seed must be an integer >= 0 and < 9,223,372,036,854,775,808, got 'a'"),
     ("expected_gradients", {"baselines": SHIFTED[:3, :, 1:]}, "baselines of shape (3, 12, 15, 3) do not fit inputs"),

@@ -121,7 +121,11 @@ def test_completeness_without_a_fill_is_the_residual_of_lrp(images):
         (infidelity, {"samples": 1.5}, "samples must be an integer >= 1 .*, got 1.5"),
         (infidelity, {"patch": 13}, r"patch must be at most as large as the image, \(12, 16\), got 13"),
         (infidelity, {"seed": -1}, "seed must be an integer >= 0 .*, got -1"),
-        (infidelity, {"fill": None}, "fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got None"),
+        (
+            infidelity,
+            {"fill": None},
+            "fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got None",
+        ),
         (completeness_gap, {"score": None}, "score must be 'logit', 'softmax' or 'sigmoid', got None"),
     ],
 )

@@ -131,7 +131,10 @@ def test_sequences_and_volumes():
         ({"share": 0}, "share must be a finite number > 0 and <= 1, got 0"),
         ({"share": 1.1}, "share must be a finite number > 0 and <= 1, got 1.1"),
         ({"score": "margin"}, "score must be 'logit', 'softmax' or 'sigmoid', got 'margin'"),
-        ({"fill": "gray"}, "fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'gray'"),
+        (
+            {"fill": "gray"},
+            "fill must be 'zero', 'mean', 'blur', 'pad', 'mask', a finite number or an array, got 'gray'",
+        ),
         ({"fill": np.zeros((3, 3))}, r"a baseline of shape \(3, 3\) does not fit inputs of shape \(12, 16, 3\)"),
         ({"batch_size": 0}, "batch_size must be an integer >= 1 and <= 1,000,000, got 0"),
         ({"step": 3}, "deletion has no setting 'step'; it has: steps, patch, share"),
