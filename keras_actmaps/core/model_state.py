@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.graph import Graph
@@ -22,7 +24,12 @@ def model_state(model: Any) -> tuple:
 
 
 def _attributes(layer: Any) -> tuple:
-    """The public attributes of a layer that are numbers, words or tuples of them, such as a slope or strides."""
+    """The public attributes of a layer that are numbers, words or tuples of them, such as a slope or strides.
+
+    Those of models are not read: they count steps of training and the like.
+    """
+    if isinstance(layer, keras.Model):
+        return ()
     return tuple(
         (name, value)
         for name, value in vars(layer).items()

@@ -236,8 +236,8 @@ def bad(tmp_path):
         ([*run, "--output", tmp_path / "file" / "out"], "cannot write to"),
         ([*run, "--output", "a\0b"], "cannot write to 'a\\x00b'"),
         ([*run, "--colormap", "x"], "'x'"),
-        ([*run, "--alpha", 3], "argument --alpha: must be a finite number >= 0 and <= 1, got '3'"),
-        ([*run, "--alpha", "nan"], "argument --alpha: must be a finite number >= 0 and <= 1, got 'nan'"),
+        ([*run, "--alpha", 3], "argument --alpha: must be 'map' or a finite number >= 0 and <= 1, got '3'"),
+        ([*run, "--alpha", "nan"], "argument --alpha: must be 'map' or a finite number >= 0 and <= 1, got 'nan'"),
         ([*run, "--boxes", 1.5], "argument --boxes: must be 'otsu' or a finite number >= 0 and < 1, got '1.5'"),
         ([*run, "--boxes", "best"], "argument --boxes: must be 'otsu' or a finite number >= 0 and < 1, got 'best'"),
         ([*run, "-s", "steps"], "-s 'steps' is not KEY=VALUE"),
@@ -305,7 +305,10 @@ def test_runs_that_are_missing_or_broken(tmp_path, trained):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--dataset", "nope"], "data set must be one of grid, drawn-grid, cifar10, pets, folder:DIR, got 'nope'"),
+        (
+            ["--dataset", "nope"],
+            "data set must be one of grid, drawn-grid, cifar10, pets, imdb, drawn-reviews, folder:DIR, got 'nope'",
+        ),
         (["--dataset", "folder:absent"], "no folder 'absent'"),
         (["--dataset", "drawn-grid", "--explain", "nope"], "method must be one of cam, "),
         (["--dataset", ""], "argument --dataset: must not be empty"),

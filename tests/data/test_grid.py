@@ -89,7 +89,8 @@ def test_the_real_grid_is_complete_and_the_same_in_every_run(tfds_data_dir):
 
 def test_unknown_names_and_missing_data_raise_one_line(tmp_path, monkeypatch):
     with pytest.raises(
-        ValueError, match="data set must be one of grid, drawn-grid, cifar10, pets, folder:DIR, got 'nope'"
+        ValueError,
+        match="data set must be one of grid, drawn-grid, cifar10, pets, imdb, drawn-reviews, folder:DIR, got 'nope'",
     ):
         data.load("nope")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
