@@ -1,16 +1,13 @@
 """The figure of a picture of texts: words in a fixed-width font, so that lines can be broken before drawing."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from keras_actmaps.render.texts import Panel, printable, shade
-
-if TYPE_CHECKING:
-    from keras_actmaps.render.texts import TextPicture
+from keras_actmaps.render.text_panels import Panel, printable, shade
 
 MOST_COLUMNS = 3  # panels side by side
 LETTERS = {1: 100, 2: 64, 3: 52}  # in a line, by the number of columns
@@ -20,13 +17,13 @@ MARGIN, HEAD, TITLE = 0.15, 0.62, 0.3  # inches: around panels, above their word
 Placed = tuple[str, float, int, int]  # a word, its value, its line, its first letter
 
 
-def draw(picture: "TextPicture") -> Figure:
+def draw(rows: Sequence[tuple[str, Sequence[Panel]]], caption: str = "") -> Figure:
     """The panels of each text in rows of up to three, each with its legend."""
-    widest = max(len(panels) for _, panels in picture.rows)
+    widest = max(len(panels) for _, panels in rows)
     columns = min(widest, MOST_COLUMNS)
     letters = LETTERS[columns]
     blocks: list[tuple[str, list[tuple[Panel, list[Placed]]], float]] = []
-    for title, panels in picture.rows:
+    for title, panels in rows:
         for first in range(0, len(panels), columns):
             placed = [(panel, _lines(panel, letters)) for panel in panels[first : first + columns]]
             height = HEAD + LINE * max(1 + max((one[2] for one in words), default=0) for _, words in placed)
@@ -44,8 +41,8 @@ def draw(picture: "TextPicture") -> Figure:
             place = (left / width, (top - height) / total, letters * LETTER / width, height / total)
             _draw_panel(figure.add_axes(place), panel, words, letters * LETTER, height)
         top -= height + MARGIN
-    if picture.caption:
-        _write(figure, MARGIN / width, MARGIN / total, picture.caption, size=8, color="#555555")
+    if caption:
+        _write(figure, MARGIN / width, MARGIN / total, caption, size=8, color="#555555")
     return figure
 
 

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from keras_actmaps.core.explanation import Explanation, maps_of_one_input
 from keras_actmaps.core.files import save_text
 from keras_actmaps.core.types import Array
-from keras_actmaps.render.colors import SIGNED, palette
 from keras_actmaps.render.panels import save
+from keras_actmaps.render.text_figure import draw
+from keras_actmaps.render.text_panels import Panel, printable, shade
 
 STYLE = (
     "background:#fff;color:#111;font-family:system-ui,sans-serif;line-height:1.7;padding:.6em",
@@ -23,17 +24,6 @@ STYLE = (
     "border:1px solid #ccc;border-radius:4px;padding:.5em .7em;overflow-wrap:anywhere",
 )
 BAR, STEPS = 24, (-1.0, 0.0, 1.0)  # width of the legend in a terminal; its colors
-PALER = 0.17  # share of each end of the color map that is left out, so that words stay legible
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One text by one method and class: its words, their values, and the value at the ends of the colors."""
-
-    title: str
-    words: tuple[str, ...]
-    values: tuple[float, ...]
-    largest: float
 
 
 @dataclass(frozen=True)
@@ -78,9 +68,7 @@ class TextPicture:
     @property
     def figure(self) -> Figure:
         """A Matplotlib figure."""
-        from keras_actmaps.render.text_figure import draw
-
-        return draw(self)
+        return draw(self.rows, self.caption)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the picture as `.html` or `.png`, atomically; ValueError for any other suffix."""
@@ -166,17 +154,6 @@ def _columns(explanation: Explanation, words: list[list[str]], classes: Sequence
 
 def _name(target: int, classes: Sequence[str]) -> str:
     return classes[target] if target < len(classes) else f"class {target}"
-
-
-def shade(share: float) -> Array:
-    """The color of a share of the largest value, -1 to 1, as RGB 0..1; pale enough for black words."""
-    end = np.array(palette(SIGNED)(0.5 + np.sign(share) * (0.5 - PALER))[:3])
-    return 1 - abs(share) * (1 - end)
-
-
-def printable(line: str) -> str:
-    """A line without the control characters that would move a cursor or change colors."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 def _color(panel: Panel, value: float) -> Array:
