@@ -30,6 +30,9 @@ QUICK = {
     "sobol": {"designs": 2, "cells": 3},
     "extremal_perturbation": {"steps": 8, "cells": 4},
 }
+CHANGED = (  # sampled otherwise since, for the same expectation or integral: their own tests compare with closed forms
+    *("rise: maps", "integrated_gradients, blur: maps", "integrated_gradients, blur: residual"),
+)
 VARIANTS = {
     "gradcam, conv": ("gradcam", {"layer": "conv"}),
     "gradcam, all": ("gradcam", {"targets": "all"}),
@@ -73,7 +76,8 @@ def network() -> keras.Model:
 def measure() -> dict[str, np.ndarray]:
     """The maps of every method and variant, features, ascents, exemplars, and metrics of one map."""
     model, images = network(), np.random.default_rng(1).random((3, 20, 16, 3), "float32")
-    questions = {name: (name, QUICK.get(name, {})) for name in kam.METHODS} | VARIANTS
+    fitting = [name for name, reason in kam.supported(model).items() if not reason]
+    questions = {name: (name, QUICK.get(name, {})) for name in fitting} | VARIANTS
     arrays = {}
     for label, (method, settings) in questions.items():
         e = kam.explain(model, images, method=method, batch_size=2, **settings)
@@ -106,13 +110,14 @@ def main() -> None:
         return
     stored, worst = np.load(STORED), ("nothing", 0.0)
     found = measure()
-    for label in stored.files:
+    compared = [label for label in stored.files if label not in CHANGED]
+    for label in compared:
         before, now = stored[label], found[label]
         scale = max(float(np.abs(before).max()), 1e-6)
         if label.endswith("residual"):  # a difference of sums, accurate to the rounding of the score
             scale = max(scale, float(np.abs(stored[label.replace("residual", "scores")]).max()))
         worst = max(worst, (label, float(np.abs(now - before).max()) / scale), key=lambda pair: pair[1])
-    print(f"{len(stored.files)} arrays; the largest difference is {worst[1]:.2g} of the largest value, of {worst[0]}")
+    print(f"{len(compared)} arrays; the largest difference is {worst[1]:.2g} of the largest value, of {worst[0]}")
     if worst[1] > TOLERANCE:
         raise SystemExit(f"above {TOLERANCE}")
 
