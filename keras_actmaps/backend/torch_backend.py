@@ -64,6 +64,11 @@ def xla_by_default() -> bool:
     return False
 
 
+def _writable(leaves: Sequence) -> list:
+    """Copies that a layer may write to: pooling with a mask does so in Keras 3.10."""
+    return [leaf.clone() for leaf in leaves]
+
+
 def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """`function(*tensors) -> (scores, aux)`: the gradients of the summed scores at `tensors`, and aux.
 
@@ -71,7 +76,7 @@ def gradients(function: Callable, tensors: Sequence) -> tuple[list, Any]:
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)
-        scores, aux = function(*leaves)
+        scores, aux = function(*_writable(leaves))
         found = torch.autograd.grad(scores.sum(), leaves, allow_unused=True) if scores.requires_grad else [None]
     if any(gradient is None for gradient in found):
         raise ValueError(NO_GRADIENT)
@@ -85,7 +90,7 @@ def vjp(function: Callable, tensors: Sequence) -> tuple[list, Callable]:
     """
     with torch.enable_grad():
         leaves = _leaves(tensors)
-        outputs = function(*leaves)
+        outputs = function(*_writable(leaves))
 
     def backward(cotangents: list) -> list:
         reached = [(output, part) for output, part in zip(outputs, cotangents) if output.requires_grad]

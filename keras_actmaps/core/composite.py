@@ -102,10 +102,22 @@ def _with_shape(layer: Any) -> Any:
 
 
 def unfused_attention(
-    operation: Any, query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: Any = None
+    operation: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    bias: Any = None,
+    mask: Any = None,
+    scale: Any = None,
+    flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
 ) -> Any:
-    """softmax(scale q k + bias) v of heads (N, T, heads, D), as `ops.dot_product_attention`, in separate steps."""
-    if operation.is_causal or operation.attn_logits_soft_cap is not None or key.shape[2] != query.shape[2]:
+    """softmax(scale q k + bias) v of heads (N, T, heads, D), as `ops.dot_product_attention`, in separate steps.
+
+    The last two arguments are those of a call by Keras 3.10; later versions keep the cap on the operation.
+    """
+    soft_cap = vars(operation).get("attn_logits_soft_cap", attn_logits_soft_cap)
+    if operation.is_causal or soft_cap is not None or key.shape[2] != query.shape[2]:
         raise NotImplementedError("attention that is causal, capped or grouped stays fused")
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     scores = ops.einsum("btnh,bsnh->bnts", query, key) * scale
