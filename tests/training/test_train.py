@@ -179,7 +179,9 @@ def test_the_accuracy_with_both_statistics(tmp_path):
 
 def test_the_momentum_of_batch_normalization_follows_the_number_of_steps():
     for images, momentum in ((900, 1 - 3 / 29), (50, 0.7), (47_500, 0.99)):
-        info = SimpleNamespace(image_shape=(16, 16, 3), classes=("a", "b"), counts={"train": images}, scale=255.0)
+        info = SimpleNamespace(
+            vocabulary=(), image_shape=(16, 16, 3), classes=("a", "b"), counts={"train": images}, scale=255.0
+        )
         model = train.new_model(train.find_protocol("folder"), None, SimpleNamespace(info=info))
         norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert [norm.momentum for norm in norms] == [pytest.approx(momentum)] * 4
