@@ -106,7 +106,7 @@ def test_all_that_work_are_drawn_and_the_others_are_named_with_their_reason(expl
         (["--boxes", "otsu"], "--boxes is not for --engine tf-explain, which draws its own pictures"),
         (["--boxes", "0"], "--boxes is not for --engine tf-explain"),
         (["--compare"], "--compare is not for --engine tf-explain"),
-        (["--metrics", "all"], "--metrics needs --compare, and --limit needs --compare or --all"),
+        (["--metrics", "all"], "--metrics and --limit need --compare"),
         (
             ["--method", "smoothgrad", "-s", "samples=3"],
             "smoothgrad has no setting 'samples'; choices: noise, num_samp",
