@@ -10,10 +10,12 @@ import keras_actmaps as kam
 
 
 def finished(app):
-    """The page once all maps are computed, and the jobs of its session."""
+    """The jobs of the page's session, once all are finished and the page has drawn their maps."""
     for _ in range(200):
         jobs = list(app.session_state["actmaps"].jobs.values())
         if all(job.is_finished for job in jobs):
+            if jobs:
+                app.run()  # the last one may have finished after the last run of the script
             return jobs
         time.sleep(0.05)
         app.run()
@@ -25,10 +27,7 @@ def explained(page, **query):
     app.session_state["tab"] = "Explain"
     app.run()
     assert not app.exception
-    jobs = finished(app)
-    if jobs:
-        app.run()  # the last map may have been computed after the last run of the script
-    return app, jobs
+    return app, finished(app)
 
 
 def test_a_first_visit_without_a_run_offers_to_train_the_example(page, tmp_path):
