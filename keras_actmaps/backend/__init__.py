@@ -4,6 +4,7 @@
 - `gradients(function, tensors)`: gradients of summed scores;
 - `vjp(function, tensors)`: outputs, and the function from cotangents of the outputs to cotangents of the tensors;
 - `custom_gradient(function, backward)`: a function with a replaced gradient;
+- `argmax(tensor)`: the index of the largest value along the last axis, as int32;
 - `eager_scope()`: a context in which operations run at once, even while a program is traced;
 - `xla_by_default()`: whether programs are compiled with XLA by default;
 - `convert_module(module, shape)`: a model of the framework itself (PyTorch) as a Keras model on the same weights.
@@ -32,6 +33,7 @@ gradients = _framework.gradients
 vjp = _framework.vjp
 batched_gradients = _framework.batched_gradients
 custom_gradient = _framework.custom_gradient
+argmax = _framework.argmax
 eager_scope = _framework.eager_scope
 xla_by_default = _framework.xla_by_default
 convert_module: Any = getattr(_framework, "convert_module", None)

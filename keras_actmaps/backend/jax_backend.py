@@ -67,6 +67,11 @@ class CompiledFunction:
             raise
 
 
+def argmax(tensor: Any) -> Any:
+    """The first index of the largest value along the last axis."""
+    return jnp.argmax(tensor, axis=-1).astype("int32")
+
+
 def eager_scope() -> Any:
     """A context in which operations run at once, even while a program is traced."""
     return jax.ensure_compile_time_eval()

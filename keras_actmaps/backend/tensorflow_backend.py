@@ -75,6 +75,11 @@ def _warn_of_plain_graph(message: str) -> None:
     warnings.warn(f"XLA lacks {', '.join(found) or 'an operation'} of the model; run without XLA", stacklevel=3)
 
 
+def argmax(tensor: Any) -> Any:
+    """The first index of the largest value along the last axis; `ops.argmax` is ten operations in a graph."""
+    return tf.argmax(tensor, axis=-1, output_type=tf.int32)
+
+
 def eager_scope() -> Any:
     """A context in which operations run at once, even while a program is traced."""
     return tf.init_scope()

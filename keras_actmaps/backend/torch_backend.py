@@ -54,6 +54,11 @@ class CompiledFunction:
             return self._function(*map(ops.convert_to_tensor, tensors))
 
 
+def argmax(tensor: Any) -> Any:
+    """The first index of the largest value along the last axis."""
+    return torch.argmax(tensor, dim=-1).to(torch.int32)
+
+
 def eager_scope() -> Any:
     """A context in which operations run at once, as they always do on PyTorch."""
     return torch.no_grad()
