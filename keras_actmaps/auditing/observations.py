@@ -20,6 +20,7 @@ from keras_actmaps.auditing.hot_spots import (
 from keras_actmaps.auditing.spectral import small_maps
 from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
+from keras_actmaps.core.labels import class_numbers
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
@@ -222,7 +223,7 @@ def labeled_batches(
         if own is not None and (len(own[:count]) != count or own.shape[1:3] != images.shape[1:3]):
             raise ValueError(f"masks of shape {np.shape(own)} do not fit images of shape {images.shape}")
         own = None if own is None else own[:count].reshape(images.shape[:3])
-        yield images, None if labels is None else class_numbers(labels[:count]), own
+        yield images, None if labels is None else _classes_of(labels[:count]), own
         seen += count
         if seen == limit:
             return
@@ -236,8 +237,10 @@ def is_pair(dataset: Any, rank: int) -> bool:
     return len(shapes[0]) == rank and len(shapes[1]) in (1, 2) and len(shapes[1]) != rank - 1
 
 
-def class_numbers(labels: Array) -> Array:
-    """Labels (N,), (N, 1) or one-hot (N, classes) as class numbers (N,)."""
-    if labels.ndim == 2:
-        return labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
-    return labels
+def _classes_of(labels: Any) -> Array:
+    """Labels as class numbers (N,); ValueError for rows of several labels and for values that are not classes."""
+    if (numbers := class_numbers(labels)) is None:
+        raise ValueError(
+            f"an audit needs labels that are classes, (N,) or one-hot rows (N, classes), got shape {np.shape(labels)}"
+        )
+    return numbers

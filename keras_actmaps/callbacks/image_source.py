@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.batching import iterate_batches
+from keras_actmaps.core.labels import class_numbers
 from keras_actmaps.core.settings import Count, Setting
 from keras_actmaps.core.types import Array
 
@@ -92,13 +93,16 @@ def image_source(
     """
     limit = _LIMIT.validate(limit)
     found = _find_images(images, limit)
+    passed_labels = labels is not None
     labels, masks = (
         known if passed is None else backend.to_numpy(passed)[: len(found.images)]
         for passed, known in ((labels, found.labels), (masks, found.masks))
     )
     names = found.classes if classes is None else tuple(classes)
-    source = ImageSource(found.images, _class_numbers(labels), masks, names, found.notice, found.several, found.labels)
-    return _validated(source)
+    numbers = None if labels is None else class_numbers(labels)
+    if passed_labels and numbers is None:
+        raise ValueError(f"labels must be classes (N,) or one-hot rows (N, classes), got shape {np.shape(labels)}")
+    return _validated(ImageSource(found.images, numbers, masks, names, found.notice, found.several, found.labels))
 
 
 def split_source(data: "Data", split: str = "validation", first: int = 0, end: int | None = None) -> ImageSource:
@@ -180,15 +184,6 @@ def _as_pairs(dataset: Iterable) -> Iterable:
     if isinstance(dataset, keras.utils.PyDataset):
         return dataset
     return ((each["image"], each.get("label")) if isinstance(each, Mapping) else each for each in dataset)
-
-
-def _class_numbers(labels: Array | None) -> Array | None:
-    """Labels (N,), (N, 1) or one-hot (N, classes) as classes (N,); None for values that are not classes."""
-    if labels is None:
-        return None
-    labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(labels), -1)
-    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-    return labels.astype("int64") if labels.dtype.kind in "iub" or (labels == labels.astype("int64")).all() else None
 
 
 def _validated(source: ImageSource) -> ImageSource:

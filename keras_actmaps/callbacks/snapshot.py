@@ -12,6 +12,7 @@ from keras_actmaps.callbacks.image_source import ImageSource
 from keras_actmaps.core.batching import refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.labels import is_one_hot
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import show
 from keras_actmaps.core.traced_model import TracedModel, outputs_only
@@ -73,6 +74,10 @@ class SnapshotRequest:
         inputs = self.source.inputs
         traced = as_traced(model, self.layer, inputs=inputs)
         refuse_inputs_as_labels(inputs, self.source.read_labels, traced.classes)
+        if np.ndim(self.targets) == 2 and np.shape(self.targets)[1] != traced.classes:
+            raise ValueError(
+                f"one-hot targets of shape {np.shape(self.targets)} do not fit a model with {traced.classes} classes"
+            )
         explanation = explain.explain(
             traced, inputs, self.method, self.targets, batch_size=self.batch_size, **self.settings
         )
@@ -118,10 +123,11 @@ def make_snapshot_request(
         if source.labels is None:
             raise ValueError("targets='labels', but the labels of the images are not known")
         targets = source.labels
-    if isinstance(targets, str) or np.ndim(targets) > 1:
+    is_list = np.ndim(targets) > 1 and not is_one_hot(np.asarray(targets), np.shape(targets)[-1])
+    if isinstance(targets, str) or is_list:
         raise ValueError(
-            f"targets must be a class, (N,) classes, 'labels' or a function, since a picture shows one map per image; "
-            f"got {show(targets)}"
+            f"targets must be a class, (N,) classes, one-hot rows, 'labels' or a function, since a picture shows one "
+            f"map per image; got {show(targets)}"
         )
     chosen = _metric_requests(metrics, source.truth)
     return SnapshotRequest(source, request.method.name, targets, layer, batch_size, chosen, dict(settings))

@@ -12,6 +12,7 @@ from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.attribution import Target, bind
 from keras_actmaps.core.batching import refuse_several_shapes
 from keras_actmaps.core.graph import Graph
+from keras_actmaps.core.labels import is_one_hot
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
 from keras_actmaps.core.types import Array, Slot
@@ -70,7 +71,7 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
     array = _to_array(targets)
     if array.ndim == 0:
         array = np.full(count, array)
-    if _is_one_hot(array, classes):
+    if is_one_hot(array, classes):
         array = array.argmax(axis=1)
     if array.dtype.kind not in "iu" or array.ndim > 2 or len(array) != count:
         raise ValueError(
@@ -185,13 +186,6 @@ def _to_array(values: Any) -> Array:
         return backend.to_numpy(values)
     except (ValueError, TypeError):
         return np.array(None, dtype=object)
-
-
-def _is_one_hot(array: Array, classes: int | None) -> bool:
-    """Whether these are one-hot rows (N, classes)."""
-    if array.ndim != 2 or array.shape[1] != classes or array.dtype.kind not in "iufb" or not len(array):
-        return False
-    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _fits(shape: tuple, expected: tuple) -> bool:

@@ -65,7 +65,8 @@ def explain(
     method : str or Method
         One of `METHODS`.
     targets : None, int, array of int, "all" or callable
-        None for the predicted class; a class for all inputs; classes (N,) or (N, K); "all" classes; or a function of
+        None for the predicted class; a class for all inputs; classes (N,) or (N, K); one-hot rows (N, classes) for the
+        classes that they mark, so that with two classes (0, 1) is class 1, not both; "all" classes; or a function of
         the outputs that returns scores (N,).
     layer, precision, xla
         As for `Probe`; None is the default there.

@@ -124,6 +124,10 @@ def test_images_whose_map_is_zero_have_no_cluster():
         ({"masks": np.zeros((100, 3, 3))}, "masks of shape"),
         ({"dataset": []}, "the dataset has no images"),
         ({"dataset": (np.zeros((3, SIDE, SIDE, 1)), np.zeros(2))}, "2 labels do not fit 3 images"),
+        (
+            {"dataset": (np.zeros((3, SIDE, SIDE, 1)), [[1, 1], [0, 1], [0, 0]])},
+            r"labels that are classes, .* got shape \(3, 2\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_an_error_of_one_line(case, arguments, message):

@@ -118,8 +118,12 @@ def test_wait_returns_at_once_before_and_after_a_fit_and_waits_during_it(data, t
         ({"every": True}, "every must be .*, got True"),
         ({"every": "3 minutes"}, "every must be .*, got '3 minutes'"),
         ({"targets": "all"}, "targets must be a class, .* since a picture shows one map per image; got 'all'"),
-        ({"targets": [[0, 1]] * 5}, "since a picture shows one map per image"),
+        ({"targets": [[0, 2]] * 5}, "since a picture shows one map per image"),
         ({"targets": "labels", "labels": None}, "the labels of the images are not known"),
+        (
+            {"labels": [[1, 1, 0]] * 5},
+            r"labels must be classes \(N,\) or one-hot rows \(N, classes\), got shape \(5, 3\)",
+        ),
         ({"labels": [0, 1]}, r"labels must have shape \(5,\) to fit the images, got \(2,\)"),
         (
             {"masks": np.ones((5, 3, 3), bool)},

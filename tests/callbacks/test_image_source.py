@@ -46,6 +46,23 @@ def test_images_come_from_streams_of_any_kind(data):
     assert len(kam.ExplainCallback(endless(images, labels)).source.images) == 64
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[0, 1, 0], [0, 0, 1]], [1, 2]),
+        ([[0.05, 0.9, 0.05], [0.9, 0.05, 0.05]], [1, 0]),  # smoothed
+        ([[1, 1, 0], [0, 0, 1]], None),  # several labels of one image
+        ([[0, 0, 0], [0, 0, 1]], None),
+        ([[2.5, -1.0, 0.3], [0.1, 7.0, 3.0]], None),  # a regression
+        ([[0.5], [1.5]], None),
+        ([[3], [1]], [3, 1]),
+    ],
+)
+def test_only_rows_that_mark_one_class_are_labels(data, rows, expected):
+    source = kam.ExplainCallback(zip(data[0][:2], np.asarray(rows))).source
+    assert (source.labels is None) if expected is None else (source.labels.tolist() == expected)
+
+
 def test_images_are_copied(data):
     images = data[0][:5].copy()
     callback = kam.ExplainCallback(images)

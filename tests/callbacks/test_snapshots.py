@@ -107,6 +107,21 @@ def test_titles_name_the_true_and_the_predicted_class_and_what_the_map_explains(
     )
 
 
+def test_one_hot_targets_are_the_classes_that_they_mark(data, tmp_path):
+    model, classes = compiled(network()), [3, 0, 1, 1, 2]
+    rows = np.eye(4)[classes].astype("int64")
+    requests = [make_callback(data, tmp_path, targets=targets).request for targets in (rows, classes)]
+    one_hot, expected = (request.compute(model, 1).explanation for request in requests)
+    np.testing.assert_array_equal(one_hot.maps, expected.maps)
+    assert one_hot.targets.tolist() == classes
+
+
+def test_one_hot_targets_of_other_classes_are_refused(data, tmp_path):
+    callback = make_callback(data, tmp_path, targets=np.eye(3, dtype="int64")[[0, 1, 2, 0, 1]])
+    with pytest.raises(ValueError, match=r"^one-hot targets of shape \(5, 3\) do not fit a model with 4 classes$"):
+        callback.request.compute(compiled(network()), 1)
+
+
 def test_a_function_of_outputs_without_classes_is_explained_and_drawn(data, tmp_path):
     inputs = keras.Input((12, 12, 1))
     model = keras.Model(inputs, keras.layers.Conv2D(1, 3, padding="same", name="features")(inputs))
