@@ -1,6 +1,7 @@
 """Generated calls end in finite maps, one for each input, or in one sentence that says what is wrong.
 
 150 of them, the same in each run; more: CALLS=10000 python -m pytest tests/methods/test_generated_calls.py
+Others: SEED=7, any number, beside CALLS.
 """
 
 import os
@@ -9,16 +10,23 @@ import numpy as np
 import pytest
 from helpers import linear_network
 from helpers.calls import calls, run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 
 import keras_actmaps as kam
 from keras_actmaps.cli.choices import parse_choices
 
 COUNT = int(os.environ.get("CALLS", 150))
+SEED = os.environ.get("SEED")
 
 
+def seeded(test):
+    """A test of the calls that belong to the seed of the environment, if there is one."""
+    return test if SEED is None else seed(int(SEED))(test)
+
+
+@seeded
 @settings(
-    max_examples=COUNT, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=COUNT, derandomize=SEED is None, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )  # fmt: skip
 @given(calls())
 def test_a_call_ends_in_maps_or_a_clear_error(call):

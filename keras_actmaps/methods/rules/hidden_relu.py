@@ -16,12 +16,17 @@ from keras_actmaps.core.trace_layers import is_custom
 from keras_actmaps.core.types import Slot
 
 SPELLED = ("Maximum", "Clip", "Threshold")  # Keras operations that are ReLU for some constants
-STEPS = (
-    *("Greater", "GreaterEqual", "Less", "LessEqual", "Sign", "Heaviside", "Abs", "Absolute"),
-    *("Cast", "LogicalNot", "Multiply", "Divide", "TrueDivide", "Negative"),
+KINKS = ("Greater", "GreaterEqual", "Less", "LessEqual", "Sign", "Heaviside", "Abs", "Absolute")
+SQUARES = ("Square", "Power", "Multiply")
+STEPS = (  # operations through which a ReLU of several operations may lead
+    *KINKS,
+    *("Cast", "LogicalNot", "Where", "ZerosLike", "FullLike", "Sqrt", *SQUARES),
+    *("Add", "Subtract", "Divide", "TrueDivide", "Negative"),
+    *("Transpose", "Moveaxis", "Swapaxes", "Reshape", "ExpandDims", "Squeeze", "GetItem"),
 )
-KINKS = STEPS[:8]
-CONSTANTS = ("ZerosLike", "FullLike")
+JOINED = ("Where", "Add", "Subtract", "Multiply", "Divide", "TrueDivide")
+PICKED = ("Max", "Amax", "Min", "Amin", "Sort", "TopK")
+PILED = ("Stack", "Concatenate")
 WITH_FUNCTIONS = ("Map", "Scan", "AssociativeScan", "WhileLoop", "ForiLoop", "Cond", "Switch", "VectorizedMap")
 
 _known: weakref.WeakKeyDictionary[Node, bool] = weakref.WeakKeyDictionary()
@@ -107,27 +112,49 @@ def _activation_name(function: Any) -> str:
 
 
 def _is_spread(node: Node, graph: Graph) -> bool:
-    """Whether a node computes a part of a ReLU: `x * (x > 0)`, `maximum(x, 0.1 * x)`, `minimum(x, 0)`."""
+    """Whether a node may complete a ReLU: `x * (x > 0)`, `maximum(x, 0.1 * x)`, `minimum(x, 0)`, `max(stack([x, 0]))`.
+
+    It does where two of its arguments depend on one tensor through `STEPS`, and one of them has a kink.
+    """
     name, slots = operation_name(node.operation), set(node.reads.values())
     if name in ("Maximum", "Minimum"):
-        if len(slots) == 1:
-            return _has_values_of_relu(node, graph.shapes, -1)
-        producers = [graph.producer(slot) for slot in slots]
-        is_zero = any(one is not None and operation_name(one.operation) in CONSTANTS for one in producers)
-        return is_zero or bool(set.intersection(*(_chain(slot, graph)[0] for slot in slots)))
-    if name not in ("Where", "Multiply", "Add", "Subtract"):
+        return _has_values_of_relu(node, graph.shapes, -1) if len(slots) == 1 else _have_common_source(slots, graph)
+    if name in PICKED:
+        piles = [one for one in _steps_to(slots, graph, (*STEPS, *PILED)) if operation_name(one.operation) in PILED]
+        reads = [set(one.reads.values()) for one in piles]
+        return any(len(pile) == 1 or _have_common_source(pile, graph) for pile in reads)
+    if name not in JOINED:
         return False
-    chains = [_chain(slot, graph) for slot in slots]
-    return any(slots & sources for sources, names in chains if not names.isdisjoint(KINKS))
+    kinked = {slot for slot in slots if any(_has_kink(one, graph) for one in _steps_to({slot}, graph))}
+    return any(_have_common_source({slot, other}, graph) for slot in kinked for other in slots - {slot})
 
 
-def _chain(slot: Slot, graph: Graph) -> tuple[set[Slot], set[str]]:
-    """The slots from which `STEPS`, each on one tensor, lead to a slot; and those operations."""
-    slots, found = {slot}, set()
-    node = graph.producer(slot)
-    while node is not None and operation_name(node.operation) in STEPS and len(set(node.reads.values())) == 1:
-        found.add(operation_name(node.operation))
-        (slot,) = set(node.reads.values())
-        slots.add(slot)
-        node = graph.producer(slot)
-    return slots, found
+def _has_kink(node: Node, graph: Graph) -> bool:
+    """Whether an operation has a kink or a jump; the root of a square is the absolute value."""
+    if operation_name(node.operation) != "Sqrt":
+        return operation_name(node.operation) in KINKS
+    below = [graph.producer(slot) for slot in node.reads.values()]
+    return any(one is not None and operation_name(one.operation) in SQUARES for one in below)
+
+
+def _have_common_source(slots: set[Slot], graph: Graph) -> bool:
+    """Whether two of the slots depend on one tensor through `STEPS`."""
+    known: set[Slot] = set()
+    for slot in slots:
+        found = {slot}.union(*(one.reads.values() for one in _steps_to({slot}, graph)))
+        if known & found:
+            return True
+        known |= found
+    return False
+
+
+def _steps_to(slots: set[Slot], graph: Graph, steps: tuple[str, ...] = STEPS) -> list[Node]:
+    """The nodes of these operations that lead to slots without any other in between."""
+    found: dict[Node, None] = {}
+    waiting = list(slots)
+    while waiting:
+        node = graph.producer(waiting.pop())
+        if node is not None and node not in found and operation_name(node.operation) in steps:
+            found[node] = None
+            waiting += node.reads.values()
+    return list(found)

@@ -150,3 +150,52 @@ def test_tracing_a_custom_layer_does_not_grow_with_each_call():
     kam.explain(model, rows, "deconvnet")
     kam.explain(model, rows, "guided_backprop", targets=1)
     assert len(block.model.layers[0]._inbound_nodes) == before
+
+
+def through_a_slice(x):
+    return ops.concatenate([x[:, :4] * ops.cast(x[:, :4] > 0, x.dtype), x[:, 4:]], axis=-1)
+
+
+def mean_of(x):
+    return ops.mean(x, axis=-1, keepdims=True)
+
+
+SPREAD = {
+    "stack": lambda x: ops.max(ops.stack([x, ops.zeros_like(x)]), axis=0),
+    "sort": lambda x: ops.sort(ops.stack([ops.zeros_like(x), x], axis=-1), axis=-1)[..., 1],
+    "where and zeros": lambda x: ops.where(x > ops.zeros_like(x), x, 0.0),
+    "not below": lambda x: ops.where(ops.logical_not(ops.less(x, ops.zeros_like(x))), x, 0.1 * x),
+    "root of the square": lambda x: (x + ops.sqrt(x * x)) / 2,
+    "root of squared": lambda x: 0.5 * x + 0.5 * ops.sqrt(ops.square(x)),
+    "gate": lambda x: x * ops.cast(x > 0, x.dtype),
+    "sign": lambda x: x * (ops.sign(x) + 1) / 2,
+    "minimum": lambda x: x - ops.minimum(x, 0.0),
+    "turned": lambda x: -ops.minimum(-x, 0.0),
+    "per channel": lambda x: ops.where(
+        x > ops.zeros_like(x), x, x * ops.convert_to_tensor(np.linspace(0, 0.9, 8, dtype="float32"))
+    ),
+    "slices": through_a_slice,
+    "moved": lambda x: ops.transpose(ops.max(ops.stack([ops.transpose(x), 0 * ops.transpose(x)]), axis=0)),
+}
+OTHERS = {
+    "silu": lambda x: x * ops.sigmoid(x),
+    "absolute": lambda x: ops.sqrt(x * x),
+    "maxout": lambda x: ops.repeat(ops.max(ops.reshape(x, (-1, 4, 2)), axis=-1), 2, axis=1),
+    "residual": lambda x: x + ops.relu(x),
+    "normalized": lambda x: (x - mean_of(x)) / ops.sqrt(mean_of(x * x) - mean_of(x) ** 2 + 1e-3),
+    "hard tanh": lambda x: ops.minimum(ops.maximum(x, -1.0), 1.0),
+    "gate of another": lambda x: ops.where(ops.matmul(x, ops.eye(8)) > 0.2, x + 1, ops.roll(x, 1, axis=-1)),
+}
+
+
+@pytest.mark.parametrize("spelling", SPREAD)
+def test_a_relu_of_several_operations_is_refused_by_name(spelling):
+    model = randomised(network(SPREAD[spelling]))
+    with pytest.raises(ValueError, match=r"^guided_backprop replaces .* layer '.* together with other"):
+        kam.explain(model, np.ones((1, 6), "float32"), "guided_backprop", targets=1)
+
+
+@pytest.mark.parametrize("spelling", OTHERS)
+def test_other_functions_of_several_operations_are_not_taken_for_a_relu(spelling):
+    model = randomised(network(Calls(OTHERS[spelling], name="spelled")))
+    assert np.isfinite(kam.explain(model, np.ones((1, 6), "float32"), "guided_backprop", targets=1).maps).all()
