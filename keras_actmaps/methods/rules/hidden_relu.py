@@ -1,5 +1,6 @@
 """ReLU in other spellings: those that compute it, and those inside layers or spread over several operations."""
 
+import itertools
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -18,9 +19,10 @@ from keras_actmaps.core.types import Slot
 SPELLED = ("Maximum", "Clip", "Threshold")  # Keras operations that are ReLU for some constants
 KINKS = ("Greater", "GreaterEqual", "Less", "LessEqual", "Sign", "Heaviside", "Abs", "Absolute")
 SQUARES = ("Square", "Power", "Multiply")
+CONSTANTS = ("ZerosLike", "FullLike")
 STEPS = (  # operations through which a ReLU of several operations may lead
     *KINKS,
-    *("Cast", "LogicalNot", "Where", "ZerosLike", "FullLike", "Sqrt", *SQUARES),
+    *("Cast", "LogicalNot", "Where", "Sqrt", *CONSTANTS, *SQUARES),
     *("Add", "Subtract", "Divide", "TrueDivide", "Negative"),
     *("Transpose", "Moveaxis", "Swapaxes", "Reshape", "ExpandDims", "Squeeze", "GetItem"),
 )
@@ -118,15 +120,18 @@ def _is_spread(node: Node, graph: Graph) -> bool:
     """
     name, slots = operation_name(node.operation), set(node.reads.values())
     if name in ("Maximum", "Minimum"):
-        return _has_values_of_relu(node, graph.shapes, -1) if len(slots) == 1 else _have_common_source(slots, graph)
+        return _has_values_of_relu(node, graph.shapes, -1) if len(slots) == 1 else _may_compare(slots, graph)
     if name in PICKED:
         piles = [one for one in _steps_to(slots, graph, (*STEPS, *PILED)) if operation_name(one.operation) in PILED]
         reads = [set(one.reads.values()) for one in piles]
-        return any(len(pile) == 1 or _have_common_source(pile, graph) for pile in reads)
-    if name not in JOINED:
-        return False
-    kinked = {slot for slot in slots if any(_has_kink(one, graph) for one in _steps_to({slot}, graph))}
-    return any(_have_common_source({slot, other}, graph) for slot in kinked for other in slots - {slot})
+        return any(len(pile) == 1 or _may_compare(pile, graph) for pile in reads)
+    return name in JOINED and _have_common_source(slots, graph, with_kink=True)
+
+
+def _may_compare(slots: set[Slot], graph: Graph) -> bool:
+    """Whether one of the slots may be a constant, or two of them multiples of one tensor."""
+    names = {operation_name(one.operation) for one in _steps_to(slots, graph)}
+    return not names.isdisjoint(CONSTANTS) or _have_common_source(slots, graph)
 
 
 def _has_kink(node: Node, graph: Graph) -> bool:
@@ -137,15 +142,12 @@ def _has_kink(node: Node, graph: Graph) -> bool:
     return any(one is not None and operation_name(one.operation) in SQUARES for one in below)
 
 
-def _have_common_source(slots: set[Slot], graph: Graph) -> bool:
-    """Whether two of the slots depend on one tensor through `STEPS`."""
-    known: set[Slot] = set()
-    for slot in slots:
-        found = {slot}.union(*(one.reads.values() for one in _steps_to({slot}, graph)))
-        if known & found:
-            return True
-        known |= found
-    return False
+def _have_common_source(slots: set[Slot], graph: Graph, with_kink: bool = False) -> bool:
+    """Whether two of the slots depend on one tensor through `STEPS`, of which one has a kink if that is required."""
+    ways = {slot: _steps_to({slot}, graph) for slot in slots}
+    sources = {slot: {slot}.union(*(one.reads.values() for one in way)) for slot, way in ways.items()}
+    bent = {slot for slot, way in ways.items() if not with_kink or any(_has_kink(one, graph) for one in way)}
+    return any(sources[one] & sources[two] and bent & {one, two} for one, two in itertools.combinations(slots, 2))
 
 
 def _steps_to(slots: set[Slot], graph: Graph, steps: tuple[str, ...] = STEPS) -> list[Node]:

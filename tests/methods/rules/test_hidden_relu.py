@@ -175,6 +175,8 @@ SPREAD = {
         x > ops.zeros_like(x), x, x * ops.convert_to_tensor(np.linspace(0, 0.9, 8, dtype="float32"))
     ),
     "slices": through_a_slice,
+    "zeros of another": lambda x: ops.maximum(ops.matmul(x, ops.eye(8)), ops.zeros_like(x)),
+    "stack with zeros of another": lambda x: ops.max(ops.stack([ops.matmul(x, ops.eye(8)), ops.zeros_like(x)]), axis=0),
     "moved": lambda x: ops.transpose(ops.max(ops.stack([ops.transpose(x), 0 * ops.transpose(x)]), axis=0)),
 }
 OTHERS = {
