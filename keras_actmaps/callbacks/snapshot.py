@@ -74,10 +74,9 @@ class SnapshotRequest:
         inputs = self.source.inputs
         traced = as_traced(model, self.layer, inputs=inputs)
         refuse_inputs_as_labels(inputs, self.source.read_labels, traced.classes)
-        if np.ndim(self.targets) == 2 and np.shape(self.targets)[1] != traced.classes:
-            raise ValueError(
-                f"one-hot targets of shape {np.shape(self.targets)} do not fit a model with {traced.classes} classes"
-            )
+        rows, classes = self.targets, traced.classes
+        if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[1] != classes:
+            raise ValueError(f"one-hot targets of shape {rows.shape} do not fit a model with {classes} classes")
         explanation = explain.explain(
             traced, inputs, self.method, self.targets, batch_size=self.batch_size, **self.settings
         )
@@ -123,8 +122,9 @@ def make_snapshot_request(
         if source.labels is None:
             raise ValueError("targets='labels', but the labels of the images are not known")
         targets = source.labels
-    is_list = np.ndim(targets) > 1 and not is_one_hot(np.asarray(targets), np.shape(targets)[-1])
-    if isinstance(targets, str) or is_list:
+    if np.ndim(targets) > 1:
+        targets = np.asarray(targets)
+    if isinstance(targets, str) or (np.ndim(targets) > 1 and not is_one_hot(targets, targets.shape[-1])):
         raise ValueError(
             f"targets must be a class, (N,) classes, one-hot rows, 'labels' or a function, since a picture shows one "
             f"map per image; got {show(targets)}"
