@@ -134,6 +134,12 @@ def tiled(targets: Any, times: int) -> Any:
     return targets if callable(targets) else ops.tile(targets, [times])
 
 
+def pick(values: Tensor, indices: Tensor) -> Tensor:
+    """Of values (N, K) those (N,) at integer indices (N,), in a third of the operations of `ops.take_along_axis`."""
+    chosen = ops.equal(ops.expand_dims(indices, 1), np.arange(values.shape[1], dtype="int32"))
+    return ops.sum(ops.where(chosen, values, ops.zeros_like(values)), axis=1)
+
+
 def spatial_axes(features: Tensor) -> tuple[int, ...]:
     """The spatial axes of features (N, ..., C)."""
     return tuple(range(1, len(features.shape) - 1))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from keras import ops
 
-from keras_actmaps.core.attribution import Target
+from keras_actmaps.core.attribution import Target, pick
 from keras_actmaps.core.target_parts import TargetWithArray, select_output, set_array
 from keras_actmaps.core.types import Array, Tensor
 
@@ -113,8 +113,7 @@ class _Anchor(Target):
     array_count = 1
 
     def score(self, outputs: Any, *arrays: Tensor) -> Tensor:
-        index = ops.cast(arrays[0], "int32")[:, None]
-        return ops.take_along_axis(select_output(outputs, self.classes)[..., self.number], index, axis=1)[:, 0]
+        return pick(select_output(outputs, self.classes)[..., self.number], ops.cast(arrays[0], "int32"))
 
 
 def _intersection_over_union(box: Tensor, boxes: Tensor) -> Tensor:

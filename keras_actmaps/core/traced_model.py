@@ -10,7 +10,7 @@ from keras import ops, tree
 from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core._keras_compat import InputSpec
-from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape
+from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape, pick
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
 from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
@@ -454,10 +454,7 @@ class TracedModel:
             return _float32(ops.convert_to_tensor(scores))
         targets = self.resolve(outputs, targets)
         outputs = self.class_scores(outputs)
-        if len(targets.shape) == 1:  # a third of the operations of `take_along_axis`, and of its gradient
-            is_target = ops.equal(ops.expand_dims(targets, 1), np.arange(outputs.shape[1], dtype="int32"))
-            return ops.sum(ops.where(is_target, outputs, ops.zeros_like(outputs)), axis=1)
-        return ops.take_along_axis(outputs, targets, axis=1)
+        return pick(outputs, targets) if len(targets.shape) == 1 else ops.take_along_axis(outputs, targets, axis=1)
 
     def resolve(self, outputs: Any, targets: Any) -> Tensor:
         """The targets with PREDICTED replaced by the predicted class; PREDICTED for a function."""

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_actmaps import backend
+from keras_actmaps.core.attribution import pick
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Tensor
 from keras_actmaps.features.objectives import Level, activations
@@ -50,14 +51,14 @@ def advance(
 
     state = ops.fori_loop(0, steps, step, tuple(state))
     images = decode_values(state[0])
-    scores = ops.take_along_axis(activations(traced, images, level), indices[:, None], axis=1)[:, 0]
+    scores = pick(activations(traced, images, level), indices)
     return *state, images, scores
 
 
 def _objective(traced: TracedModel, level: Level, settings: AscentSettings, images: Tensor, indices: Tensor) -> Tensor:
     """The scores (K,) of the images, with the weighted log-probability for a class."""
     values = activations(traced, images, level)
-    scores = ops.take_along_axis(values, indices[:, None], axis=1)[:, 0]
+    scores = pick(values, indices)
     if level != "class":
         return scores
     return scores + settings.certainty * (scores - ops.logsumexp(values, axis=1))
