@@ -17,8 +17,9 @@ from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.linear import with_exact_gradients
 from keras_actmaps.core.model_state import has_single_sigmoid, model_state
+from keras_actmaps.core.output_activation import has_bounded_outputs, strip_output_activation
 from keras_actmaps.core.programs import Programs
-from keras_actmaps.core.rewrite import strip_output_activation, with_precision
+from keras_actmaps.core.rewrite import with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
 from keras_actmaps.core.several_inputs import Part, in_order, only_input, pack, part_named, parts_of, with_table
@@ -70,6 +71,8 @@ class TracedModel:
         The tokens of a model of images with attention; None for other models.
     parts : tuple of Part
         The inputs of a model with several inputs, which are the columns of one table (N, F); () for a single input.
+    has_bounded_outputs : bool
+        Whether the outputs still lie between 0 and 1, because no softmax or sigmoid could be separated from them.
     name, input_shape, precision, xla, is_channels_first
         Those of the model, and arguments as passed.
 
@@ -102,7 +105,9 @@ class TracedModel:
         self.name: str = model.name
         self._specs = specs = input_specs_of(model)
         shapes = None if self.is_channels_first else shape
-        self.graph: Graph = with_precision(strip_output_activation(trace_model(model, shapes)), precision, model.name)
+        graph = strip_output_activation(trace_model(model, shapes))
+        self.has_bounded_outputs = has_bounded_outputs(graph)
+        self.graph: Graph = with_precision(graph, precision, model.name)
         self._first_slots = channels_first_slots(self.graph)
         self._returns_channels_last = self.is_channels_first
         self._part_slots = self.graph.inputs

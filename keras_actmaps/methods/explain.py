@@ -383,16 +383,21 @@ def _warn_of_zero_maps(method: Method, maps: Array) -> None:
 
 
 def _warn_of_probabilities(traced: TracedModel, inputs: Array) -> None:
-    """Warn if the outputs are probabilities whose softmax is inside a layer or model that cannot be traced."""
-    if not traced.has_gradients or not _ends_in_unknown_layer(traced):  # a function's scores are what it returns
-        return
-    outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
-    if all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs):
+    """Warn if the outputs are probabilities whose softmax or sigmoid cannot be separated from what is before it."""
+    if traced.has_gradients and _returns_probabilities(traced, inputs):  # a function's scores are what it returns
         warn_user(
             f"{traced.name!r} returns probabilities, and its softmax cannot be removed because it is inside a layer "
-            "or model that cannot be traced; the maps explain probabilities, not logits, and vanish where the model "
-            "is certain",
+            "or model that cannot be traced, or is no plain softmax or sigmoid of one tensor; the maps explain "
+            "probabilities, not logits, and vanish where the model is certain",
         )
+
+
+def _returns_probabilities(traced: TracedModel, inputs: Array) -> bool:
+    """Whether the outputs are bounded by operations, or sum to 1 and come from a layer of unknown type."""
+    if traced.has_bounded_outputs or not _ends_in_unknown_layer(traced):
+        return traced.has_bounded_outputs
+    outputs = [backend.to_numpy(output) for output in keras.tree.flatten(traced.outputs(inputs[:1]))]
+    return all(output.ndim == 2 and output.min() >= 0 and abs(output.sum() - 1) < 1e-3 for output in outputs)
 
 
 def _ends_in_unknown_layer(traced: TracedModel) -> bool:

@@ -9,7 +9,7 @@ from keras import layers, ops
 import keras_actmaps as kam
 from keras_actmaps import backend
 from keras_actmaps.core.graph import run_nodes
-from keras_actmaps.core.rewrite import strip_output_activation
+from keras_actmaps.core.output_activation import strip_output_activation
 from keras_actmaps.core.trace import trace_model
 
 

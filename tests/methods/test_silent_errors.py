@@ -53,6 +53,11 @@ class OwnHead(layers.Layer):
         return keras.KerasTensor((inputs.shape[0], 4))
 
 
+def without_overflow(logits):
+    exponentials = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+    return exponentials / ops.sum(exponentials, axis=-1, keepdims=True)
+
+
 SOFTMAXES = {
     "layer": layers.Softmax(),
     "activation layer": layers.Activation("softmax"),
@@ -60,6 +65,16 @@ SOFTMAXES = {
     "lambda": layers.Lambda(lambda x: ops.softmax(x)),
     "lambda outside Keras": layers.Lambda(lambda x: ops.softmax(outside_keras(x)), output_shape=(4,)),
     "activation lambda": layers.Activation(lambda x: ops.softmax(x)),
+    "operations": lambda x: ops.exp(x) / ops.sum(ops.exp(x), axis=-1, keepdims=True),
+    "operations without overflow": without_overflow,
+    "operation without overflow": lambda x: ops.softmax(x - ops.max(x, axis=-1, keepdims=True)),
+    "clipped": lambda x: ops.clip(ops.softmax(x), 1e-7, 1 - 1e-7),
+    "exponential of the logarithm": lambda x: ops.exp(ops.log_softmax(x)),
+    "logarithm": lambda x: ops.log(ops.softmax(x)),
+    "half precision": lambda x: ops.cast(ops.softmax(ops.cast(x, "float16")), "float32"),
+    "sigmoid in operations": lambda x: 1 / (1 + ops.exp(-x)),
+    "sigmoid by tanh": lambda x: 0.5 * (ops.tanh(x / 2) + 1),
+    "reshaped": lambda x: layers.Reshape((4,))(ops.softmax(x)),
     "own layer": OwnSoftmax(),
     "own layer outside Keras": OutsideSoftmax(),
 }
@@ -80,6 +95,32 @@ def test_probabilities_that_cannot_be_taken_off_are_said():
     model = keras.Model(inputs, OwnHead()(inputs))
     with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be removed"):
         kam.explain(model, images_for(model), "saliency", targets=1)
+
+
+BOUNDED = {
+    "mean of two softmaxes": lambda x: layers.Average()([ops.softmax(x), ops.softmax(2 * x)]),
+    "ensemble": lambda x: layers.Average()([layers.Dense(3, "softmax")(x), layers.Dense(3, "softmax")(x)]),
+    "both sides of a sigmoid": lambda x: ops.concatenate([ops.sigmoid(x[:, :1]), 1 - ops.sigmoid(x[:, :1])], axis=-1),
+    "hard sigmoid": layers.Activation("hard_sigmoid"),
+    "sparsemax": layers.Activation("sparsemax"),
+}
+
+
+@pytest.mark.parametrize("top", BOUNDED)
+def test_values_between_0_and_1_whose_function_is_no_softmax_are_said(top):
+    model = dense_network(BOUNDED[top])
+    with pytest.warns(UserWarning, match="returns probabilities, and its softmax cannot be removed"):
+        kam.explain(model, images_for(model), "saliency", targets=1)
+
+
+@pytest.mark.parametrize(
+    "top", [layers.ReLU(), ops.tanh, lambda x: ops.sum(ops.softmax(x) * x, axis=-1, keepdims=True)]
+)
+def test_other_functions_at_the_output_are_explained_without_a_warning(top, recwarn):
+    model = dense_network(top)
+    e = kam.explain(model, images_for(model), "saliency", targets=0)
+    np.testing.assert_allclose(e.scores, model.predict(images_for(model), verbose=0)[:, 0], rtol=1e-5)
+    assert not [one for one in recwarn if "probabilities" in str(one.message)]
 
 
 def test_a_quantized_kernel_is_dequantized():
