@@ -9,9 +9,17 @@ from keras_actmaps.core.types import Array
 
 def is_one_hot(array: Array, classes: int | None) -> bool:
     """Whether these are one-hot rows (N, classes)."""
-    if array.ndim != 2 or array.shape[1] != classes or array.dtype.kind not in "iufb" or not len(array):
-        return False
-    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
+    return _are_marks(array, classes) and bool((array.sum(axis=1) == 1).all())
+
+
+def are_several_labels(array: Array, classes: int | None) -> bool:
+    """Whether these are rows (N, classes) of 0 and 1, not all with a single 1: no list of class numbers repeats one."""
+    return classes != 1 and _are_marks(array, classes) and not is_one_hot(array, classes)
+
+
+def _are_marks(array: Array, classes: int | None) -> bool:
+    is_wide = array.ndim == 2 and array.shape[1] == classes and len(array) > 0
+    return is_wide and array.dtype.kind in "iufb" and bool(np.isin(array, (0, 1)).all())
 
 
 def class_numbers(labels: Any) -> Array | None:

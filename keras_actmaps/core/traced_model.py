@@ -451,10 +451,10 @@ class TracedModel:
             outputs = self.in_model_layout(outputs if is_target else self._activated(outputs))
             scores, count = _called(targets, outputs), tree.flatten(outputs)[0].shape[0]
             shape = tuple(scores.shape) if hasattr(scores, "shape") else None
-            if shape != (count,):
+            if shape != (count,) or "complex" in str(scores.dtype):
+                found = show(scores) if shape is None else f"shape {shape}" if shape != (count,) else scores.dtype
                 raise ValueError(
-                    f"a function as targets must return one score per input, of shape ({count},), got "
-                    f"{show(scores) if shape is None else f'shape {shape}'}"
+                    f"a function as targets must return one score per input, of shape ({count},), got {found}"
                 )
             return _float32(ops.convert_to_tensor(scores))
         targets = self.resolve(outputs, targets)

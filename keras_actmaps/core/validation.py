@@ -12,7 +12,7 @@ from keras_actmaps.core._keras_compat import all_layers
 from keras_actmaps.core.attribution import Target, bind
 from keras_actmaps.core.batching import refuse_several_shapes
 from keras_actmaps.core.graph import Graph
-from keras_actmaps.core.labels import is_one_hot
+from keras_actmaps.core.labels import are_several_labels, is_one_hot
 from keras_actmaps.core.plain_layers import KERNEL_LAYERS, is_plain
 from keras_actmaps.core.settings import Count, Setting, show
 from keras_actmaps.core.types import Array, Slot
@@ -73,6 +73,13 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
         array = np.full(count, array)
     if is_one_hot(array, classes):
         array = array.argmax(axis=1)
+    elif are_several_labels(array, classes):
+        raise ValueError(
+            f"targets of 0 and 1, as wide as the {classes} classes, mark none or several classes in a row; pass the "
+            "numbers of classes (N, K)"
+        )
+    if array.dtype.kind == "f" and (array == np.round(array)).all() or array.dtype.kind == "b" and classes == 2:
+        array = array.astype("int64")
     if array.dtype.kind not in "iu" or array.ndim > 2 or len(array) != count:
         raise ValueError(
             f"targets of shape {array.shape} and type {array.dtype} do not fit {count} inputs; "

@@ -21,6 +21,7 @@ from keras_actmaps.core.batching import (
 )
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
+from keras_actmaps.core.labels import class_numbers
 from keras_actmaps.core.layer_types import layer_type
 from keras_actmaps.core.model_state import warn_of_random_calls
 from keras_actmaps.core.predict_function import is_predict_function
@@ -158,12 +159,16 @@ def explain_dataset(
 
 
 def select_targets(targets: Any, labels: Array | None) -> Any:
-    """The targets of a batch of a stream: its labels for "labels"; ValueError if it has none."""
+    """The targets of a batch of a stream: its labels for "labels"; ValueError if it has none, or none of classes."""
     if not (isinstance(targets, str) and targets == "labels"):
         return targets
     if labels is None:
         raise ValueError("targets='labels', but the dataset has inputs only")
-    return labels
+    if (numbers := class_numbers(labels)) is None:
+        raise ValueError(
+            f"targets='labels' needs labels that are classes, (N,) or one-hot rows (N, classes), got {np.shape(labels)}"
+        )
+    return numbers
 
 
 def input_rank(model: Any) -> int | None:

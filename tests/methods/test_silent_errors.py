@@ -206,6 +206,24 @@ def test_one_hot_targets_are_classes(images, dtype):
     assert lists.maps.shape[:2] == (5, 4)
 
 
+@pytest.mark.parametrize("form", ["column", "float", "one-hot", "smoothed"])
+def test_labels_of_a_stream_are_classes_in_every_form(images, form):
+    model, classes = gap_network(), np.array([2, 0, 3, 1, 1])
+    one_hot = np.eye(4)[classes]
+    forms = {"column": classes[:, None], "float": classes.astype("float32"), "one-hot": one_hot}
+    labels = forms.get(form, 0.9 * one_hot + 0.025)
+    (found,) = kam.explain_dataset(model, [(images, labels)], "saliency", targets="labels")
+    np.testing.assert_array_equal(found.targets, classes)
+
+
+def test_rows_of_several_labels_are_no_lists_of_classes(images):
+    rows = np.array([[1, 1, 0, 0]] * 4 + [[0, 1, 0, 0]])
+    with pytest.raises(ValueError, match="as wide as the 4 classes, mark none or several classes in a row"):
+        kam.explain(gap_network(), images, "saliency", targets=rows)
+    with pytest.raises(ValueError, match=r"needs labels that are classes, .* got \(5, 4\)"):
+        list(kam.explain_dataset(gap_network(), [(images, rows)], "saliency", targets="labels"))
+
+
 class NeedsValues(layers.Layer):
     """A custom layer whose `call` cannot be traced."""
 
@@ -325,7 +343,7 @@ def test_the_default_layer_is_one_that_the_outputs_depend_on():
     assert kam.Probe(single).layer == "trunk"
 
 
-@pytest.mark.parametrize("function", [lambda y: ops.sum(y), lambda y: y, lambda y: y[:, :2]])
+@pytest.mark.parametrize("function", [lambda y: ops.sum(y), lambda y: y, lambda y: y[:, :2], lambda y: 1j * y[:, 0]])
 def test_a_function_that_returns_no_scores_is_an_error(images, function):
     with pytest.raises(ValueError, match="a function as targets must return one score per input"):
         kam.explain(gap_network(), images, "saliency", targets=function)
