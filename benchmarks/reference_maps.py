@@ -20,6 +20,7 @@ QUICK = {
     "squaregrad": {"samples": 4},
     "vargrad": {"samples": 4},
     "integrated_gradients": {"steps": 6},
+    "idgi": {"steps": 6},
     "expected_gradients": {"samples": 6},
     "blur_ig": {"steps": 6},
     "occlusion": {"patch": 5},

@@ -24,6 +24,7 @@ NAMES = (
     "squaregrad",
     "vargrad",
     "integrated_gradients",
+    "idgi",
     "expected_gradients",
     "blur_ig",
     "xrai",

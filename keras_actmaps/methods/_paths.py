@@ -142,7 +142,7 @@ def _scores(path: Path, positions: Sequence[float]) -> list[float]:
     table = np.asarray(positions, "float32")
     size = chunk_size(len(KRONROD[0]), context.batch_size)
     rows = _rows_of(table)
-    chunks = run_chunks(traced, inputs, targets, len(table), rows, _between, context, constants=(start,), size=size)
+    chunks = run_chunks(traced, inputs, targets, len(table), rows, between, context, constants=(start,), size=size)
     return [float(score) for _, values in chunks for score in values[:, 0]]
 
 
@@ -157,7 +157,7 @@ def _gradients(path: Path, positions: Array, weights: Array, chunk: int | None =
         targets,
         len(positions),
         _rows_of(*tables),
-        _between,
+        between,
         context,
         constants=(start,),
         function=saliency,
@@ -170,7 +170,7 @@ def _rows_of(*tables: Array) -> Callable[[Array], list]:
     return lambda numbers: [table[numbers] for table in tables]
 
 
-def _between(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+def between(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """x0 + a (x - x0) for each position a on the path."""
     (start,) = constants
     return start + per_sample(rows[0], inputs) * (inputs - start)

@@ -53,7 +53,7 @@ def run_chunks(
         As for `TracedModel.run`; `settings` are its settings.
     reduce : callable, optional
         `(values (s, N, ...), is_real (s,), inputs, rows, constants)` to what is returned of a chunk, where is_real is 0
-        for samples that only fill the last chunk. By default all values.
+        for samples that only fill the last chunk and are copies of the last one. By default all values.
     size : int, optional
         Samples per chunk; by default `chunk_size`.
 
@@ -115,7 +115,7 @@ def _chunk(
     size, count, *shape = variants.shape
     repeated = tiled(targets, size)
     values, outputs = of(traced, ops.reshape(variants, (-1, *shape)), repeated, **settings)
-    values = ops.reshape(values, (size, count, *values.shape[1:]))
+    values = tree.map_structure(lambda part: ops.reshape(part, (size, count, *part.shape[1:])), values)
     if reduce is not None:
         values = reduce(values, is_real, inputs, rows, constants)
     return Attribution(values, tree.map_structure(lambda output: output[:count], outputs))

@@ -10,6 +10,7 @@ QUICK = {
     "squaregrad": {"samples": 4},
     "vargrad": {"samples": 4},
     "integrated_gradients": {"steps": 4},
+    "idgi": {"steps": 4},
     "expected_gradients": {"samples": 4},
     "blur_ig": {"steps": 4},
     "xrai": {"steps": 4, "scales": (2, 3)},

@@ -11,6 +11,7 @@ import keras_actmaps as kam
 FEW = {
     "lrp": {},
     "integrated_gradients": {"steps": 2},
+    "idgi": {"steps": 2},
     "blur_ig": {"steps": 2},
     "expected_gradients": {"samples": 3},
     "deeplift": {},

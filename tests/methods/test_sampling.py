@@ -13,6 +13,7 @@ SETTINGS = {  # samples per image and the settings that ask for them
     "occlusion": (226, {}),
     "lime": (200, {"samples": 200, "segments": "grid"}),
     "integrated_gradients": (200, {"steps": 200}),
+    "idgi": (201, {"steps": 200}),
     "blur_ig": (200, {"steps": 200}),
 }
 
