@@ -8,7 +8,7 @@ from keras import ops, tree
 
 from keras_actmaps import backend
 from keras_actmaps.core.graph import Graph, Node
-from keras_actmaps.core.layer_types import operation_name
+from keras_actmaps.core.layer_types import layer_type, operation_name
 from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.types import Slot
 
@@ -69,11 +69,21 @@ def find_attention(graph: Graph) -> list[Attention]:
         if product is None:
             continue
         slot = product.writes[0]
-        tokens = dominators[slot][-2] if len(dominators[slot]) > 1 else graph.inputs[0]
+        tokens = _projected(graph, dominators[slot][-2] if len(dominators[slot]) > 1 else graph.inputs[0])
         below = {written for one in graph.descendants([tokens]) for written in one.writes}
         above = {written for one in graph.ancestors([slot]) for written in one.writes}
         found.append(Attention(node.path, node.writes[0], tokens, frozenset((below & above) | {slot}) - {tokens}))
     return found
+
+
+def _projected(graph: Graph, slot: Slot) -> Slot:
+    """The tokens (N, T, D) behind queries, keys and values that one layer computes and that are then taken apart."""
+    while (node := graph.producer(slot)) is not None and len(node.reads) == 1:
+        readers = [other for other in graph.nodes if slot in other.reads.values()]
+        if len(graph.shapes[slot]) == 3 and any(layer_type(other) != "rearrange" for other in readers):
+            break
+        slot = next(iter(node.reads.values()))
+    return slot
 
 
 def _is_softmax(node: Node, graph: Graph) -> bool:

@@ -14,7 +14,7 @@ import keras
 import torch
 from keras import ops, tree
 
-from keras_actmaps.backend.torch_fx.attention import has_attention, unfused
+from keras_actmaps.backend.torch_fx.attention import unfused
 from keras_actmaps.backend.torch_fx.graph import GraphConverter
 from keras_actmaps.backend.torch_fx.layers import (
     TorchOperation,
@@ -61,9 +61,9 @@ def convert_module(module: torch.nn.Module, shape: Sequence[int] | None) -> Any:
     with torch.no_grad():
         expected = _module_outputs(copy, images, name)
         reason = ""
-        for candidate in (unfused(inference_copy(module)), copy) if has_attention(copy) else (copy,):
+        for in_steps in (True, False):
             try:
-                trace = trace_module(candidate, images)
+                trace = trace_module(unfused(inference_copy(module)) if in_steps else copy, images, in_steps)
             except Exception as error:  # the user's code may raise anything where torch.fx cannot trace it
                 reason = _first_line(error)
                 continue

@@ -73,6 +73,9 @@ class GraphConverter:
             to_channels_last if call.output_channels_last else unchanged,
             tuple(name for one in [*inner, node] for name in _inner_names(self.trace.submodule(one))),
         )
+        axis = self._softmax_axis(node)
+        if axis is not None:
+            operation.axis = (axis - 2) % (self.rank - 1) + 1 if call.output_channels_last and axis else axis
         self.tensors[node] = operation(*(self.tensors[read] for read in inputs))
 
     def _convert_call(self, call: Call) -> Converted:
@@ -102,15 +105,24 @@ class GraphConverter:
     def _stored_channels_last(self, node: fx.Node, inputs: list[fx.Node]) -> bool:
         """Whether an output is stored with its channels last: as its first input of as many axes is.
 
-        A permutation between the two layouts leaves the stored tensor unchanged.
+        A permutation between the two layouts leaves the stored tensor unchanged. The probabilities of attention
+        (N, heads, T, T), a softmax over the last axis, are stored as PyTorch has them.
         """
         rank = self.rank
-        if rank < 3 or len(self._shape(node)) != rank:
+        if rank < 3 or len(self._shape(node)) != rank or self._softmax_axis(node) == rank - 1:
             return False
         was_last = next((self.channels_last[read] for read in inputs if len(self._shape(read)) == rank), True)
         to_last, to_first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
         changes_layout = _permutation(node, rank) == (to_last if was_last else to_first)
         return was_last != changes_layout
+
+    def _softmax_axis(self, node: fx.Node) -> int | None:
+        """The axis of a softmax in PyTorch's layout; None for other nodes."""
+        module = self.trace.submodule(node)
+        if canonical_name(node, module) != "softmax":
+            return None
+        axis = module.dim if module is not None else node.kwargs.get("dim", node.args[1] if node.args[1:] else None)
+        return axis % len(self._shape(node)) if isinstance(axis, int) else None
 
     def _shape(self, node: fx.Node) -> tuple[int, ...]:
         return tuple(self.trace.values[node].shape)

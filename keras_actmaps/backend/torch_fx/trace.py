@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import fx
 from torch.fx.node import map_aggregate, map_arg
+from torch.nn import functional
 
+from keras_actmaps.backend.torch_fx.attention import unfused_product
 from keras_actmaps.backend.torch_fx.layers import to_keras_device, unchanged
+from keras_actmaps.backend.torch_fx.rewrite import fold_sizes, replace_in_place_operations
 
 HOOKS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 _tracing = threading.RLock()  # torch.fx patches torch.nn.Module for all threads while it traces
@@ -91,9 +94,10 @@ class _Tracer(fx.Tracer):
     While torch.fx traces, calls of all modules and reads of their parameters arrive here, those of other threads too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_steps: bool) -> None:
         super().__init__()
         self.containers: dict[str, fx.Node] = {}
+        self._in_steps = in_steps
         self._thread = threading.get_ident()
 
     def call_module(self, m: torch.nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
@@ -104,6 +108,12 @@ class _Tracer(fx.Tracer):
         if isinstance(outputs, fx.Proxy):
             self.containers[self.path_of_module(m)] = outputs.node
         return outputs
+
+    def create_proxy(self, kind: str, target: Any, args: tuple, kwargs: dict, *others: Any, **named: Any) -> Any:
+        """Record an operation; a fused attention in steps."""
+        if self._in_steps and target is functional.scaled_dot_product_attention:
+            return unfused_product(*args, **kwargs)
+        return super().create_proxy(kind, target, args, kwargs, *others, **named)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict) -> Any:
         """Record the reading of a parameter."""
@@ -146,27 +156,26 @@ def inference_copy(
     return copies[id(module)]
 
 
-def trace_module(module: torch.nn.Module, images: torch.Tensor) -> Trace:
+def trace_module(module: torch.nn.Module, images: torch.Tensor, in_steps: bool) -> Trace:
     """Trace an inference copy of a module and run the graph once on `images`.
+
+    in_steps: whether `scaled_dot_product_attention` is traced as several operations.
 
     Raises
     ------
     Exception
         Any error of the module's code that torch.fx cannot trace.
     """
-    graph, containers = _symbolic_graph(module)
+    graph, containers = _symbolic_graph(module, in_steps)
+    nodes = _needed_nodes(graph)
+    fold_sizes(nodes, _run_all(nodes, module, images), lambda: _run_all(nodes, module, _one_more(images)))
     output = next(node for node in graph.nodes if node.op == "output")
     source = next(node for node in graph.nodes if node.op == "placeholder")
-    needed = {output, source}
-    for node in reversed(graph.nodes):
-        needed.update(node.all_input_nodes if node in needed else ())
-    nodes = [node for node in graph.nodes if node in needed and node is not output]
-    values: dict[fx.Node, Any] = {source: images}
+    nodes = _needed_nodes(graph)
+    values = _run_all(nodes, module, images)
     dependent = {source}
     for node in nodes:
-        if node is not source:
-            values[node] = run_node(node, values, module)
-            dependent.update({node} if dependent.intersection(node.all_input_nodes) else ())
+        dependent.update({node} if dependent.intersection(node.all_input_nodes) else ())
     if not dependent.issuperset(output.all_input_nodes):
         raise ValueError("an output does not depend on the images")
     identities = {node for node in dependent - {source} if values[node] is _first_value(node, values)}
@@ -206,16 +215,32 @@ def run_node(node: fx.Node, values: Mapping[fx.Node, Any], module: torch.nn.Modu
     return target(*args, **kwargs)
 
 
-def _symbolic_graph(module: torch.nn.Module) -> tuple[fx.Graph, dict[str, fx.Node]]:
+def _needed_nodes(graph: fx.Graph) -> list[fx.Node]:
+    """The input and the nodes that the outputs need, in the order in which they run."""
+    needed = {node for node in graph.nodes if node.op in ("output", "placeholder")}
+    for node in reversed(graph.nodes):
+        needed.update(node.all_input_nodes if node in needed else ())
+    return [node for node in graph.nodes if node in needed and node.op != "output"]
+
+
+def _run_all(nodes: list[fx.Node], module: torch.nn.Module, images: torch.Tensor) -> dict[fx.Node, Any]:
+    """What each node returns for `images`."""
+    values: dict[fx.Node, Any] = {}
+    for node in nodes:
+        values[node] = images if node.op == "placeholder" else run_node(node, values, module)
+    return values
+
+
+def _symbolic_graph(module: torch.nn.Module, in_steps: bool) -> tuple[fx.Graph, dict[str, fx.Node]]:
     """The graph of a module without in-place operations, and the node of the last output of each module in it."""
     parameters = list(inspect.signature(module.forward).parameters.values())[1:]
     defaults = {
         parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty
     }
     with _tracing:
-        tracer = _Tracer()
+        tracer = _Tracer(in_steps)
         graph = tracer.trace(module, concrete_args=defaults)
-    _replace_in_place_operations(graph, module)
+    replace_in_place_operations(graph, module)
     return graph, tracer.containers
 
 
@@ -227,6 +252,10 @@ def _run_nodes(module: torch.nn.Module, inputs: list[fx.Node], nodes: list[fx.No
     return values[nodes[-1]]
 
 
+def _one_more(images: torch.Tensor) -> torch.Tensor:
+    return torch.cat([images, images[:1]])
+
+
 def _first_value(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
     first = next(iter(node.args), None)
     return values.get(first) if isinstance(first, fx.Node) else None
@@ -234,27 +263,3 @@ def _first_value(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
 
 def _without_data(value: Any) -> Any:
     return value.to("meta") if isinstance(value, torch.Tensor) else value
-
-
-def _replace_in_place_operations(graph: fx.Graph, module: torch.nn.Module) -> None:
-    """Let operations that overwrite their input return a new tensor, which all later readers of that input read."""
-    order = {node: number for number, node in enumerate(graph.nodes)}
-    for node in graph.nodes:
-        if _made_out_of_place(node, module):
-            overwritten: Any = node.args[0]
-            overwritten.replace_all_uses_with(node, lambda user, node=node: order[user] > order[node])
-
-
-def _made_out_of_place(node: fx.Node, module: torch.nn.Module) -> bool:
-    """Replace an in-place method or function by one that returns a new tensor; whether the node was in place."""
-    if node.op == "call_module":  # `run_node` resets the module's `inplace`
-        return getattr(module.get_submodule(str(node.target)), "inplace", False)
-    if node.op == "call_method":
-        method = str(node.target)
-        name = method.rstrip("_")
-        is_in_place = not method.startswith("_") and name != method and hasattr(torch.Tensor, name)
-        node.target = name if is_in_place else method
-        return is_in_place
-    is_in_place = bool(node.kwargs.get("inplace", False))
-    node.kwargs = {**node.kwargs, "inplace": False} if is_in_place else node.kwargs
-    return is_in_place
