@@ -78,7 +78,7 @@ def validate_targets(targets: Any, count: int, classes: int | None, name: str) -
             f"targets of 0 and 1, as wide as the {classes} classes, mark none or several classes in a row; pass the "
             "numbers of classes (N, K)"
         )
-    if array.dtype.kind == "f" and (array == np.round(array)).all() or array.dtype.kind == "b" and classes == 2:
+    if (array.dtype.kind == "f" and (array == np.round(array)).all()) or (array.dtype.kind == "b" and classes == 2):
         array = array.astype("int64")
     if array.dtype.kind not in "iu" or array.ndim > 2 or len(array) != count:
         raise ValueError(

@@ -1,5 +1,7 @@
 """IDGI against its closed form on a linear score, algorithm 1 in NumPy on a network, and by its completeness."""
 
+from itertools import pairwise
+
 import keras
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ def test_algorithm_1_in_numpy(batch_size):
     expected = np.zeros((2, 6))
     for row, x, target in zip(expected, rows, (1, 0)):
         points = [step / 7 * x for step in range(8)]
-        for here, after in zip(points, points[1:]):
+        for here, after in pairwise(points):
             gradient = a @ ((1 - np.tanh(here @ a) ** 2) * b[:, target])
             row += (np.tanh(after @ a) - np.tanh(here @ a)) @ b[:, target] * gradient**2 / (gradient @ gradient)
     e = kam.explain(model, rows.astype("float32"), "idgi", targets=[1, 0], steps=7, batch_size=batch_size)
