@@ -76,8 +76,9 @@ class Graph:
         For each output, the softmax or sigmoid that was removed; () if none was.
     is_opaque : bool
         True for a subclassed model that could not be traced: one node without inner layers.
-    in_training, random : tuple of str
-        Paths of the layers that the model calls with `training=True`, and of those that are random at inference.
+    in_training, random, stateful : tuple of str
+        Paths of the layers that the model calls with `training=True`, of those that are random at inference, and of
+        recurrent layers that start from the states of their last call in the model, but from zeros in the graph.
     """
 
     nodes: tuple[Node, ...]
@@ -89,6 +90,7 @@ class Graph:
     output_activations: tuple[Callable | None, ...] = ()
     in_training: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
+    stateful: tuple[str, ...] = ()
 
     def descendants(self, slots: Iterable[Slot]) -> tuple[Node, ...]:
         """The nodes that depend on any of `slots`."""

@@ -43,12 +43,15 @@ def has_single_sigmoid(graph: Graph) -> bool:
     return is_single and graph.output_activations not in ((), (None,))
 
 
-def warn_of_random_calls(graph: Graph) -> None:
-    """Warn of layers called with `training=True`, because maps explain the model at inference.
+def warn_of_changing_calls(graph: Graph) -> None:
+    """Warn of layers whose outputs change from call to call.
 
-    Also of custom layers that are random at inference: their maps differ from call to call.
+    Those called with `training=True` are explained at inference, and stateful ones from zeros; maps of custom layers
+    that are random at inference differ from call to call.
     """
     if graph.in_training:
         warn_user(f"called with training=True, but explained at inference: {', '.join(graph.in_training)}")
     if graph.random:
         warn_user(f"random at inference, so that maps differ from call to call: {', '.join(graph.random)}")
+    if graph.stateful:
+        warn_user(f"stateful, but explained from states of zeros, as after a reset: {', '.join(graph.stateful)}")

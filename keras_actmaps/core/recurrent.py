@@ -10,10 +10,13 @@ from typing import Any
 import keras
 from keras import layers, ops, tree
 
+from keras_actmaps.core._keras_compat import shallow_copy
 from keras_actmaps.core.graph import Graph, Node, run_nodes
 from keras_actmaps.core.plain_layers import is_plain
 from keras_actmaps.core.recurrent_cells import CELLS, step_graph
 from keras_actmaps.core.types import Slot, Tensor
+
+DIRECTIONS = ("forward_layer", "backward_layer")  # of Bidirectional
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,18 @@ class Rollout:
 
 def is_recurrent(operation: Any) -> bool:
     """Whether `step_of` describes this layer."""
-    return (
-        is_plain(operation, (layers.RNN,))
-        and not operation.stateful
-        and all(is_plain(cell, CELLS) for cell in _cells(operation))
-    )
+    return is_plain(operation, (layers.RNN,)) and all(is_plain(cell, CELLS) for cell in _cells(operation))
+
+
+def is_stateful(operation: Any) -> bool:
+    """Whether a recurrent layer starts from the states at which its last call ended, and changes them."""
+    return isinstance(operation, (layers.RNN, layers.Bidirectional)) and bool(operation.stateful)
+
+
+def stateless(layer: Any) -> Any:
+    """A copy of a stateful layer on the same variables that starts from zeros."""
+    inner = {name: stateless(getattr(layer, name)) for name in DIRECTIONS if hasattr(layer, name)}
+    return shallow_copy(layer, stateful=False, **inner)
 
 
 def step_of(node: Node, shapes: Mapping[Slot, tuple]) -> Graph:

@@ -31,6 +31,7 @@ from keras_actmaps.core._keras_compat import (
 from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention, masks_to_carry
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.random_layers import is_random, trains
+from keras_actmaps.core.recurrent import is_stateful, stateless
 from keras_actmaps.core.rewrite import in_float32
 from keras_actmaps.core.trace_call import traced_call
 from keras_actmaps.core.types import Slot
@@ -54,6 +55,7 @@ class Tracer:
         self.slot_of: dict[str, Slot] = {}
         self.shapes: dict[Slot, tuple] = {}
         self.in_training: dict[str, None] = {}  # an ordered set of paths
+        self.stateful: dict[str, None] = {}
         self.calls: Counter = Counter()  # by numbered path, how often a layer was called
         self.calls_of: dict[str, dict[str, Slot]] = {}  # by path, the slot of each call by its numbered path
 
@@ -67,11 +69,11 @@ class Tracer:
         self.slot_of |= {self._call_path(call): slot for calls in repeated for call, slot in calls.items()}
         is_opaque = getattr(model, "is_opaque", False)
         random = tuple(dict.fromkeys(node.path for node in self.nodes if is_random(node)))
-        training = tuple(self.in_training)
         return Graph(
             *(tuple(self.nodes), tuple(inputs), outputs, self.slot_of, self.shapes, is_opaque),
-            in_training=training,
+            in_training=tuple(self.in_training),
             random=random,
+            stateful=tuple(self.stateful),
         )
 
     def _call_path(self, numbered: str) -> str:
@@ -110,6 +112,9 @@ class Tracer:
             if trains(node.operation, node.arguments):
                 self.in_training[path] = None
             operation = at_any_batch_size(in_float32(node.operation)) if is_layer else in_float32(node.operation)
+            if is_stateful(operation):
+                self.stateful[path] = None
+                operation = stateless(operation)
             step = Node(path, operation, node.arguments, reads, tuple(range(len(node.outputs))))
             inside = _inside(step, self._carried(step, scope))
             if inside is not None:

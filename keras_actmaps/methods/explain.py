@@ -23,7 +23,7 @@ from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
 from keras_actmaps.core.labels import class_numbers
 from keras_actmaps.core.layer_types import layer_type
-from keras_actmaps.core.model_state import warn_of_random_calls
+from keras_actmaps.core.model_state import warn_of_changing_calls
 from keras_actmaps.core.predict_function import is_predict_function
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.run_context import RunContext
@@ -270,7 +270,7 @@ def _explain_batch(
     targets = settle(traced, inputs, targets, context)
     if isinstance(targets, Target) or not callable(targets):  # a function means the outputs as they are
         _warn_of_probabilities(traced, inputs)
-    warn_of_random_calls(traced.graph)
+    warn_of_changing_calls(traced.graph)
     per_target = not callable(targets) and targets.ndim == 2 and not method.multi_target
     columns = list(targets.T) if per_target else [targets]
     batches, report = len(columns) * -(-len(inputs) // context.padded_size), context.report

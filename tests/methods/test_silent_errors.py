@@ -419,6 +419,32 @@ def test_a_layer_called_in_training_mode_is_said_and_explained_at_inference(imag
         list(kam.explain_dataset(model, [images], "saliency"))
 
 
+STATEFUL = {
+    "gru": lambda stateful: layers.GRU(4, name="recurrent", stateful=stateful),
+    "both directions": lambda stateful: layers.Bidirectional(layers.LSTM(4, stateful=stateful), name="recurrent"),
+}
+
+
+@pytest.mark.parametrize("method", ["gradient_x_input", "lrp", "occlusion"])
+@pytest.mark.parametrize("kind", STATEFUL)
+def test_a_stateful_layer_is_explained_from_zeros_and_keeps_its_states(kind, method):
+    inputs = keras.Input((7, 3), batch_size=2)
+    stateful, untouched, plain = (
+        keras.Model(inputs, layers.Dense(2)(STATEFUL[kind](stateful=is_stateful)(inputs)))
+        for is_stateful in (True, True, False)
+    )
+    for model in (stateful, untouched):
+        model.set_weights(plain.get_weights())
+    series = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+    for model in (stateful, untouched):
+        model.predict(series, verbose=0)
+    with pytest.warns(UserWarning, match="stateful, but explained from states of zeros, as after a reset: recurrent"):
+        e = kam.explain(stateful, series, method, targets=1)
+    np.testing.assert_allclose(e.maps, kam.explain(plain, series, method, targets=1).maps, atol=1e-6)
+    found, expected = (model.predict(series, verbose=0) for model in (stateful, untouched))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_a_layer_that_is_random_at_inference_is_said(images):
     inputs = keras.Input((12, 16, 3))
     x = layers.GlobalAveragePooling2D()(AlwaysDrops(0.5, name="noise")(inputs))
