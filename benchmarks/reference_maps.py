@@ -21,6 +21,7 @@ QUICK = {
     "vargrad": {"samples": 4},
     "integrated_gradients": {"steps": 6},
     "idgi": {"steps": 6},
+    "guided_ig": {"steps": 6},
     "expected_gradients": {"samples": 6},
     "blur_ig": {"steps": 6},
     "occlusion": {"patch": 5},

@@ -25,6 +25,7 @@ NAMES = (
     "vargrad",
     "integrated_gradients",
     "idgi",
+    "guided_ig",
     "expected_gradients",
     "blur_ig",
     "xrai",

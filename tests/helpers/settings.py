@@ -11,6 +11,7 @@ QUICK = {
     "vargrad": {"samples": 4},
     "integrated_gradients": {"steps": 4},
     "idgi": {"steps": 4},
+    "guided_ig": {"steps": 4},
     "expected_gradients": {"samples": 4},
     "blur_ig": {"steps": 4},
     "xrai": {"steps": 4, "scales": (2, 3)},

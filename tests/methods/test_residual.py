@@ -12,6 +12,7 @@ FEW = {
     "lrp": {},
     "integrated_gradients": {"steps": 2},
     "idgi": {"steps": 2},
+    "guided_ig": {"steps": 2},
     "blur_ig": {"steps": 2},
     "expected_gradients": {"samples": 3},
     "deeplift": {},

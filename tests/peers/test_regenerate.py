@@ -5,6 +5,7 @@ from pathlib import Path
 
 import make_agreement
 import make_faithfulness
+import make_guided_ig
 import make_peers
 import make_xrai
 import networks
@@ -13,8 +14,8 @@ import pytest
 from helpers import BACKEND
 
 HERE = Path(__file__).parent
-STORED = ("peers", "faithfulness", "agreement", "xrai")
-MAPS, METRICS, AGREEMENT, XRAI = (dict(np.load(HERE / f"{name}.npz")) for name in STORED)
+STORED = ("peers", "faithfulness", "agreement", "xrai", "guided_ig")
+MAPS, METRICS, AGREEMENT, XRAI, GUIDED_IG = (dict(np.load(HERE / f"{name}.npz")) for name in STORED)
 NEEDED = {
     "captum": ("torch", "captum"),
     "zennit": ("torch", "zennit"),
@@ -89,3 +90,9 @@ def test_the_package_of_xrais_authors_gives_the_stored_maps():
     require("saliency", "skimage")
     for key, arrays in make_xrai.computed().items():
         np.testing.assert_allclose(arrays, XRAI[key], rtol=1e-6, atol=1e-9)
+
+
+def test_the_package_of_the_authors_of_guided_ig_gives_the_stored_maps():
+    require("saliency")
+    for key, arrays in make_guided_ig.computed().items():
+        np.testing.assert_allclose(arrays, GUIDED_IG[key], rtol=1e-6, atol=1e-9)
