@@ -1,6 +1,7 @@
 """Every block of Python in the README and the documentation runs; links lead somewhere; commands parse."""
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -17,6 +18,16 @@ from keras_actmaps.cli.options import parse_explain, parse_train
 WITH_PYTHON = [page for page in PAGES if any(block.language == "python" for block in blocks(page.read_text("utf-8")))]
 COMMAND = re.compile(r"^(?:\S+/)?(?:python3? (?P<script>train|explain)\.py|actmaps-(?P<entry>train|explain)|"
                      r"python3? -m keras_actmaps (?P<command>train|explain))\b(?P<arguments>.*)$")  # fmt: skip
+
+SEARCHED = {  # what people type into the search of the site, and an answer
+    "blank": "faq.html#1-my-map-is-blank-why",
+    "softmax": "faq.html#14-logits-or-softmax",
+    "which layer": "faq.html#11-which-layer-should-i-use",
+    "ViT": "recipes/vit.html",
+    "several inputs": "recipes/inputs.html",
+    "box": "faq.html#28-how-do-i-get-a-box-or-a-mask-from-a-map",
+    "GPU": "faq.html#26-is-the-gpu-used",
+}
 
 
 def shell_lines() -> list[tuple[str, str]]:
@@ -95,14 +106,27 @@ def test_commands_have_options_that_exist(page, command):
         assert set(named.split(",")) <= extras.keys(), f"{page}: {named}"
 
 
-def test_the_site_is_built_without_warnings(tmp_path):
-    for module in ("mkdocs", "material", "mkdocstrings"):
+def titles_with(query: str, index: dict) -> list[str]:
+    """The pages and headings of the site whose titles have a word that begins with each word of a query."""
+
+    def words(text: str) -> list[str]:
+        return re.split(index["config"]["separator"], text.lower())
+
+    return [
+        entry["location"]
+        for entry in index["docs"]
+        if all(any(found.startswith(word) for found in words(entry["title"])) for word in words(query))
+    ]
+
+
+def test_the_site_is_built_without_warnings_and_its_search_answers(tmp_path):
+    for module in ("mkdocs", "material", "mkdocstrings", "latex2mathml"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed (extra docs)")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-3000:]
-    index = (tmp_path / "search" / "search_index.json").read_text("utf-8").lower()
-    for words in ("blank", "softmax", "which layer", "vit", "several inputs", "box", "gpu"):
-        assert words in index, words
+    index = json.loads((tmp_path / "search" / "search_index.json").read_text("utf-8"))
+    for query, location in SEARCHED.items():
+        assert location in titles_with(query, index), query
     assert Path(tmp_path / "index.html").exists()
