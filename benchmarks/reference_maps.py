@@ -23,6 +23,7 @@ QUICK = {
     "idgi": {"steps": 6},
     "guided_ig": {"steps": 6},
     "expected_gradients": {"samples": 6},
+    "gradient_shap": {"samples": 6},
     "blur_ig": {"steps": 6},
     "occlusion": {"patch": 5},
     "rise": {"samples": 24, "cells": 3},

@@ -27,6 +27,7 @@ NAMES = (
     "idgi",
     "guided_ig",
     "expected_gradients",
+    "gradient_shap",
     "blur_ig",
     "xrai",
     "guided_backprop",

@@ -53,6 +53,12 @@ def moments(
     return mean, square
 
 
+def noise_strength(inputs: Array, noise: float) -> Array:
+    """The standard deviation of the noise, (N, 1, ...): `noise` times the value range of each input."""
+    axes = tuple(range(1, inputs.ndim))
+    return noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
+
+
 def reduce_as(values: Array, of: str | Method, channels: Any) -> Any:
     """Values (N, ..., C) as maps, reduced by `channels` or by default as in the method `of`."""
     channels = channels or find_method(of).reduction
@@ -71,8 +77,7 @@ def _chunks(
     seed: int,
 ) -> Iterator[tuple[int, Array, Array]]:
     """For chunks of samples their number, and the mean and the variance (N, ..., C) of their attributions."""
-    axes = tuple(range(1, inputs.ndim))
-    strength = noise * (inputs.max(axis=axes, keepdims=True) - inputs.min(axis=axes, keepdims=True))
+    strength = noise_strength(inputs, noise)
     settings = _defaults(method)
 
     def drawn(numbers: Array) -> list:

@@ -33,7 +33,7 @@ def expected_gradients(
     ratio. The map sums to Y(x) - mean_s Y(x_s) in expectation. Without `baselines`, the pixels of the input itself,
     in random order, are used, which keep its colors but not its shapes.
     """
-    rows, constants = _draw(inputs, baselines, samples, seed)
+    rows, constants = draw(inputs, baselines, samples, seed)
     total = np.zeros(inputs.shape)
     for _, part in run_chunks(
         traced,
@@ -51,7 +51,8 @@ def expected_gradients(
     return Attribution((total / samples).astype("float32"))
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baselines: Any, **_: Any) -> None:
+def validate_baselines(traced: TracedModel, inputs: Array, *, baselines: Any, **_: Any) -> None:
+    """ValueError for baselines that do not fit, and for none where an input has no pixels to reorder."""
     if isinstance(baselines, dict):
         raise ValueError(f"baselines per input ({', '.join(baselines)}) do not fit a model with a single input")
     if baselines is None and inputs.ndim == 2:
@@ -64,17 +65,17 @@ def _total(
     traced: TracedModel, inputs: Array, targets: Any, scores: Array, settings: Mapping[str, Any], context: RunContext
 ) -> Array:
     """The score minus the mean score of the baselines that were drawn."""
-    rows, constants = _draw(inputs, settings["baselines"], settings["samples"], settings["seed"])
+    rows, constants = draw(inputs, settings["baselines"], settings["samples"], settings["seed"])
     parts = [
         part.sum(axis=0, dtype="float64")
         for _, part in run_chunks(
-            traced, inputs, targets, settings["samples"], rows, _starts, context, constants=constants
+            traced, inputs, targets, settings["samples"], rows, starts, context, constants=constants
         )
     ]
     return scores - (np.sum(parts, axis=0) / settings["samples"]).astype("float32")
 
 
-def _draw(inputs: Array, baselines: Any, samples: int, seed: int) -> tuple[Callable, tuple]:
+def draw(inputs: Array, baselines: Any, samples: int, seed: int) -> tuple[Callable, tuple]:
     """The rows of samples, which are an index or an order of pixels and a position on the path, and the constants."""
     random = np.random.default_rng(seed)
     positions = ((random.random() + GOLDEN * np.arange(samples)) % 1).astype("float32")
@@ -90,7 +91,7 @@ def _draw(inputs: Array, baselines: Any, samples: int, seed: int) -> tuple[Calla
     return (lambda numbers: [order[numbers], positions[numbers]]), (np.asarray(baselines, "float32"),)
 
 
-def _starts(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+def starts(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """The baselines (s, N, ...): rows of those that are constant, or the pixels of each input in another order."""
     index = rows[0]
     if constants:
@@ -103,13 +104,13 @@ def _starts(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
 
 def _between(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """x_s + a_s (x - x_s) for each baseline and position on the path."""
-    start = _starts(inputs, rows, constants)
+    start = starts(inputs, rows, constants)
     return start + per_sample(rows[1], inputs) * (inputs - start)
 
 
 def _products(values: Tensor, is_real: Tensor, inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """sum_s (x - x_s) g_s."""
-    return ops.tensordot(is_real, (inputs - _starts(inputs, rows, constants)) * values, axes=1)
+    return ops.tensordot(is_real, (inputs - starts(inputs, rows, constants)) * values, axes=1)
 
 
 METHOD = Method(
@@ -118,7 +119,7 @@ METHOD = Method(
     multi_input=True,
     single_pass=False,
     reduction="sum",
-    validate=_validate,
+    validate=validate_baselines,
     total=_total,
     needs=frozenset({"gradients"}),
     summary="The contribution of each pixel to the score, relative to random baselines",

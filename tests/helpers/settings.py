@@ -13,6 +13,7 @@ QUICK = {
     "idgi": {"steps": 4},
     "guided_ig": {"steps": 4},
     "expected_gradients": {"samples": 4},
+    "gradient_shap": {"samples": 4},
     "blur_ig": {"steps": 4},
     "xrai": {"steps": 4, "scales": (2, 3)},
     "occlusion": {"patch": 6},

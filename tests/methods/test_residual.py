@@ -15,6 +15,7 @@ FEW = {
     "guided_ig": {"steps": 2},
     "blur_ig": {"steps": 2},
     "expected_gradients": {"samples": 3},
+    "gradient_shap": {"samples": 3},
     "deeplift": {},
     "kernel_shap": {"samples": 30, "cells": 3},
 }

@@ -44,7 +44,9 @@ def test_programs_get_little_beside_the_images(method, monkeypatch):
     assert sum(given) + shared < 0.04 * samples * images.nbytes
 
 
-@pytest.mark.parametrize("method", ["smoothgrad", "vargrad", "expected_gradients", "rise", "scorecam", "kernel_shap"])
+@pytest.mark.parametrize(
+    "method", ["smoothgrad", "gradient_shap", "expected_gradients", "rise", "scorecam", "kernel_shap"]
+)
 def test_maps_do_not_depend_on_the_size_of_chunks(method):
     """Chunks of 1 to 30 samples, with and without padding of the last, give one map."""
     settings = {} if method == "scorecam" else {"samples": 30 if method != "kernel_shap" else 60}
