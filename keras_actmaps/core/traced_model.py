@@ -10,6 +10,7 @@ from keras import ops, tree
 from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core._keras_compat import InputSpec
+from keras_actmaps.core.attention import slots_of_heads
 from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape, pick
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
@@ -131,6 +132,7 @@ class TracedModel:
         self.grid: TokenGrid | None = (
             None if self.parts else token_grid(self.graph, len(self.input_shape), self._first_slots)
         )
+        self._heads = slots_of_heads(self.graph)
         self._views: dict[str, TracedModel] = {}  # by the default layers of single outputs
         self._set_layer(layer)
 
@@ -523,8 +525,10 @@ class TracedModel:
     def _is_spatial(self, slot: Slot) -> bool:
         """Whether a slot has the axes of an input, with more than one position."""
         shape = self.graph.shapes.get(slot, ())
-        if self.grid is not None and (slot in self.grid.inner or self.grid.prefix_of(shape) is not None):
-            return slot not in self.grid.inner
+        if slot in self._heads:
+            return False
+        if self.grid is not None and self.grid.prefix_of(shape) is not None:
+            return True
         space = shape[2:] if slot in self._first_slots else shape[1:-1]
         shapes = [(None, *part.shape) for part in self.parts] or [self.input_shape]
         alike = [one for one in shapes if len(one) == len(shape) > 2]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from keras import ops
 
 from keras_actmaps import backend
-from keras_actmaps.core.attention import Attention, find_attention, pooled_tokens
+from keras_actmaps.core.attention import Attention, find_attention, is_within_windows, pooled_tokens
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.settings import Count, Ge
 from keras_actmaps.core.token_grid import TokenGrid
@@ -33,6 +33,12 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
         raise ValueError(
             f"{method} needs attention, and {traced.name!r} has no softmax of scores between tokens that can be "
             "traced; occlusion works there"
+        )
+    windows = next((one for one in attentions if is_within_windows(traced.graph, one)), None)
+    if windows is not None:
+        raise ValueError(
+            f"{method} needs attention between all tokens of an image, but that of {windows.path!r} is within windows; "
+            "gradcam and occlusion work there"
         )
     shape = traced.graph.shapes[attentions[-1].tokens]
     count = (shape[1] if len(shape) == 3 else None) or 0

@@ -32,6 +32,8 @@ class Call:
         The module that is called.
     input_shape, output_shape : tuple of int
         Of the first input and of the output, in PyTorch's layout.
+    batch_axis : int
+        The axis of the output for the images.
     input_channels_last, output_channels_last : bool
         Whether Keras stores these with their channels last.
     reader : callable
@@ -46,6 +48,7 @@ class Call:
     module: Any
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    batch_axis: int
     input_channels_last: bool
     output_channels_last: bool
     reader: Callable[[Any], Callable | None]
@@ -54,8 +57,9 @@ class Call:
     @property
     def keras_shape(self) -> tuple[int | None, ...]:
         """The shape of the output in Keras' layout, None for the batch."""
-        sides = self.output_shape[1:]
-        return (None, *sides[1:], *sides[:1]) if self.output_channels_last else (None, *sides)
+        sides: list[int | None] = list(self.output_shape)
+        sides[self.batch_axis] = None
+        return (None, *sides[2:], sides[1]) if self.output_channels_last else tuple(sides)
 
     @property
     def has_one_position(self) -> bool:

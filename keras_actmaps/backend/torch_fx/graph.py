@@ -22,6 +22,9 @@ from keras_actmaps.backend.torch_fx.layers import (
 from keras_actmaps.backend.torch_fx.names import KERAS_NAMES, canonical_name, torch_name
 from keras_actmaps.backend.torch_fx.trace import Trace, map_outputs
 
+LAST_AXIS = ("linear", "layernorm")  # operations on the last axis
+IMAGE_LAYERS = ("conv", "batchnorm", "groupnorm", "instancenorm", "maxpool", "avgpool", "adaptive", "interpolate")
+
 
 @dataclass
 class GraphConverter:
@@ -69,7 +72,7 @@ class GraphConverter:
             path,
             function,
             tuple(self.channels_last[read] for read in inputs),
-            symbolic_tensor(call.keras_shape),
+            keras.KerasTensor(call.keras_shape),
             to_channels_last if call.output_channels_last else unchanged,
             tuple(name for one in [*inner, node] for name in _inner_names(self.trace.submodule(one))),
         )
@@ -96,6 +99,7 @@ class GraphConverter:
             module=module,
             input_shape=() if first is None else self._shape(first),
             output_shape=self._shape(node),
+            batch_axis=self.trace.batch_axes[node],
             input_channels_last=self.channels_last.get(first, False),
             output_channels_last=self._stored_channels_last(node, inputs),
             reader=self._reader,
@@ -111,10 +115,41 @@ class GraphConverter:
         rank = self.rank
         if rank < 3 or len(self._shape(node)) != rank or self._softmax_axis(node) == rank - 1:
             return False
-        was_last = next((self.channels_last[read] for read in inputs if len(self._shape(read)) == rank), True)
-        to_last, to_first = (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
+        if self.trace.batch_axes[node] != 0:
+            return False
+        known = [self.channels_last[read] for read in inputs if len(self._shape(read)) == rank]
+        was_last = known[0] if known else self._is_read_as_image(node)
+        to_last, to_first = _permutations(rank)
         changes_layout = _permutation(node, rank) == (to_last if was_last else to_first)
         return was_last != changes_layout
+
+    def _is_read_as_image(self, node: fx.Node) -> bool:
+        """Whether a tensor made from one with other axes is (N, C, ...) for the operations that read it.
+
+        Swin's windows, put together again, are (N, ..., C).
+        """
+        rank, width = self.rank, self._shape(node)[-1]
+        readers = [user for user in node.users if user in self.trace.dependent]
+        for user in readers:  # grows while it is read
+            name = canonical_name(user, self.trace.submodule(user))
+            if name in LAST_AXIS or _permutation(user, rank) == _permutations(rank)[1]:
+                return False
+            if name.startswith(IMAGE_LAYERS):
+                return True
+            if not _is_tensor(self.trace.values[user]):
+                continue
+            if len(self._shape(user)) != rank:
+                if len(self._shape(user)) == 3 and self._shape(user)[-1] == width:  # (N, ..., C) as tokens
+                    return False
+                continue
+            others = [self.channels_last[read] for read in user.all_input_nodes if self._is_stored(read)]
+            if others:
+                return others[0]
+            readers.extend(other for other in user.users if other in self.trace.dependent and other not in readers)
+        return True
+
+    def _is_stored(self, node: fx.Node) -> bool:
+        return node in self.channels_last and len(self._shape(node)) == self.rank
 
     def _softmax_axis(self, node: fx.Node) -> int | None:
         """The axis of a softmax in PyTorch's layout; None for other nodes."""
@@ -175,6 +210,11 @@ def _base_path(node: fx.Node) -> str:
     if torch_name(node, None) == "getitem" and isinstance(first, fx.Node) and first.op == "call_module":
         return str(first.target)
     return ".".join([*list(node.meta.get("nn_module_stack", {}))[-1:], torch_name(node, None)])
+
+
+def _permutations(rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """From channels first to channels last, and back."""
+    return (0, *range(2, rank), 1), (0, rank - 1, *range(1, rank - 1))
 
 
 def _permutation(node: fx.Node, rank: int) -> tuple[int, ...] | None:

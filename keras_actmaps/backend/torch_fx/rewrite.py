@@ -1,6 +1,6 @@
 """The graph of torch.fx without operations in place, and with sizes as constants."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.fx.node import map_arg
 RESHAPES = ("reshape", "view", torch.reshape)
 
 
-def fold_sizes(nodes: Sequence[fx.Node], values: Mapping[fx.Node, Any], of_more_images: Callable) -> None:
+def fold_sizes(nodes: Sequence[fx.Node], values: Mapping[fx.Node, Any], others: Mapping[fx.Node, Any]) -> None:
     """Replace sizes by constants, and the number of images in a reshape by -1.
 
     Without this, an operation depends on each tensor whose size it uses, as `x.reshape(y.shape[0], -1)` does on y.
@@ -20,10 +20,8 @@ def fold_sizes(nodes: Sequence[fx.Node], values: Mapping[fx.Node, Any], of_more_
     ----------
     nodes : sequence of fx.Node
         In the order in which they run.
-    values : mapping of fx.Node to object
-        What each of them returned.
-    of_more_images : callable
-        Returns the same for another number of images, by which sizes that depend on that number are told.
+    values, others : mapping of fx.Node to object
+        What each of them returned, for two numbers of images, by which sizes that depend on that number are told.
     """
     sizes: set[fx.Node] = set()
     for node in nodes:
@@ -31,9 +29,6 @@ def fold_sizes(nodes: Sequence[fx.Node], values: Mapping[fx.Node, Any], of_more_
         has_tensors = any(isinstance(part, torch.Tensor) for part in tree.flatten(values[node]))
         if not has_tensors and (_is_size(node) or (inputs and sizes.issuperset(inputs))):
             sizes.add(node)
-    if not sizes:
-        return
-    others = of_more_images()
     constants = {node: values[node] for node in sizes if values[node] == others[node]}
     for node in {user for size in constants for user in size.users}:
         node.args, node.kwargs = map_arg((node.args, node.kwargs), lambda part: constants.get(part, part))

@@ -33,6 +33,8 @@ class Trace:
         Those that the outputs need, in the order in which they run.
     values : mapping of fx.Node to object
         What each node returned for sample images; tensors without data.
+    batch_axes : mapping of fx.Node to int
+        The axis of each tensor whose size depends on the number of images; 0 where that is not clear.
     dependent : set of fx.Node
         Those that depend on the images.
     identities : set of fx.Node
@@ -46,6 +48,7 @@ class Trace:
     module: torch.nn.Module
     nodes: list[fx.Node]
     values: Mapping[fx.Node, Any]
+    batch_axes: Mapping[fx.Node, int]
     dependent: set[fx.Node]
     identities: set[fx.Node]
     outputs: Any
@@ -168,11 +171,11 @@ def trace_module(module: torch.nn.Module, images: torch.Tensor, in_steps: bool) 
     """
     graph, containers = _symbolic_graph(module, in_steps)
     nodes = _needed_nodes(graph)
-    fold_sizes(nodes, _run_all(nodes, module, images), lambda: _run_all(nodes, module, _one_more(images)))
+    values, others = (_run_all(nodes, module, part) for part in (images, torch.cat([images, images[:1]])))
+    fold_sizes(nodes, values, others)
     output = next(node for node in graph.nodes if node.op == "output")
     source = next(node for node in graph.nodes if node.op == "placeholder")
     nodes = _needed_nodes(graph)
-    values = _run_all(nodes, module, images)
     dependent = {source}
     for node in nodes:
         dependent.update({node} if dependent.intersection(node.all_input_nodes) else ())
@@ -180,7 +183,8 @@ def trace_module(module: torch.nn.Module, images: torch.Tensor, in_steps: bool) 
         raise ValueError("an output does not depend on the images")
     identities = {node for node in dependent - {source} if values[node] is _first_value(node, values)}
     shapes = {node: map_aggregate(value, _without_data) for node, value in values.items()}
-    return Trace(module, nodes, shapes, dependent, identities, output.args[0], containers)
+    batch_axes = {node: _batch_axis(values[node], others[node]) for node in nodes}
+    return Trace(module, nodes, shapes, batch_axes, dependent, identities, output.args[0], containers)
 
 
 def map_outputs(outputs: Any, function: Callable = unchanged) -> Any:
@@ -252,8 +256,12 @@ def _run_nodes(module: torch.nn.Module, inputs: list[fx.Node], nodes: list[fx.No
     return values[nodes[-1]]
 
 
-def _one_more(images: torch.Tensor) -> torch.Tensor:
-    return torch.cat([images, images[:1]])
+def _batch_axis(value: Any, other: Any) -> int:
+    """The only axis in which a tensor has another size for another number of images, or 0."""
+    if not isinstance(value, torch.Tensor):
+        return 0
+    axes = [axis for axis, (one, more) in enumerate(zip(value.shape, other.shape)) if one != more]
+    return axes[0] if len(axes) == 1 else 0
 
 
 def _first_value(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:

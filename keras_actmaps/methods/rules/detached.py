@@ -84,14 +84,14 @@ class Detached:
 
     def biases(self, values: Mapping[Slot, Tensor], gradients: Mapping[Slot, Tensor]) -> Tensor:
         """The sum (N,) of the constants of all layers, their outputs where their inputs are 0, times the gradients."""
-        total = 0.0
+        total, count = 0.0, values[self.graph.inputs[0]].shape[0]
         for node in carrying(self.graph):
             slots = self._varying(node)
             if slots and any(slot in gradients for slot in node.writes):
                 constants = self.affine(node, values)(*(ops.zeros_like(values[slot]) for slot in slots))
                 for slot, constant in zip(node.writes, constants):
                     if slot in gradients:
-                        total = total + _sum(gradients[slot] * constant)
+                        total = total + _sum(gradients[slot] * constant, self.graph.shapes[slot], count)
         return total
 
     def affine(self, node: Node, values: Mapping[Slot, Tensor]) -> Callable:
@@ -166,6 +166,7 @@ def _run(node: Node, values: Mapping[Slot, Tensor], inputs: Mapping[Slot, Tensor
     return tree.flatten(node({**values, **inputs}))
 
 
-def _sum(values: Tensor) -> Tensor:
-    """The sum of each row."""
-    return ops.sum(ops.reshape(values, (values.shape[0], -1)), axis=1)
+def _sum(values: Tensor, shape: tuple, count: int) -> Tensor:
+    """The sum for each of `count` inputs, also of windows as a batch, or of tokens before the batch (T, N, D)."""
+    axis = shape.index(None) if None in shape else 0
+    return ops.sum(ops.reshape(ops.moveaxis(values, axis, 0), (count, -1)), axis=1)

@@ -58,6 +58,8 @@ def test_the_graph_computes_what_the_module_computes(batch_first, bias):
         expected = module(torch.tensor(IMAGES)).numpy()
     e = kam.explain(probe, IMAGES, "gradient_x_input", targets=1)
     np.testing.assert_allclose(e.scores, expected[:, 1], rtol=1e-5, atol=1e-6)
+    e = kam.explain(probe, IMAGES, "lrp", targets=1, composite="cp")
+    assert np.abs(e.residual).max() < 1e-5 * np.abs(e.maps).sum((1, 2)).max()
 
 
 class Masked(torch.nn.Module):
