@@ -45,6 +45,7 @@ from keras_actmaps.metrics import (
     drops,
     imputation,
     localization,
+    other_classes,
     robustness,
 )
 from keras_actmaps.metrics.additivity import completeness_gap, infidelity, sensitivity_n
@@ -54,9 +55,10 @@ from keras_actmaps.metrics.box_localization import box_iou, max_box_accuracy
 from keras_actmaps.metrics.complexity import entropy, sparseness
 from keras_actmaps.metrics.curve_areas import deletion, insertion, pixel_flipping
 from keras_actmaps.metrics.curves import deletion_curve, insertion_curve
-from keras_actmaps.metrics.drops import average_drop, increase_in_confidence
+from keras_actmaps.metrics.drops import average_drop, average_gain, increase_in_confidence
 from keras_actmaps.metrics.imputation import road, road_curve
 from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, pointing_game, rank_accuracy
+from keras_actmaps.metrics.other_classes import random_logit
 from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
 from keras_actmaps.metrics.robustness import local_lipschitz, max_sensitivity
 from keras_actmaps.metrics.sanity import Randomisation, parameter_randomisation
@@ -68,6 +70,7 @@ FAMILIES = (
     drops,
     additivity,
     robustness,
+    other_classes,
     localization,
     average_precision,
     box_localization,

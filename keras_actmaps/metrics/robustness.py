@@ -10,9 +10,8 @@ from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Seed
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods.explain import explain
-from keras_actmaps.methods.registry import find_method
-from keras_actmaps.metrics._inputs import MetricInputs, validate_inputs
+from keras_actmaps.metrics._again import explain_again, validate_method_inputs
+from keras_actmaps.metrics._inputs import MetricInputs
 from keras_actmaps.metrics.registry import BatchSize, Metric, Radius, Samples, validated
 
 
@@ -58,8 +57,7 @@ def max_sensitivity(
     Costs `samples` explanations. A map that does not depend on the model, such as an edge detector's, is robust, and a
     random search misses the worst case.
     """
-    targets = find_method(explanation.method).target_of(targets)
-    inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
+    inputs = validate_method_inputs(model, images, explanation, targets, batch_size)
     worst = np.zeros(len(inputs.images))
     for which, _, found in _nearby(inputs, explanation, radius, samples, seed):
         np.maximum.at(worst, which, _norms(found - inputs.maps[which]))
@@ -105,8 +103,7 @@ def local_lipschitz(
     Costs `samples` explanations. Grows with the scale of the map: compare one method on several models or images, or
     scale the maps.
     """
-    targets = find_method(explanation.method).target_of(targets)
-    inputs = validate_inputs(model, images, explanation, targets, batch_size, explanation.layer)
+    inputs = validate_method_inputs(model, images, explanation, targets, batch_size)
     worst = np.zeros(len(inputs.images))
     for which, nearby, found in _nearby(inputs, explanation, radius, samples, seed):
         distances = _norms(nearby.astype("float64") - inputs.images[which])
@@ -119,9 +116,7 @@ def _nearby(
     inputs: MetricInputs, explanation: Explanation, radius: float, samples: int, seed: int
 ) -> Iterator[tuple[Array, Array, Array]]:
     """(image index (M,), perturbed images, their maps), for every image and sample."""
-    traced, images, _, targets, context = inputs
-    known = find_method(explanation.method).settings  # not `perturb` and `input`: the model varies one input already
-    settings = {name: value for name, value in explanation.settings.items() if name in known}
+    images, context = inputs.images, inputs.context
     axes = tuple(range(1, images.ndim))
     reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
     generators = [np.random.default_rng([seed, number]) for number in range(samples)]
@@ -130,17 +125,8 @@ def _nearby(
     sample_of = np.repeat(np.arange(samples), len(images))
     for (which, sample), real in padded_batches([image_of, sample_of], context.batch_size):
         nearby = images[which] + reach[which] * drawn[sample]
-        own_targets = rows_of(targets, which)
-        own_layout = np.moveaxis(nearby, -1, 1) if traced.is_channels_first else nearby
-        again = explain(
-            traced,
-            own_layout,
-            explanation.method,
-            own_targets,
-            batch_size=context.batch_size,
-            **settings,
-        )
-        yield which[:real], nearby[:real], again.maps[:real].astype("float64")
+        found = explain_again(inputs, explanation, nearby, rows_of(inputs.targets, which))
+        yield which[:real], nearby[:real], found[:real]
 
 
 def _norms(arrays: Array) -> Array:

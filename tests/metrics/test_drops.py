@@ -1,4 +1,4 @@
-"""Average drop and increase in confidence: by hand, and against the formulas."""
+"""Average drop, average gain and increase in confidence: by hand, and against the formulas."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from helpers import gap_network
 from helpers.metrics import explanation_of, softmax
 from keras import layers
 
-from keras_actmaps.metrics import average_drop, increase_in_confidence
+from keras_actmaps.metrics import average_drop, average_gain, increase_in_confidence
 
 
 def weighted_network(weights) -> keras.Model:
@@ -37,15 +37,17 @@ def test_values_equal_the_formulas(images, fill):
     model, logits = gap_network(activation="softmax"), gap_network()
     e = explanation_of(np.random.default_rng(1).normal(size=images.shape[:3]), [0, 1, 2, 3, 0])
     drops = average_drop(model, images, e, fill=fill)
+    gains = average_gain(model, images, e, fill=fill)
     increases = increase_in_confidence(model, images, e, fill=fill)
     found = []
     for image, importance, target in zip(images, e.maps, e.targets):
         seen = ((importance - importance.min()) / np.ptp(importance))[..., None]
         base = image.mean((0, 1)) if fill == "mean" else 0
         whole, part = softmax(logits.predict(np.stack([image, seen * image + (1 - seen) * base]), verbose=0))[:, target]
-        found.append((max(0, whole - part) / whole, float(part > whole)))
-    np.testing.assert_allclose(drops, [drop for drop, _ in found], rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(increases, [increase for _, increase in found])
+        found.append((max(0, whole - part) / whole, max(0, part - whole) / (1 - whole), float(part > whole)))
+    np.testing.assert_allclose(drops, [drop for drop, _, _ in found], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(gains, [gain for _, gain, _ in found], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(increases, [increase for _, _, increase in found])
     assert {0.0, 1.0} == set(increases), "both cases occur"
 
 
@@ -61,3 +63,19 @@ def test_a_negative_score_is_refused():
 def test_a_score_of_zero_gives_zero():
     images = np.zeros((1, 4), "float32")
     assert average_drop(weighted_network([1, 1, 1, -2]), images, explanation_of([[1, 2, 3, 4]])).tolist() == [0]
+
+
+def test_a_gain_in_logits_is_refused():
+    images = np.float32([[0.1, 0.2, 0.1, 0], [4, 3, 2, 1]])
+    model = weighted_network([1, 1, 1, -2])
+    with pytest.raises(
+        ValueError, match=r"image 1 has the scores 7 and, masked, .* a gain is defined for probabilities"
+    ):
+        average_gain(model, images, explanation_of(images))
+    assert np.isfinite(average_gain(model, images, explanation_of(images), score="sigmoid")).all()
+
+
+def test_where_the_probability_is_1_there_is_nothing_to_gain():
+    images = np.float32([[90, 90, 90, 0]])
+    gains = average_gain(weighted_network([1, 1, 1, -2]), images, explanation_of([[1, 2, 3, 4]]), score="sigmoid")
+    assert gains.tolist() == [0]

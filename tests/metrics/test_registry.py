@@ -15,6 +15,7 @@ from keras_actmaps.metrics.registry import find_metric
 
 OF_MODELS = [name for name, metric in metrics.METRICS.items() if "model" in metric.requires]
 OTHERS = ("deletion_curve", "insertion_curve", "road_curve", "spearman", "ssim", "top_k_overlap")  # not in METRICS
+EXPLAIN_AGAIN = ("max_sensitivity", "local_lipschitz", "random_logit")  # whose score is the method's
 QUICK = {"steps": 4, "samples": 3}  # of those that have them
 ODD = (
     *(
@@ -57,7 +58,7 @@ def test_the_records_describe_the_public_functions():
         "boxes": ["explanation", "boxes"],
         "": ["explanation"],
     }
-    assert len(metrics.METRICS) == 20
+    assert len(metrics.METRICS) == 22
     for name, metric in metrics.METRICS.items():
         assert metric.name == name and metric.function is getattr(metrics, name)
         parameters = inspect.signature(metric.function).parameters.values()
@@ -73,9 +74,10 @@ def test_the_records_describe_the_public_functions():
 
 
 def test_metrics_are_found_by_name():
-    faithful = ["deletion", "insertion", "pixel_flipping", "road", "average_drop", "increase_in_confidence"]
+    masked = ["average_drop", "average_gain", "increase_in_confidence"]
     additive = ["sensitivity_n", "infidelity", "completeness_gap"]
-    assert [*faithful, *additive, "max_sensitivity", "local_lipschitz"] == OF_MODELS
+    curves = ["deletion", "insertion", "pixel_flipping", "road"]
+    assert [*curves, *masked, *additive, *EXPLAIN_AGAIN] == OF_MODELS
     assert find_metric("road").function is metrics.road
     assert find_metric(metrics.METRICS["road"]) is metrics.METRICS["road"]
     for unknown in ("rode", None, 3, ["road"], metrics.road):
@@ -176,7 +178,7 @@ def test_the_model_does_not_change_and_its_present_weights_count(name, images):
     weights = [np.random.default_rng(9).permuted(array.ravel()).reshape(array.shape) for array in before]
     other.set_weights(weights), model.set_weights(weights)
     np.testing.assert_allclose(measure(name, model, images, e), measure(name, other, images, e), rtol=1e-4, atol=1e-6)
-    if name != "increase_in_confidence":
+    if name not in ("increase_in_confidence", "average_gain"):  # which may be 0 for both
         assert not np.allclose(measure(name, model, images, e), first)
 
 
@@ -210,7 +212,7 @@ def test_maps_that_do_not_fit_are_refused_before_any_work(name, maps, targets, e
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for name in OF_MODELS if name not in ("max_sensitivity", "local_lipschitz")])
+@pytest.mark.parametrize("name", [name for name in OF_MODELS if name not in (*EXPLAIN_AGAIN, "average_gain")])
 def test_a_function_of_the_outputs_is_measured_without_a_softmax(name, images):
     """outputs -> outputs[:, 2] is the logit of class 2, whatever the score."""
     model, maps = gap_network(), images.mean(-1)

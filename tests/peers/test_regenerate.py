@@ -6,6 +6,7 @@ from pathlib import Path
 import make_agreement
 import make_faithfulness
 import make_guided_ig
+import make_metrics
 import make_peers
 import make_xrai
 import networks
@@ -16,13 +17,21 @@ from helpers import BACKEND
 HERE = Path(__file__).parent
 STORED = ("peers", "faithfulness", "agreement", "xrai", "guided_ig")
 MAPS, METRICS, AGREEMENT, XRAI, GUIDED_IG = (dict(np.load(HERE / f"{name}.npz")) for name in STORED)
+MORE_METRICS = dict(np.load(HERE / "metrics.npz"))
 NEEDED = {
     "captum": ("torch", "captum"),
     "zennit": ("torch", "zennit"),
     "grad-cam": ("torch", "pytorch_grad_cam"),
+    "quantus": ("torch", "quantus", "cachetools"),
     "xplique": ("tensorflow", "xplique"),
 }
-BOUNDS = {"captum": 1e-6, "zennit": 1e-6, "grad-cam": 1e-6, "xplique": 1e-5}  # xplique computes in float32
+BOUNDS = {
+    "captum": 1e-6,
+    "zennit": 1e-6,
+    "grad-cam": 1e-6,
+    "quantus": 1e-6,
+    "xplique": 1e-5,
+}  # xplique computes in float32
 CASES = sorted({(key.split(".")[0], key.rsplit("/", 1)[1]) for key in MAPS if "." in key})
 
 
@@ -71,6 +80,17 @@ def test_peers_give_the_stored_metrics(peer, network):
     assert found.keys() == stored.keys()
     for key in stored:
         close(found[key], stored[key], BOUNDS[peer])
+
+
+@pytest.mark.parametrize("network", networks.PICTURES)
+@pytest.mark.parametrize("peer", make_metrics.METRICS)
+def test_peers_give_more_stored_metrics(peer, network):
+    require_peer(peer)
+    found = dict(make_metrics.METRICS[peer](network))
+    stored = {key for key in MORE_METRICS if key.startswith(f"{peer}.") and key.endswith(f"/{network}")}
+    assert found.keys() == stored
+    for key in stored:
+        close(found[key], MORE_METRICS[key], BOUNDS[peer])
 
 
 @pytest.mark.parametrize("network", networks.PICTURES)

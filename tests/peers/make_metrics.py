@@ -1,0 +1,105 @@
+"""Computes metrics of Quantus and xplique on the networks of networks.py and writes metrics.npz.
+
+Run by hand, on a CPU, in the environment that make_peers.py describes, with Quantus and what it imports besides:
+pip install --no-deps quantus==0.6.0 cachetools; KERAS_BACKEND=tensorflow python tests/peers/make_metrics.py
+
+The maps are gradients times inputs, summed over the channels, or random numbers. Draws of the peers are stored with
+their values.
+"""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from networks import PICTURES, TARGETS, images, keras_model
+from torchvision_stand_in import torchvision_stand_in
+
+
+def maps_for(network: str) -> np.ndarray:
+    """Maps of two images, with no two values alike."""
+    return np.random.default_rng(40).normal(size=images(network).shape[:3]).astype("float32")
+
+
+def gradient_x_input(model: Any, inputs: Any, targets: Any, **_: Any) -> np.ndarray:
+    """The maps of a PyTorch model, (N, 1, H, W), as Quantus calls for them."""
+    import torch
+
+    x = torch.tensor(np.asarray(inputs)).double().requires_grad_()
+    model(x)[torch.arange(len(x)), torch.tensor(np.asarray(targets))].sum().backward()
+    return (x * x.grad).sum(1, keepdim=True).detach().numpy()
+
+
+def quantus_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Quantus' metrics by their key; importing it needs a stand-in for torchvision, through zennit."""
+    with torchvision_stand_in():
+        import quantus
+    from peer_torch_networks import torch_model
+
+    options = {"disable_warnings": True, "display_progressbar": False}
+    model, x, targets = torch_model(network), np.moveaxis(images(network), -1, 1), np.array(TARGETS[network])
+    arguments = {"model": model, "x_batch": x.astype("float64"), "y_batch": targets, "channel_first": True}
+    yield f"quantus.RandomLogit/{network}", _random_logit(quantus, model, arguments, options)
+
+
+def _random_logit(quantus: Any, model: Any, arguments: dict, options: dict) -> np.ndarray:
+    """Spearman's correlation for each shift of the targets: Quantus is run with seeds until it has drawn them all."""
+    (x, targets), found = (arguments["x_batch"], arguments["y_batch"]), {}
+    classes = int(model(_tensor(x)).shape[1])
+    drawn: list[np.ndarray] = []
+
+    def explain(model: Any, inputs: Any, targets: Any, **_: Any) -> np.ndarray:
+        drawn.append(np.asarray(targets))
+        return gradient_x_input(model, inputs, targets)
+
+    similar = quantus.similarity_func.correlation_spearman
+    for seed in range(100):
+        metric = quantus.RandomLogit(similarity_func=similar, num_classes=classes, seed=seed, **options)
+        maps = gradient_x_input(model, x, targets)
+        values = metric(**arguments, a_batch=maps, explain_func=explain)
+        shifts = (drawn[-1] - targets) % classes
+        if len(set(shifts.tolist())) == 1:
+            found[int(shifts[0])] = values
+    return np.array([found[shift] for shift in range(1, classes)])
+
+
+def _tensor(array: np.ndarray) -> Any:
+    import torch
+
+    return torch.tensor(array)
+
+
+def xplique_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Average gain, one image at a time; xplique takes the magnitudes of maps."""
+    import xplique.metrics as xplique
+
+    model, x, maps = keras_model(network, linear=True), images(network), np.abs(maps_for(network))
+    one_hot = np.eye(model.output_shape[-1], dtype="float32")
+    found = []
+    for target in range(one_hot.shape[0]):
+        labels = np.repeat(one_hot[target : target + 1], len(x), axis=0)
+        metric = xplique.AverageGainMetric(model, x, labels, activation="softmax")
+        found.append(np.asarray(metric.detailed_evaluate(x, labels, maps)))
+    yield f"xplique.AverageGain/{network}", np.array(found)
+
+
+METRICS = {"quantus": quantus_metrics, "xplique": xplique_metrics}
+
+
+def main() -> None:
+    """Write metrics.npz."""
+    found: dict[str, Any] = {}
+    for network in PICTURES:
+        found[f"maps/{network}"] = maps_for(network)
+        for metrics in METRICS.values():
+            found |= dict(metrics(network))
+    versions = json.dumps({package: version(package) for package in ("torch", "quantus", "xplique", "keras", "numpy")})
+    target = Path(__file__).with_name("metrics.npz")
+    np.savez_compressed(target, versions=versions, **found)
+    print(f"{len(found)} arrays, {target.stat().st_size / 1024:.0f} KiB: {target}\n{versions}")
+
+
+if __name__ == "__main__":
+    main()
