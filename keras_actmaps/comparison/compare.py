@@ -1,27 +1,23 @@
 """compare(): several methods on the same images, in maps and in one table."""
 
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
 import keras
 import numpy as np
 
-from keras_actmaps.comparison.batches import Batch, array_batches, stream_batches
-from keras_actmaps.comparison.request import Labeled, labeled_requests
+from keras_actmaps.comparison.batches import array_batches, stream_batches
+from keras_actmaps.comparison.measure import BatchResult, Plan, require_count, run_batches
+from keras_actmaps.comparison.request import Labeled, labeled_requests, method_requests
+from keras_actmaps.comparison.stored import StoredRequest
 from keras_actmaps.comparison.table import Table
-from keras_actmaps.core.attribution import Target
 from keras_actmaps.core.batching import even_batch_size, refuse_inputs_as_labels
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, concatenate
-from keras_actmaps.core.progress import progress
-from keras_actmaps.core.run_context import PassCounter, RunContext
+from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Ge, Setting
-from keras_actmaps.core.several_inputs import part_named
-from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods import explain
@@ -39,39 +35,6 @@ class Comparison(NamedTuple):
 
     explanations: list[Explanation]
     table: Table
-
-
-@dataclass(frozen=True, eq=False)
-class BatchResult:
-    """The results of one method for one batch.
-
-    Attributes
-    ----------
-    explanation : Explanation
-        Of the images whose maps are kept.
-    states : list of array
-        The state of each metric.
-    seconds, passes : float
-        Per image; seconds are NaN if anything was compiled.
-    """
-
-    explanation: Explanation
-    states: list[Array]
-    seconds: float
-    passes: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """A validated comparison: what to compute for each batch."""
-
-    traced: TracedModel
-    rows: list[Labeled[MethodRequest]]
-    columns: list[Labeled[MetricRequest]]
-    select: Callable[[Any], Any]  # from the labels of a batch to its targets
-    keep: int | None
-    skip: Callable[[str, ValueError], None] | None
-    context: RunContext
 
 
 def compare(
@@ -98,7 +61,9 @@ def compare(
         A stream of any length, as for `explain_dataset`, contains images, (images, labels) or (images, labels,
         {"masks": ..., "boxes": ...}).
     methods : sequence
-        Names, or (name, settings) such as ("lrp", {"rule": "gamma"}).
+        Names, or (name, settings) such as ("lrp", {"rule": "gamma"}). The maps of a finished `explain_all` are read
+        batch by batch: a `Maps`, or ("label", maps), of the same images in the same order. An image without a map has
+        no values.
     metrics : sequence or None
         Names of `METRICS`, or (name, settings). None is deletion and insertion, with masks also pointing_game and
         energy_pointing, with boxes also box_iou.
@@ -124,14 +89,15 @@ def compare(
     ------
     ValueError
         Before any computation, for invalid arguments of `explain` and the metrics, for a metric that requires missing
-        masks or boxes, and for two rows or columns with the same label.
+        masks or boxes, and for two rows or columns with the same label. For stored maps of other images or targets.
     """
     validate_batch_size(batch_size)
     keep = _KEEP.validate(keep)
-    rows = labeled_requests("methods", methods, explain.make_request)
+    rows = method_requests(methods, explain.make_request)
     columns = None if metrics is None else labeled_requests("metrics", metrics, selection.make_request)
     if hasattr(images, "shape") or (has_table(model) and isinstance(images, (list, tuple, Mapping))):
         batches, count, select = array_batches(images, masks, boxes, targets, batch_size)
+        require_count(rows, len(keras.tree.flatten(images)[0]))
     else:
         rank = explain.input_rank(model)
         batches, count, select = stream_batches(images, masks, boxes, targets, batch_size, rank)
@@ -148,77 +114,41 @@ def compare(
     for row in rows if skip is None else []:
         row.request.validate(traced, inputs)
     context = RunContext(batch_size, even_batch_size(batch_size, len(inputs)))
-    results = _run(_Plan(traced, rows, columns, select, keep, skip, context), chain([first], batches), count)
+    results = run_batches(Plan(traced, rows, columns, select, keep, skip, context), chain([first], batches), count)
     if not results:
         raise ValueError("none of the methods fits the model")
     return _summarize([row for row in rows if row.label in results], columns, list(results.values()))
 
 
-def _run(plan: _Plan, batches: Iterable[Batch], count: int) -> dict[str, list[BatchResult]]:
-    """The results of each method that fits, by its label; `count` batches, or 0 if that is unknown."""
-    results: dict[str, list[BatchResult]] = {row.label: [] for row in plan.rows}
-    done = 0
-    with progress("compare", "batch") as report:
-        for images, labels, truth in batches:
-            targets, kept = plan.select(labels), None if plan.keep is None else max(plan.keep - done, 0)
-            for row in [row for row in plan.rows if row.label in results]:
-                try:
-                    results[row.label].append(_measure(plan, row.request, images, targets, truth, kept))
-                except ValueError as error:
-                    if plan.skip is None or done:
-                        raise
-                    plan.skip(row.label, error)
-                    del results[row.label]
-                report(1, count * len(plan.rows) or None)
-            done += len(keras.tree.flatten(images)[0])
-    for row in plan.rows:
-        found = results.get(row.label, [])
-        if found and all(math.isnan(result.seconds) for result in found):  # each batch compiled something
-            found[-1] = replace(found[-1], seconds=_timed(plan, row.request, images, targets)[1])
-    return results
-
-
-def _measure(
-    plan: _Plan, request: MethodRequest, images: Any, targets: Any, truth: Any, kept: int | None
-) -> BatchResult:
-    """One method's maps of one batch, and the states of the metrics."""
-    explanation, seconds, passes = _timed(plan, request, images, targets)
-    measured = targets
-    if isinstance(targets, Target) and len({"gradients" in row.request.method.needs for row in plan.rows}) > 1:
-        measured = targets.for_perturbations()  # one score for the whole table
-    arguments = plan.traced, images, explanation, truth, measured, plan.context.batch_size
-    states = [column.request.update(*arguments) for column in plan.columns]
-    return BatchResult(explanation[:kept], states, seconds, passes)
-
-
-def _timed(plan: _Plan, request: MethodRequest, images: Any, targets: Any) -> tuple[Explanation, float, float]:
-    """The maps of one batch; per image the seconds, NaN if anything was compiled, and the passes."""
-    traced, size = plan.traced, plan.context.padded_size
-    counter, traces, started = PassCounter(), traced.traces, time.perf_counter()
-    inputs = traced.validate_inputs(images)
-    request.validate(traced, inputs)
-    context = replace(plan.context, count_passes=counter.add)
-    explanation = explain.explain_batch(traced, inputs, request, targets, context)
-    if isinstance(explanation.maps, dict):  # of several inputs, the one that is perturbed by default
-        explanation = explanation.input(part_named(None, traced.parts).name)
-    seconds = time.perf_counter() - started if traced.traces == traces else math.nan
-    return explanation, seconds / len(inputs), counter.total / (-(-len(inputs) // size) * size)
-
-
 def _summarize(
-    rows: list[Labeled[MethodRequest]], columns: list[Labeled[MetricRequest]], results: list[list[BatchResult]]
+    rows: list[Labeled[MethodRequest | StoredRequest]],
+    columns: list[Labeled[MetricRequest]],
+    results: list[list[BatchResult]],
 ) -> Comparison:
     """The results of each method for all batches as an Explanation and a row of the table."""
-    values = [
-        [column.request.compute([batch.states[index] for batch in batches]) for index, column in enumerate(columns)]
-        for batches in results
-    ]
     table = Table(
         methods=tuple(row.label for row in rows),
         metrics=tuple(column.label for column in columns),
         better=tuple(column.request.metric.better for column in columns),
-        values=np.array(values, "float64"),
-        seconds=np.array([np.nanmean([batch.seconds for batch in batches]) for batches in results]),
-        passes=np.array([np.mean([batch.passes for batch in batches]) for batches in results]),
+        values=np.array(
+            [[_values(c.request, i, batches) for i, c in enumerate(columns)] for batches in results], "float64"
+        ),
+        seconds=np.array([_mean([batch.seconds for batch in batches]) for batches in results]),
+        passes=np.array([_mean([batch.passes for batch in batches]) for batches in results]),
     )
     return Comparison([concatenate([batch.explanation for batch in batches]) for batches in results], table)
+
+
+def _values(request: MetricRequest, index: int, batches: list[BatchResult]) -> Array:
+    """The values (N,) of one method and metric, NaN for images without a map."""
+    good = np.concatenate([batch.has_map for batch in batches])
+    values = np.full(len(good), np.nan)
+    if good.any():
+        values[good] = request.compute([batch.states[index] for batch in batches if batch.states])
+    return values
+
+
+def _mean(numbers: list[float]) -> float:
+    """The mean of the known numbers, NaN if none is."""
+    known = [number for number in numbers if not math.isnan(number)]
+    return float(np.mean(known)) if known else math.nan

@@ -22,6 +22,11 @@ class StoredExplanations(Protocol):
         """The Explanation of some images."""
 
 
+def has_map(explanation: Explanation) -> Array:
+    """Which images (N,) could be explained."""
+    return np.isfinite(explanation.scores).reshape(len(explanation), -1).all(axis=1)
+
+
 def by_chunk(
     metric: Callable[..., Array],
     arguments: Mapping[str, Any],
@@ -52,8 +57,7 @@ def by_chunk(
     for start in range(0, count, CHUNK):
         rows = np.arange(start, min(count, start + CHUNK))
         part = {name: _rows(value, rows) if name in lengths else value for name, value in arguments.items()}
-        scores = [value.scores for value in part.values() if isinstance(value, Explanation)]
-        good = np.all([np.isfinite(array).reshape(len(rows), -1).all(axis=1) for array in scores], axis=0)
+        good = np.all([has_map(value) for value in part.values() if isinstance(value, Explanation)], axis=0)
         if not good.all():
             kept = np.flatnonzero(good)
             part = {name: _rows(value, kept) if name in lengths else value for name, value in part.items()}
