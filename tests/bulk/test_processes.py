@@ -1,6 +1,7 @@
 """Worker processes that are killed, drivers that are killed, and two drivers at once: always the same bytes.
 
-By default one worker is killed once. BULK=all kills workers, drivers and whole groups at ten random moments each.
+By default one worker is killed once. BULK=all kills workers, drivers and whole trees of processes, of both engines, at
+BULK_KILLS (10) random moments each, in runs of BULK_ROWS (400) images.
 """
 
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +24,20 @@ from keras_actmaps.bulk.store import FolderStore
 psutil = pytest.importorskip("psutil")
 
 ALL = os.environ.get("BULK") == "all"
-IMAGES = 400
+IMAGES, KILLS = int(os.environ.get("BULK_ROWS", "400")), int(os.environ.get("BULK_KILLS", "10"))
+SHARD = max(8, IMAGES // 100)
+PAUSE = 0.005  # seconds to read an image
+SETTINGS = {"method": "saliency", "shard": SHARD, "batch_size": min(SHARD, 32)}
 SCRIPT = """
-import signal, sys
-sys.path.insert(0, {tests!r})
+import signal
 from helpers import gap_network
 from helpers.slow_images import SlowImages
 import keras_actmaps as kam
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for programs in the background
-    settings = dict(shard=8, batch_size=8, workers={workers}, engine={engine!r})
-    kam.explain_all(gap_network(), SlowImages({inputs!r}, {count}, 0.005), {out!r}, "saliency", **settings)
+    source = SlowImages({inputs!r}, {count}, {pause})
+    kam.explain_all(gap_network(), source, {out!r}, workers={workers}, engine={engine!r}, **{settings})
 """
 
 
@@ -49,7 +53,7 @@ def undisturbed(inputs, tmp_path_factory):
     """The shards of a run without kills, in one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     images = np.load(inputs, mmap_mode="r")
-    kam.explain_all(gap_network(), images, folder, "saliency", shard=8, batch_size=8, engine="serial")
+    kam.explain_all(gap_network(), images, folder, engine="serial", **SETTINGS)
     return shards(folder)
 
 
@@ -59,25 +63,42 @@ def shards(folder):
 
 def driver(inputs, out, workers=2, engine="processes"):
     """A driver in a process group of its own."""
-    tests = str(Path(__file__).parents[1])
     script = out.parent / f"{out.name}.py"
-    names = {"tests": tests, "inputs": str(inputs), "out": str(out), "workers": workers, "engine": engine}
-    script.write_text(SCRIPT.format(count=IMAGES, **names))
-    root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    names = {"inputs": str(inputs), "out": str(out), "workers": workers, "engine": engine}
+    script.write_text(SCRIPT.format(count=IMAGES, pause=PAUSE, settings=SETTINGS, **names))
+    paths = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "RAY_ADDRESS": "local"}
     return subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
 
 
-def workers_of(process):
-    """The worker processes of a driver."""
+def tree_of(process):
+    """The processes that a driver has started, and those that they have started."""
     try:
-        children = psutil.Process(process.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
 
 
-def wait_until(condition, seconds=300):
+def workers_of(process):
+    """The worker processes of a driver; of Ray, the actors."""
+
+    def is_worker(child):
+        try:
+            command = " ".join(child.cmdline())
+        except psutil.Error:
+            return False
+        return "spawn_main" in command or "ray::Worker" in command
+
+    return [child for child in tree_of(process) if is_worker(child)]
+
+
+def kill(processes):
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+
+
+def wait_until(condition, seconds=600):
     end = time.time() + seconds
     while not condition():
         assert time.time() < end
@@ -86,7 +107,7 @@ def wait_until(condition, seconds=300):
 
 def _wait_for_a_shard(process, out):
     before = len(list(out.glob("shard-*.h5")))
-    wait_until(lambda: process.poll() is not None or len(list(out.glob("shard-*.h5"))) > before, 600)
+    wait_until(lambda: process.poll() is not None or len(list(out.glob("shard-*.h5"))) > before)
 
 
 def assert_same(folder, expected):
@@ -109,31 +130,37 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(inputs, undisturbed, tmp
 
 @pytest.mark.skipif(not ALL, reason="kills processes for minutes; BULK=all runs it")
 @pytest.mark.parametrize("victim", ["worker", "driver", "group"])
-def test_kills_at_random_moments_leave_the_same_bytes(inputs, undisturbed, tmp_path, victim):
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_kills_at_random_moments_leave_the_same_bytes(inputs, undisturbed, tmp_path, engine, victim):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed: pip install 'keras_actmaps[bulk]'")
     chance, out, kills = random.Random(victim), tmp_path / "run", 0
-    process = driver(inputs, out)
-    while kills < 10:
+    process = driver(inputs, out, engine=engine)
+    while kills < KILLS:
         _wait_for_a_shard(process, out)
-        time.sleep(chance.uniform(0, 0.1))
+        time.sleep(chance.uniform(0, 2 * SHARD * PAUSE))
         if process.poll() is not None:  # it has finished before
             break
         kills += 1
         if victim == "worker":
-            for child in workers_of(process)[:1]:
-                child.kill()
+            kill(chance.sample(found := workers_of(process), min(1, len(found))))
         else:
-            os.kill(process.pid, signal.SIGKILL) if victim == "driver" else os.killpg(process.pid, signal.SIGKILL)
+            kill([psutil.Process(process.pid), *(tree_of(process) if victim == "group" else [])])
             process.wait()
-            process = driver(inputs, out)
-    assert process.wait(600) == 0
-    assert kills >= 3
+            process = driver(inputs, out, engine=engine)
+    assert process.wait(3600) == 0
+    assert kills == KILLS or (IMAGES <= 400 and kills >= 3)
+    print(f"{engine}: {kills} kills of the {victim}, {IMAGES:,} images")
     assert_same(out, undisturbed)
 
 
 @pytest.mark.skipif(not ALL, reason="starts four workers; BULK=all runs it")
-def test_two_drivers_on_one_folder_end_right(inputs, undisturbed, tmp_path):
-    both = [driver(inputs, tmp_path / "run", workers=1) for _ in range(2)]
-    assert [process.wait(600) for process in both] == [0, 0]
+@pytest.mark.parametrize("engine", ["processes", "ray"])
+def test_two_drivers_on_one_folder_end_right(inputs, undisturbed, tmp_path, engine):
+    if engine == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed: pip install 'keras_actmaps[bulk]'")
+    both = [driver(inputs, tmp_path / "run", workers=1, engine=engine) for _ in range(2)]
+    assert [process.wait(3600) for process in both] == [0, 0]
     assert_same(tmp_path / "run", undisturbed)
 
 
