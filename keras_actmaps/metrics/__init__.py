@@ -43,10 +43,12 @@ from keras_actmaps.metrics import (
     complexity,
     curve_areas,
     drops,
+    fidelity,
     imputation,
     localization,
     other_classes,
     robustness,
+    segment_removal,
 )
 from keras_actmaps.metrics.additivity import completeness_gap, infidelity, sensitivity_n
 from keras_actmaps.metrics.agreement import spearman, ssim, top_k_overlap
@@ -56,19 +58,23 @@ from keras_actmaps.metrics.complexity import entropy, sparseness
 from keras_actmaps.metrics.curve_areas import deletion, insertion, pixel_flipping
 from keras_actmaps.metrics.curves import deletion_curve, insertion_curve
 from keras_actmaps.metrics.drops import average_drop, average_gain, increase_in_confidence
+from keras_actmaps.metrics.fidelity import mu_fidelity
 from keras_actmaps.metrics.imputation import road, road_curve
 from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, pointing_game, rank_accuracy
 from keras_actmaps.metrics.other_classes import random_logit
 from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
 from keras_actmaps.metrics.robustness import local_lipschitz, max_sensitivity
 from keras_actmaps.metrics.sanity import Randomisation, parameter_randomisation
+from keras_actmaps.metrics.segment_removal import irof
 from keras_actmaps.metrics.texts import comprehensiveness, leave_one_out_tau, sufficiency
 
 FAMILIES = (
     curve_areas,
     imputation,
+    segment_removal,
     drops,
     additivity,
+    fidelity,
     robustness,
     other_classes,
     localization,

@@ -9,7 +9,8 @@ from keras_actmaps.core.settings import Count, Seed
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Baseline, Fill
 from keras_actmaps.methods._masking import masked_scores
-from keras_actmaps.metrics._inputs import MetricInputs, target_scores, validate_inputs
+from keras_actmaps.metrics._inputs import target_scores, validate_inputs
+from keras_actmaps.metrics._losses import losses_without
 from keras_actmaps.metrics._patches import patch_labels, patch_sums, random_patches, random_sets
 from keras_actmaps.metrics._ranks import correlation
 from keras_actmaps.metrics.registry import BatchSize, Metric, Patch, Samples, Score, validated
@@ -62,7 +63,7 @@ def sensitivity_n(
     if n > count:
         raise ValueError(f"n must be at most {count}, the number of patches, got {n}")
     hidden = random_sets(count, n, samples, seed)
-    losses = _losses(inputs, hidden[:, labels], fill, score)
+    losses = losses_without(inputs, hidden[:, labels], fill, score)
     return correlation(patch_sums(inputs.maps, labels) @ hidden.T, losses)
 
 
@@ -112,7 +113,7 @@ def infidelity(
     """
     inputs = validate_inputs(model, images, explanation, targets, batch_size)
     hidden = random_patches(inputs.maps.shape[1:], patch, samples, seed)
-    losses = _losses(inputs, hidden, fill, score)
+    losses = losses_without(inputs, hidden, fill, score)
     sums = inputs.maps.reshape(len(inputs.maps), -1) @ hidden.reshape(samples, -1).T
     if scaled:
         squares = (sums**2).mean(axis=1, keepdims=True)
@@ -166,18 +167,6 @@ def completeness_gap(
     scores = masked_scores(traced, images, targets, count, masks, hidden, context, target_scores, score=score)
     expected = scores[:, 0] - (0 if fill is None else scores[:, 1])
     return np.abs(maps.reshape(len(maps), -1).sum(axis=1) - expected)
-
-
-def _losses(inputs: MetricInputs, hidden: Array, fill: Any, score: str) -> Array:
-    """The drops in score (N, samples) when masked positions (samples, H, W) are hidden."""
-    traced, images, _, targets, context = inputs
-    kept = ~np.concatenate([np.zeros_like(hidden[:1]), hidden])
-
-    def masks(_: Array, sample: Array) -> Array:
-        return kept[sample]
-
-    scores = masked_scores(traced, images, targets, len(kept), masks, fill, context, target_scores, score=score)
-    return scores[:, :1] - scores[:, 1:]
 
 
 RECORDS = (

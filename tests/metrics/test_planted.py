@@ -14,17 +14,21 @@ SETTINGS = {
     "sensitivity_n": {"patch": 2},
     "road": {"noise": 0},
     "infidelity": {"scaled": False},
+    "irof": {"segments": "grid", "cells": 6, "fill": "zero"},
+    "mu_fidelity": {"patch": 2},
 }
 FAITHFULNESS = [
     "deletion",
     "insertion",
     "pixel_flipping",
     "road",
+    "irof",
     "average_drop",
     "increase_in_confidence",
     "sensitivity_n",
     "infidelity",
     "completeness_gap",
+    "mu_fidelity",
 ]
 
 
@@ -75,6 +79,8 @@ def test_the_ends_of_the_scales():
     _, _, true = planted()
     np.testing.assert_allclose(measure("sensitivity_n", true), 1, atol=1e-4)
     np.testing.assert_allclose(measure("sensitivity_n", -true), -1, atol=1e-4)
+    np.testing.assert_allclose(measure("mu_fidelity", true), 1, atol=1e-4)
+    np.testing.assert_allclose(measure("mu_fidelity", -true), -1, atol=1e-4)
     np.testing.assert_allclose(measure("infidelity", true), 0, atol=1e-6)
     np.testing.assert_array_equal(measure("increase_in_confidence", planted(-0.09)[2], -0.09), 1)
     model, images, _ = planted()

@@ -58,7 +58,7 @@ def test_the_records_describe_the_public_functions():
         "boxes": ["explanation", "boxes"],
         "": ["explanation"],
     }
-    assert len(metrics.METRICS) == 22
+    assert len(metrics.METRICS) == 24
     for name, metric in metrics.METRICS.items():
         assert metric.name == name and metric.function is getattr(metrics, name)
         parameters = inspect.signature(metric.function).parameters.values()
@@ -75,8 +75,8 @@ def test_the_records_describe_the_public_functions():
 
 def test_metrics_are_found_by_name():
     masked = ["average_drop", "average_gain", "increase_in_confidence"]
-    additive = ["sensitivity_n", "infidelity", "completeness_gap"]
-    curves = ["deletion", "insertion", "pixel_flipping", "road"]
+    additive = ["sensitivity_n", "infidelity", "completeness_gap", "mu_fidelity"]
+    curves = ["deletion", "insertion", "pixel_flipping", "road", "irof"]
     assert [*curves, *masked, *additive, *EXPLAIN_AGAIN] == OF_MODELS
     assert find_metric("road").function is metrics.road
     assert find_metric(metrics.METRICS["road"]) is metrics.METRICS["road"]
@@ -111,7 +111,9 @@ def test_odd_settings_give_values_or_a_one_line_value_error(name, odd_case):
     quick = {key: value for key, value in QUICK.items() if key in known}
     for setting in [*known, "unknown"]:
         for value in ODD:
-            if setting == "targets" and callable(value):  # a function of the outputs, whose errors are the user's
+            if setting in ("targets", "segments") and callable(
+                value
+            ):  # a function of the outputs, whose errors are the user's
                 continue
             try:
                 function(*arguments, **quick | {setting: value})

@@ -17,6 +17,9 @@ import numpy as np
 from networks import PICTURES, TARGETS, images, keras_model
 from torchvision_stand_in import torchvision_stand_in
 
+GRIDS = {"pooled": 4, "residual": 2}  # which divide the sides
+SETS = 40
+
 
 def maps_for(network: str) -> np.ndarray:
     """Maps of two images, with no two values alike."""
@@ -32,6 +35,13 @@ def gradient_x_input(model: Any, inputs: Any, targets: Any, **_: Any) -> np.ndar
     return (x * x.grad).sum(1, keepdim=True).detach().numpy()
 
 
+def labels_for(network: str) -> np.ndarray:
+    """Six segments of 2 columns and half the rows each, (H, W), without an order."""
+    height, width = images(network).shape[1:3]
+    cells = np.indices((height, width)) // np.array([height // 2, -(-width // 3)])[:, None, None]
+    return np.array([4, 0, 2, 5, 1, 3])[cells[0] * 3 + cells[1]]
+
+
 def quantus_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
     """Quantus' metrics by their key; importing it needs a stand-in for torchvision, through zennit."""
     with torchvision_stand_in():
@@ -42,6 +52,22 @@ def quantus_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
     model, x, targets = torch_model(network), np.moveaxis(images(network), -1, 1), np.array(TARGETS[network])
     arguments = {"model": model, "x_batch": x.astype("float64"), "y_batch": targets, "channel_first": True}
     yield f"quantus.RandomLogit/{network}", _random_logit(quantus, model, arguments, options)
+    arguments["model"] = model.float()  # as which Quantus passes images
+    arguments["a_batch"] = maps_for(network)[:, None].astype("float64")
+    yield f"quantus.IROF/{network}", _irof(quantus, arguments, options, labels_for(network))
+
+
+def _irof(quantus: Any, arguments: dict, options: dict, labels: np.ndarray) -> np.ndarray:
+    """IROF with our segments, which are replaced by 0.3; Quantus needs numpy.trapz, which NumPy 2.4 does not have."""
+    utils = quantus.helpers.utils
+    utils.get_superpixel_segments = lambda img, segmentation_method: labels
+    utils.np.trapz = np.trapezoid
+
+    def replace(arr: np.ndarray, mask: np.ndarray, **_: Any) -> np.ndarray:
+        return np.where(mask, 0.3, arr)  # Quantus' own refuses images of several channels
+
+    metric = quantus.IROF(perturb_func=replace, return_aggregate=False, normalise=False, **options)
+    return np.array(metric(**arguments, softmax=True))
 
 
 def _random_logit(quantus: Any, model: Any, arguments: dict, options: dict) -> np.ndarray:
@@ -72,9 +98,15 @@ def _tensor(array: np.ndarray) -> Any:
 
 
 def xplique_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Average gain, one image at a time; xplique takes the magnitudes of maps."""
+    """xplique's metrics by their key."""
     import xplique.metrics as xplique
 
+    yield f"xplique.AverageGain/{network}", _average_gain(xplique, network)
+    yield from _mu_fidelity(xplique, network)
+
+
+def _average_gain(xplique: Any, network: str) -> np.ndarray:
+    """For each class as the target; xplique takes the magnitudes of maps."""
     model, x, maps = keras_model(network, linear=True), images(network), np.abs(maps_for(network))
     one_hot = np.eye(model.output_shape[-1], dtype="float32")
     found = []
@@ -82,7 +114,28 @@ def xplique_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
         labels = np.repeat(one_hot[target : target + 1], len(x), axis=0)
         metric = xplique.AverageGainMetric(model, x, labels, activation="softmax")
         found.append(np.asarray(metric.detailed_evaluate(x, labels, maps)))
-    yield f"xplique.AverageGain/{network}", np.array(found)
+    return np.array(found)
+
+
+def _mu_fidelity(xplique: Any, network: str) -> Iterator[tuple[str, np.ndarray]]:
+    """MuFidelity of each image, and the sets of patches (samples, patches) that it has drawn."""
+    import tensorflow as tf
+
+    model, x, maps, grid = keras_model(network, linear=True), images(network), maps_for(network), GRIDS[network]
+    one_hot = np.eye(model.output_shape[-1], dtype="float32")[TARGETS[network]]
+    values, sets = [], []
+    for n in range(2):
+        tf.random.set_seed(1)
+        row = slice(n, n + 1)
+        metric = xplique.MuFidelity(model, x[row], one_hot[row], grid_size=grid, subset_percent=0.3, nb_samples=SETS)
+        draw = metric._perturb_samples(x[row], SETS)
+        metric._perturb_samples = lambda *_, draw=draw: draw
+        values.append(metric(maps[row]))
+        kept = draw[1].numpy()[0, ..., 0]
+        sets.append(kept[:, :: kept.shape[1] // grid, :: kept.shape[2] // grid].reshape(SETS, -1) == 0)
+    np.testing.assert_array_equal(*sets)
+    yield f"xplique.MuFidelity/{network}", np.array(values)
+    yield f"sets/{network}", sets[0]
 
 
 METRICS = {"quantus": quantus_metrics, "xplique": xplique_metrics}

@@ -29,7 +29,7 @@ BOUNDS = {
     "captum": 1e-6,
     "zennit": 1e-6,
     "grad-cam": 1e-6,
-    "quantus": 1e-6,
+    "quantus": 1e-5,
     "xplique": 1e-5,
 }  # xplique computes in float32
 CASES = sorted({(key.split(".")[0], key.rsplit("/", 1)[1]) for key in MAPS if "." in key})
