@@ -24,6 +24,7 @@ QUICK = {
     "guided_ig": {"steps": 6},
     "expected_gradients": {"samples": 6},
     "gradient_shap": {"samples": 6},
+    "deeplift_shap": {"samples": 3},
     "blur_ig": {"steps": 6},
     "occlusion": {"patch": 5},
     "rise": {"samples": 24, "cells": 3},

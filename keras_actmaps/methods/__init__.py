@@ -34,6 +34,7 @@ NAMES = (
     "deconvnet",
     "lrp",
     "deeplift",
+    "deeplift_shap",
     "occlusion",
     "rise",
     "lime",

@@ -45,8 +45,8 @@ def run_chunks(
     rows : callable
         From sample numbers (s,) to the arrays (s, ...) of which `perturb` makes these samples.
     perturb : callable
-        `(inputs, rows, constants) -> variants (s, N, ...)` with Keras operations; not a closure, so that its
-        program is compiled once.
+        `(inputs, rows, constants) -> variants (s, N, ...)` with Keras operations, or a tuple of these and of further
+        tensors (s, N, ...) that the function takes; not a closure, so that its program is compiled once.
     constants : tuple
         Arrays that all samples share; sent to the device once.
     function : callable
@@ -111,10 +111,10 @@ def _chunk(
 ) -> Attribution:
     """The values of a chunk, and the outputs of the first sample of each input."""
     rows, constants = tensors[:tables], tensors[tables:]
-    variants = perturb(inputs, rows, constants)
-    size, count, *shape = variants.shape
-    repeated = tiled(targets, size)
-    values, outputs = of(traced, ops.reshape(variants, (-1, *shape)), repeated, **settings)
+    variants = tree.flatten(perturb(inputs, rows, constants))
+    size, count, *_ = variants[0].shape
+    flat, *further = (ops.reshape(part, (size * count, *part.shape[2:])) for part in variants)
+    values, outputs = of(traced, flat, tiled(targets, size), *further, **settings)
     values = tree.map_structure(lambda part: ops.reshape(part, (size, count, *part.shape[1:])), values)
     if reduce is not None:
         values = reduce(values, is_real, inputs, rows, constants)

@@ -37,18 +37,23 @@ def deeplift(
     baseline is run under the mask of the input.
     """
     start = np.ascontiguousarray(baseline_for(inputs, baseline))
-    multipliers, _, _ = traced.run(_multipliers, inputs, targets, start, context=context)
-    return Attribution(multipliers)
+    values, _, _ = traced.run(contributions, inputs, targets, start, context=context)
+    return Attribution(values)
 
 
 def _validate(traced: TracedModel, inputs: Array, *, baseline: Any) -> None:
     baseline_for(inputs[:1], baseline)
+    validate_layers(traced, "deeplift")
+
+
+def validate_layers(traced: TracedModel, method: str) -> None:
+    """ValueError for a layer without a rule, or an input that the outputs do not depend on."""
     graph = _graph(traced)
-    check_inputs_reached(graph, "deeplift")
+    check_inputs_reached(graph, method)
     for node in carrying(graph):
         if layer_type(node) is None:
             raise ValueError(
-                f"deeplift has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"
+                f"{method} has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"
             )
 
 
@@ -69,7 +74,7 @@ def _passes(traced: TracedModel, inputs: Tensor, start: Tensor) -> tuple[Graph, 
     return graph, values, references
 
 
-def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
+def contributions(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
     """Multipliers times changes of the inputs, (N, ..., C)."""
     graph, values, references = _passes(traced, inputs, start)
     slots = tree.flatten(graph.outputs)
@@ -86,7 +91,7 @@ def _multipliers(traced: TracedModel, inputs: Tensor, targets: Any, start: Tenso
     return Attribution(traced.at_inputs(arrived) * (inputs - start), packed)
 
 
-def _reference_scores(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
+def reference_scores(traced: TracedModel, inputs: Tensor, targets: Any, start: Tensor) -> Attribution:
     """The scores of the baseline, under the masks of the inputs."""
     graph, _, references = _passes(traced, inputs, start)
     outputs = tree.map_structure(lambda slot: ops.cast(references[slot], "float32"), graph.outputs)
@@ -98,7 +103,7 @@ def _total(
 ) -> Array:
     """Y(x) - Y(x0)."""
     start = np.ascontiguousarray(baseline_for(inputs, settings["baseline"]))
-    return scores - backend.to_numpy(traced.run(_reference_scores, inputs, targets, start, context=context)[0])
+    return scores - backend.to_numpy(traced.run(reference_scores, inputs, targets, start, context=context)[0])
 
 
 METHOD = Method(

@@ -83,9 +83,10 @@ def test_a_baseline_for_each_input():
     np.testing.assert_allclose(e.residual, 0, atol=1e-4)
 
 
-def test_expected_gradients_draw_baselines_of_all_inputs_together():
+@pytest.mark.parametrize("method", ["expected_gradients", "deeplift_shap"])
+def test_baselines_of_all_inputs_are_drawn_together(method):
     model, inputs, others = linear_model(), linear_inputs(), {k: v[::-1] for k, v in linear_inputs(6).items()}
-    e = kam.explain(model, inputs, "expected_gradients", targets=0, baselines=others, samples=6)
+    e = kam.explain(model, inputs, method, targets=0, baselines=others, samples=6)
     shifted = {name: inputs[name] - others[name].mean(0) for name in inputs}
     for name, expected in contributions(model, shifted, 0).items():
         np.testing.assert_allclose(e.maps[name], expected, rtol=1e-3, atol=1e-5)

@@ -217,10 +217,11 @@ def test_several_targets_new_weights_and_streams():
     np.testing.assert_allclose(kam.explain(model, IDS, "integrated_gradients", "all").maps, 2 * e.maps, atol=1e-6)
 
 
-def test_expected_gradients_have_baselines_of_ids():
+@pytest.mark.parametrize("method", ["expected_gradients", "deeplift_shap"])
+def test_baselines_are_ids(method):
     model, baselines = pooled(), np.array([[3, 3, 3, 3, 3], [8, 9, 8, 9, 8]])
     table, weights = embeddings(model), model.get_layer("logits").get_weights()[0][:, 1]
-    e = kam.explain(model, IDS, "expected_gradients", 1, baselines=baselines, samples=10)
+    e = kam.explain(model, IDS, method, 1, baselines=baselines, samples=10)
     mean = table[baselines].mean(axis=0)
     expected = ((table[IDS] - mean) @ weights) / (IDS > 0).sum(1, keepdims=True) * (IDS > 0)
     np.testing.assert_allclose(e.maps, expected, atol=1e-5)

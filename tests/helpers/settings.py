@@ -15,6 +15,7 @@ QUICK = {
     "expected_gradients": {"samples": 4},
     "gradient_shap": {"samples": 4},
     "blur_ig": {"steps": 4},
+    "deeplift_shap": {"samples": 3},
     "xrai": {"steps": 4, "scales": (2, 3)},
     "occlusion": {"patch": 6},
     "rise": {"samples": 12, "cells": 3},

@@ -17,6 +17,7 @@ FEW = {
     "expected_gradients": {"samples": 3},
     "gradient_shap": {"samples": 3},
     "deeplift": {},
+    "deeplift_shap": {"samples": 3},
     "kernel_shap": {"samples": 30, "cells": 3},
 }
 WITH_CHANNELS = [name for name in FEW if name != "kernel_shap"]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from captum.attr._utils import lrp_rules
 from captum.attr._utils.custom_modules import Addition_Module
-from networks import PICTURES, baseline
+from networks import PICTURES, baseline, baselines
 from peer_torch_networks import fold_batch_normalization, inputs, torch_model
 
 LRP_RULES = {
@@ -47,6 +47,8 @@ def gradients(network: str) -> Iterator[tuple[str, Any]]:
         start = torch.tensor(np.stack([np.moveaxis(baseline(network), -1, 0)] * 2)).double()
         maps = captum.DeepLift(torch_model(network)).attribute(x, start, target=targets)
         yield "DeepLift(baseline)", maps
+        starts = torch.tensor(np.moveaxis(baselines(network), -1, 1) if network == "residual" else baselines(network))
+        yield "DeepLiftShap", captum.DeepLiftShap(torch_model(network)).attribute(x, starts.double(), target=targets)
 
 
 def layers(network: str) -> Iterator[tuple[str, Any]]:

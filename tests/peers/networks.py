@@ -31,6 +31,11 @@ def baseline(name: str) -> np.ndarray:
     return np.random.default_rng(20 + NETWORKS.index(name)).uniform(0, 1, SHAPES[name]).astype("float32")
 
 
+def baselines(name: str) -> np.ndarray:
+    """Three inputs to compare with, float32: black, one in the middle, and `baseline`."""
+    return np.stack([share * baseline(name) for share in np.float32([0, 0.5, 1])])
+
+
 def weights(name: str) -> dict[str, list[np.ndarray]]:
     """Layer -> its weights, float32, in Keras' order and layout; biases and statistics are neither 0 nor 1."""
     random = np.random.default_rng(10 + NETWORKS.index(name))

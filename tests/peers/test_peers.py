@@ -67,6 +67,10 @@ GRADIENTS = [
         Row("captum.DeepLift(baseline)", "deeplift", {"baseline": networks.baseline(n), **KEEP}, (n,))
         for n in RELUS[1:]
     ),
+    *(
+        Row("captum.DeepLiftShap", "deeplift_shap", {"baselines": networks.baselines(n), **KEEP}, (n,))
+        for n in RELUS[1:]
+    ),
     Row("zennit.GuidedBackprop", "guided_backprop", KEEP),
     Row("zennit.DeconvNet", "deconvnet", KEEP),
     Row("xplique.Saliency", "saliency"),
