@@ -1,6 +1,6 @@
 """kam.audit: what a model relies on over a data set."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,16 @@ from keras_actmaps.auditing.observations import Observations, labeled_batches, o
 from keras_actmaps.auditing.record import Audit
 from keras_actmaps.auditing.spectral import NEIGHBORS
 from keras_actmaps.auditing.transplants import transplant
+from keras_actmaps.comparison.stored import StoredRequest
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.optional import require_sklearn
 from keras_actmaps.core.run_context import ignore
 from keras_actmaps.core.settings import Count, Seed, Setting, show
 from keras_actmaps.core.traced_model import TracedModel
+from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods.registry import Method
-from keras_actmaps.methods.request import make_request
+from keras_actmaps.methods.request import MethodRequest, make_request
+from keras_actmaps.metrics._stored import StoredExplanations
 
 _LIMIT = Setting("limit", Count | None, 2000, "images of the data set that are audited")
 _SEED = Setting("seed", Seed, 0, "seed of the random numbers")
@@ -26,7 +29,7 @@ _SEED = Setting("seed", Seed, 0, "seed of the random numbers")
 def audit(
     model: Any,
     dataset: Iterable,
-    method: str | Method = "lrp",
+    method: str | Method | StoredExplanations = "lrp",
     classes: Sequence[int] | None = None,
     masks: Any = None,
     limit: int | None = 2000,
@@ -50,8 +53,9 @@ def audit(
         A classifier of images.
     dataset : iterable, or (images, labels)
         Batches or single images, with or without labels, see `core.batching.iterate_batches`; or two arrays.
-    method : str or Method
-        Of the maps, one of `METHODS`.
+    method : str, Method or Maps
+        Of the maps, one of `METHODS`; or the maps themselves: a finished `explain_all` of the predicted classes of the
+        same images in the same order, which is read batch by batch.
     classes : sequence of int or None
         Classes to audit; None is all that are predicted.
     masks : array of shape (N, H, W) or None
@@ -76,6 +80,7 @@ def audit(
     ------
     ValueError
         Before any computation, for an unknown method, class or setting, and a model that is not a classifier of images.
+        For stored maps of other classes than those that the model predicts.
     ImportError
         Without scikit-learn.
 
@@ -89,12 +94,14 @@ def audit(
     """
     require_sklearn("cluster")
     limit, seed = _LIMIT.validate(limit), _SEED.validate(seed)
-    request = make_request(method, settings, batch_size)
+    request = _request(method, settings, batch_size)
     traced = as_traced(model)
     _require_classifier_of_images(traced)
     chosen = _validate_classes(classes, traced)
     batches = labeled_batches(traced, dataset, masks, limit, batch_size)
     observed, judge = observe(traced, batches, request, batch_size, seed, report or ignore)
+    if isinstance(request, StoredRequest) and len(observed.predicted) != limit:
+        request.require_count(len(observed.predicted))
     found = sorted(set(observed.predicted.tolist())) if chosen is None else chosen
 
     def name(label: int) -> str:
@@ -102,8 +109,7 @@ def audit(
 
     trials = transplant(judge, observed, found, seed)
     clusters, numbers, coordinates = find_clusters(observed, trials, found, name, seed)
-    about = {"model": traced.name, "method": request.method.name, "seed": seed}
-    about |= {"settings": {key: show(value) for key, value in request.settings.items()}}
+    about = {"model": traced.name, "seed": seed, **_description(request)}
     return Audit(
         tuple(clusters),
         observed.predicted,
@@ -116,6 +122,25 @@ def audit(
         about=about,
         remarks=tuple(_remarks(observed, clusters, found, name)),
     )
+
+
+def _request(method: Any, settings: Mapping[str, Any], batch_size: int) -> MethodRequest | StoredRequest:
+    if not isinstance(method, StoredExplanations):
+        return make_request(method, settings, batch_size)
+    if settings:
+        raise ValueError(f"stored maps have the settings of their run, and {', '.join(settings)} cannot be changed")
+    validate_batch_size(batch_size)
+    return StoredRequest(method)
+
+
+def _description(request: MethodRequest | StoredRequest) -> dict[str, Any]:
+    """The name and the settings of the method."""
+    if isinstance(request, StoredRequest):
+        example = request.stored.explanation([0])
+        name, settings = example.method, example.settings or {}
+    else:
+        name, settings = request.method.name, request.settings
+    return {"method": name, "settings": {key: show(value) for key, value in settings.items()}}
 
 
 def _require_classifier_of_images(traced: TracedModel) -> None:

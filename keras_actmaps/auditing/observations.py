@@ -18,6 +18,7 @@ from keras_actmaps.auditing.hot_spots import (
     share_inside,
 )
 from keras_actmaps.auditing.spectral import small_maps
+from keras_actmaps.comparison.stored import StoredRequest
 from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.labels import class_numbers
@@ -26,9 +27,11 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.explain import explain_batch
 from keras_actmaps.methods.request import MethodRequest
+from keras_actmaps.metrics._stored import has_map
 
 HOSTS = 24  # images of each class that patches are pasted into
 MOST_HOSTS = 480  # of all classes
+TIE = 1e-3  # of the range of an image's scores; a class within it may be predicted with another size of batches
 THUMBNAIL = 96  # pixels of the longer side of the images in a report
 
 
@@ -127,7 +130,7 @@ class HostSample:
 def observe(
     traced: TracedModel,
     batches: Iterable[tuple[Array, Array | None, Array | None]],
-    request: MethodRequest,
+    request: MethodRequest | StoredRequest,
     batch_size: int,
     seed: int,
     report: Callable[[int, int | None], None],
@@ -136,7 +139,7 @@ def observe(
 
     batches: (images, labels or None, masks or None). Raises ValueError for a data set without images.
     """
-    random, rows, space = np.random.default_rng(seed), [], (0, 0)
+    random, rows, space, first = np.random.default_rng(seed), [], (0, 0), 0
     judge: Judge | None = None
     hosts = HostSample(np.random.default_rng([seed, 1]))
     for images, labels, masks in batches:
@@ -144,10 +147,10 @@ def observe(
             request.validate(traced, images)
             space = images.shape[1:3]
             judge = Judge(traced, RunContext(batch_size, even_batch_size(batch_size, len(images))))
-        explanation = explain_batch(traced, images, request, None, judge.context)
-        predicted = np.asarray(explanation.targets)
+        maps, predicted = _maps_of(judge, images, request, first)
+        first += len(images)
         hosts.add(images, predicted)
-        rows.append(_row(judge, images, labels, masks, explanation.maps, predicted, random))
+        rows.append(_row(judge, images, labels, masks, maps, predicted, random))
         report(len(images), None)
     if judge is None:
         raise ValueError("the dataset has no images")
@@ -155,6 +158,31 @@ def observe(
     probes = Probes(*(columns.pop(name) for name in Probes._fields))
     shares = {name: columns.pop(name) for name in ("object", "border", "hot spot")}
     return Observations(**columns, shares=shares, probes=probes, hosts=hosts.all(), space=space), judge
+
+
+def _maps_of(judge: Judge, images: Array, request: MethodRequest | StoredRequest, first: int) -> tuple[Array, Array]:
+    """The maps (N, H, W) and predicted classes (N,) of a batch; of stored maps, zeros for images without one.
+
+    Raises ValueError for stored maps of other classes than those that the model predicts.
+    """
+    if not isinstance(request, StoredRequest):
+        explanation = explain_batch(judge.traced, images, request, None, judge.context)
+        return explanation.maps, np.asarray(explanation.targets)
+    explanation = request.explanation(first, images)
+    good, scores = has_map(explanation), judge(images)
+    if explanation.targets is None:
+        raise ValueError("the stored maps explain a function of the outputs; an audit needs those of predicted classes")
+    explained = np.where(good, explanation.targets, scores.argmax(axis=1))
+    missing = scores.max(axis=1) - np.take_along_axis(scores, explained[:, None], axis=1)[:, 0]
+    wrong = np.flatnonzero(missing > TIE * np.ptp(scores, axis=1))
+    if wrong.size:
+        row = int(wrong[0])
+        raise ValueError(
+            f"the stored map of image {first + row} explains class {explained[row]}, and the model predicts class "
+            f"{scores[row].argmax()}; an audit needs maps of the predicted classes of these images"
+        )
+    maps = np.where(good[:, None, None], explanation.maps, 0)
+    return maps.astype("float32"), explained
 
 
 def _row(

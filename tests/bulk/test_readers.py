@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from auditing.cheating import cheating_model, striped_images
 from helpers import gap_network
 
 import keras_actmaps as kam
@@ -100,3 +101,45 @@ def test_stored_maps_of_other_images_or_targets_are_refused(model, exact, maps):
         kam.compare(model, IMAGES, ["saliency", ("files", maps)], ["sparseness"], targets=other, batch_size=8)
     with pytest.raises(ValueError, match=r"of shape \(8, 16\) as the images, got \(12, 16\)"):
         kam.compare(gap_network((8, 16, 3)), IMAGES[:, :8], [("files", maps)], ["sparseness"])
+
+
+@pytest.fixture(scope="module")
+def cheated(tmp_path_factory):
+    """Images of a model that cheats, and the folder of their maps."""
+    images, labels, _ = striped_images(100)
+    folder = tmp_path_factory.mktemp("cheated")
+    kam.explain_all(cheating_model(), images, folder, "lrp", engine="serial", shard=30)
+    return images, labels, folder
+
+
+def test_an_audit_of_stored_maps_is_that_of_the_method(cheated):
+    pytest.importorskip("sklearn")
+    images, labels, folder = cheated
+    found = kam.audit(cheating_model(), (images, labels), kam.Maps(folder), batch_size=9)
+    expected = kam.audit(cheating_model(), (images, labels), "lrp", batch_size=9)
+    assert expected.flagged and found.about == expected.about
+    np.testing.assert_array_equal(found.is_flagged, expected.is_flagged)
+    np.testing.assert_array_equal(found.places, expected.places)
+    assert [cluster.transplant for cluster in found.clusters] == [one.transplant for one in expected.clusters]
+
+
+def test_an_audit_of_an_image_without_a_map_puts_it_into_no_cluster(model, maps):
+    pytest.importorskip("sklearn")
+    audit = kam.audit(model, IMAGES, maps, batch_size=8)
+    assert f"1 of {COUNT} images have a map without positive values and no cluster." in audit.table()
+    assert np.flatnonzero(audit.numbers == -1).tolist() == [FAILED]
+
+
+def test_an_audit_refuses_maps_of_other_images_classes_and_settings(cheated):
+    pytest.importorskip("sklearn")
+    images, labels, folder = cheated
+    model, maps = cheating_model(), kam.Maps(folder)
+    with pytest.raises(ValueError, match="map of image 0 explains class 0, and the model predicts class 1"):
+        kam.audit(model, (images[::-1], labels), maps)
+    with pytest.raises(ValueError, match="stored maps of 100 images do not fit 40 images"):
+        kam.audit(model, (images[:40], labels[:40]), maps)
+    with pytest.raises(ValueError, match="stored maps of 100 images do not fit 101 images or more"):
+        kam.audit(model, images[[*range(100), 0]], maps, batch_size=10)
+    with pytest.raises(ValueError, match="the settings of their run, and epsilon cannot be changed"):
+        kam.audit(model, (images, labels), maps, epsilon=0.1)
+    assert len(kam.audit(model, (images, labels), maps, limit=50).predicted) == 50
