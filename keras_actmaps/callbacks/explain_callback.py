@@ -16,7 +16,10 @@ from keras_actmaps.callbacks.snapshot import Snapshot, make_snapshot_request
 from keras_actmaps.callbacks.worker import Worker, error_line
 from keras_actmaps.comparison.table import duration
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.types import Array
 from keras_actmaps.methods.registry import find_method
+from keras_actmaps.render.colors import ALPHA, CONTOURS
+from keras_actmaps.render.images import channel_count, check_bands
 
 if TYPE_CHECKING:
     from keras_actmaps.core.event_files import EventWriter
@@ -55,6 +58,8 @@ class ExplainCallback(keras.callbacks.Callback):
         without a snapshot. None is energy_pointing if masks are known.
     limit : int or None
         Maximum number of images.
+    alpha, contours, bands
+        How maps are drawn over the images, as for `kam.render.overlay`.
     say : callable
         Called with a one-line summary at the end of the fit.
 
@@ -102,6 +107,9 @@ class ExplainCallback(keras.callbacks.Callback):
         metrics: str | Iterable[str] | None = None,
         limit: int | None = None,
         batch_size: int = 32,
+        alpha: float | str = 0.5,
+        contours: float | None = None,
+        bands: str | Sequence[int] = "mean",
         say: Callable[[str], object] = print,
         **settings: Any,
     ) -> None:
@@ -109,7 +117,8 @@ class ExplainCallback(keras.callbacks.Callback):
         self.schedule = parse_schedule(every)
         self.source: ImageSource = image_source(images, labels, masks, classes, limit)
         self.request = make_snapshot_request(self.source, method, targets, layer, batch_size, metrics, settings)
-        self.snapshots = History(self.source, Path(output), self.schedule.unit, _event_writer(tensorboard))
+        style = _style(self.source.images, alpha, contours, bands)
+        self.snapshots = History(self.source, Path(output), self.schedule.unit, _event_writer(tensorboard), style)
         self.say = say
         if self.schedule.unit == "batch":  # Keras waits for each batch where this method is defined
             self.on_train_batch_end = self._after_batch
@@ -242,6 +251,16 @@ def of_run(names: str) -> Callable[["Data", Path], list[ExplainCallback]]:
         return [ExplainCallback(source, method, targets, output=folder / "explain" / method) for method in methods]
 
     return build
+
+
+def _style(images: Array, alpha: float | str, contours: float | None, bands: str | Sequence[int]) -> dict[str, Any]:
+    """How maps are drawn; ValueError for what does not fit the images."""
+    count = channel_count(images) if images.ndim == 4 else images.shape[-1] if images.ndim > 4 else 0
+    if count > 3:
+        check_bands(bands, count)
+    elif not (isinstance(bands, str) and bands == "mean"):
+        raise ValueError("bands needs images with more than three channels")
+    return {"alpha": ALPHA.validate(alpha), "contours": CONTOURS.validate(contours), "bands": bands}
 
 
 def _event_writer(folder: str | Path | None) -> "EventWriter | None":

@@ -2,11 +2,11 @@
 
 import re
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ MAX_COLUMNS, MAX_FRAMES = 12, 60  # snapshots in a strip and in a film; more are
 FRAMES_PER_SECOND = 2
 DIGITS = {"epoch": 3, "batch": 6}
 OVERLAY = "overlay: positive part of the map, divided by its maximum"
-BANDS = "bands: input in gray, and raw map on its own scale, if signed in red and blue"
+STRIPES = "stripes: input in gray, and raw map on its own scale, if signed in red and blue"
 IN_MASK = "in mask: share of the map's positive part that lies inside the object's mask, mean over all images"
 
 
@@ -42,12 +42,15 @@ class History:
         Unit of the snapshots' numbers.
     writer : EventWriter or None
         Writer of the same pictures for TensorBoard.
+    style : mapping
+        How maps are drawn: alpha, contours and bands as for `render.overlay`.
     """
 
     source: ImageSource
     folder: Path
     unit: Unit = "epoch"
     writer: "EventWriter | None" = None
+    style: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, snapshot: Snapshot) -> None:
         """Write the raw maps and the picture of a snapshot, and its event for TensorBoard; OSError if that fails."""
@@ -87,7 +90,8 @@ class History:
         if self.source.masks is not None:
             caption += f"\n{IN_MASK}"
         headers, scores = [column.header for column in chosen], [column.scores for column in chosen]
-        frames, pixels = [column.frames for column in chosen], render.input_thumbnails(self.source.images[:SHOWN])
+        frames, images = [column.frames for column in chosen], self.source.images[:SHOWN]
+        pixels = render.input_thumbnails(images, self.style.get("bands", "mean"))
         strip = render.strip(frames, pixels, names, headers, scores, caption)
         captions = [_join(method, *column.header, notice) for column in columns]
         frames = [column.frames for column in columns]
@@ -132,7 +136,8 @@ class History:
             header.append(f"{np.nanmean(shares):.0%} in mask" if np.isfinite(shares).any() else "empty masks")
         shown = explanation[:SHOWN]
         scores = [self._score(shown, number) for number in range(len(shown))]
-        return Column(explanation.method, header, scores, render.map_thumbnails(shown, self.source.images[:SHOWN]))
+        frames = render.map_thumbnails(shown, self.source.images[:SHOWN], **self.style)
+        return Column(explanation.method, header, scores, frames)
 
     def _score(self, explanation: Explanation, image: int) -> str:
         """The score of an image's map, with its class if that is not the true one."""
@@ -154,14 +159,21 @@ class History:
         """Cards of images; a figure of inputs of any other rank."""
         caption = self._caption(snapshot)
         if images.ndim == 4:
-            return render.cards(shown, images, titles, caption)
+            return render.cards(shown, images, titles, caption, **self.style)
         lines = ["\n".join(title) for title in titles]
-        return render.figure_pixels(render.explanation_figure(shown, images, titles=lines, caption=caption))
+        figure = render.explanation_figure(shown, images, titles=lines, caption=caption, **self.style)
+        return render.figure_pixels(figure)
 
     @property
     def _legend(self) -> str:
         """What the colors of a strip mean."""
-        return BANDS if self.source.images.ndim < 4 else OVERLAY
+        return STRIPES if self.source.images.ndim < 4 else self._overlay
+
+    @property
+    def _overlay(self) -> str:
+        """What an overlay shows."""
+        contours = self.style.get("contours")
+        return OVERLAY if contours is None else f"{OVERLAY}; line: {contours} of the maximum"
 
     def _caption(self, snapshot: Snapshot) -> str:
         explanation = snapshot.explanation
@@ -170,7 +182,7 @@ class History:
         first = f"{explanation.method}{layer}, {self.unit} {snapshot.number}"
         legend = "raw maps"
         if self.source.images.ndim >= 4:
-            legend = f"image; raw map on its own scale; {OVERLAY}"
+            legend = f"image; raw map on its own scale; {self._overlay}"
         return f"{_join(first, *values, self._image_count())}\n{_join(legend, self.source.notice)}"
 
     def _image_count(self) -> str:

@@ -30,6 +30,9 @@ def cards(
     titles: Sequence[Sequence[str]],
     caption: str = "",
     colormap: str = "turbo",
+    alpha: float | str = 0.5,
+    contours: float | None = None,
+    bands: str | Sequence[int] = "mean",
 ) -> Array:
     """A card per image: the image, its raw map on its own scale, and the overlay, below the lines of a title.
 
@@ -42,16 +45,17 @@ def cards(
     titles : sequence of sequences of str
         The lines of each title; long ones are cut off.
     caption : str
-    colormap : str
+    colormap, alpha, contours, bands
+        As for `overlay`.
 
     Returns
     -------
     uint8 array of shape (height, width, 3)
     """
-    overlays = overlay(explanation, images, colormap=colormap)
-    caption += bands_note(channel_count(images))
+    overlays = overlay(explanation, images, alpha, colormap, contours, bands)
+    caption += bands_note(channel_count(images), bands)
     maps = [_raw_map(values, explanation.maps, colormap) for values in explanation.maps]
-    rows = [[_resized(panel, CARD) for panel in row] for row in zip(pixels(images), maps, overlays)]
+    rows = [[_resized(panel, CARD) for panel in row] for row in zip(pixels(images, bands), maps, overlays)]
     height, width = rows[0][0].shape[:2]
     head, columns = LINE * max(map(len, titles)), 1 if len(rows) < 3 else 2 if len(rows) < 11 else 3
     step_down, step_right = head + height + 2 * GAP, 3 * (width + GAP) + 2 * GAP

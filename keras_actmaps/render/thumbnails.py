@@ -1,5 +1,6 @@
 """Small pictures of inputs of every rank and of their maps, for cards and strips over time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,35 +14,43 @@ from keras_actmaps.render.columns import channels_last, volume_pixels
 from keras_actmaps.render.images import pixels, pixels_of
 from keras_actmaps.render.montage import SLICES, montage
 
-LENGTH = 4  # of the band of a series, in its heights
+LENGTH = 4  # of the stripe of a series, in its heights
 DPI = 80
 
 
-def input_thumbnails(inputs: Any) -> Array:
+def input_thumbnails(inputs: Any, bands: str | Sequence[int] = "mean") -> Array:
     """Inputs as uint8 (N, H, W, 3).
 
-    Tables (N, F) and series (N, T, C) are bands, the mean of the channels in gray; images are as `pixels` draws them;
+    Tables (N, F) and series (N, T, C) are stripes, the mean of the channels in gray; images are as `pixels` draws them;
     of volumes (N, D, H, W, C) six slices at even distances are drawn.
     """
     array = np.asarray(inputs)
     if array.ndim in (2, 3):
         series = array.astype("float64") if array.ndim == 2 else array.mean(-1, dtype="float64")
         low, high = series.min(1, keepdims=True), series.max(1, keepdims=True)
-        return pixels_of(_bands((series - low) / np.where(high > low, high - low, 1))[..., None])
-    return pixels(array) if array.ndim == 4 else _montages(volume_pixels(array))
+        return pixels_of(_stripes((series - low) / np.where(high > low, high - low, 1))[..., None])
+    return pixels(array, bands) if array.ndim == 4 else _montages(volume_pixels(array, bands))
 
 
-def map_thumbnails(explanation: Explanation, inputs: Any, colormap: str = "turbo") -> Array:
-    """Maps as uint8 (N, H, W, 3): overlays of images and volumes, and bands in the colors of all other raw maps."""
+def map_thumbnails(
+    explanation: Explanation,
+    inputs: Any,
+    colormap: str = "turbo",
+    alpha: float | str = 0.5,
+    contours: float | None = None,
+    bands: str | Sequence[int] = "mean",
+) -> Array:
+    """Maps as uint8 (N, H, W, 3): overlays of images and volumes, and stripes in the colors of all other raw maps."""
     maps = explanation.maps
     if maps.ndim == 3:
-        return overlay(explanation, inputs, colormap=colormap)
+        return overlay(explanation, inputs, alpha, colormap, contours, bands)
     if maps.ndim == 2:
         norms = [map_norm(values, maps) for values in maps]
         colors = np.stack([map_colors(norm, colormap)(norm(one))[:, :3] for norm, one in zip(norms, maps)])
-        return np.rint(_bands(colors) * 255).astype("uint8")
+        return np.rint(_stripes(colors) * 255).astype("uint8")
     shares = normalize(maps.reshape(len(maps), 1, -1)).reshape(maps.shape)
-    return _montages(blend(volume_pixels(channels_last(inputs, maps.shape)), shares, 0.5, colormap))
+    volumes = volume_pixels(channels_last(inputs, maps.shape), bands)
+    return _montages(blend(volumes, shares, alpha, colormap, contours))
 
 
 def figure_pixels(figure: Figure) -> Array:
@@ -52,8 +61,8 @@ def figure_pixels(figure: Figure) -> Array:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _bands(series: Array) -> Array:
-    """Values (N, T, ...) as bands (N, h, T, ...)."""
+def _stripes(series: Array) -> Array:
+    """Values (N, T, ...) as stripes (N, h, T, ...)."""
     return np.repeat(series[:, None], -(-series.shape[1] // LENGTH), axis=1)
 
 
