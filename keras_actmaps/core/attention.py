@@ -1,6 +1,5 @@
 """Attention in a graph: where its probabilities are, the tokens that it reads, and what the outputs are pooled from."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +7,7 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
+from keras_actmaps.core.batch_factors import batch_factors
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.layer_types import layer_type, operation_name
 from keras_actmaps.core.rewrite import is_identity
@@ -77,31 +77,19 @@ def find_attention(graph: Graph) -> list[Attention]:
     return found
 
 
-def slots_of_heads(graph: Graph) -> frozenset[Slot]:
-    """The slots inside attentions that are no features, though they may have as many axes as images.
+def slots_without_features(graph: Graph) -> frozenset[Slot]:
+    """The slots inside attentions and of windows, which are no features though they may have as many axes as images.
 
     Attention between the positions of features (N, h, w, D) has features inside: those with the same positions.
     """
-    found: set[Slot] = set()
-    for one in find_attention(graph):
+    attentions = find_attention(graph)
+    if not attentions:
+        return frozenset()
+    found = {slot for slot, factor in batch_factors(graph).items() if factor != 1}
+    for one in attentions:
         space = graph.shapes[one.tokens][1:-1]
         found |= {slot for slot in one.inner if len(space) < 2 or graph.shapes[slot][1:-1] != space}
     return frozenset(found)
-
-
-def is_within_windows(graph: Graph, attention: Attention) -> bool:
-    """Whether the tokens of an attention are those of windows, which a reshape made a batch of."""
-    for node in graph.ancestors([attention.tokens]):
-        if operation_name(node.operation) == "Reshape" and len(node.reads) == 1:
-            before, after = (graph.shapes[slot] for slot in (*node.reads.values(), *node.writes))
-            if before.count(None) == after.count(None) == 1 and _size(before) != _size(after):
-                return True
-    return False
-
-
-def _size(shape: tuple) -> int:
-    """The number of values for each element of the batch."""
-    return math.prod(side for side in shape if side is not None)
 
 
 def _projected(graph: Graph, slot: Slot) -> Slot:

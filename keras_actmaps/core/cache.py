@@ -68,14 +68,18 @@ def _of_function(function: Any, layer: Any, inputs: Any) -> TracedModel:
     return PredictFunction(function, inputs)
 
 
-def _cached(model: Any, layer: Any, shape: Any, precision: str, xla: bool | None) -> TracedModel:
+def _cached(
+    model: Any, layer: Any, shape: Any, precision: str, xla: bool | None, grid: Any = None, prefix: Any = None
+) -> TracedModel:
     """The traced model of these arguments, traced again only if the model has changed."""
     state = model_state(model)
-    key = freeze((layer, precision, shape, xla))  # of any type, so that TracedModel itself raises for invalid values
+    key = freeze(
+        (layer, precision, shape, xla, grid, prefix)
+    )  # of any type, so that TracedModel itself raises for invalid values
     with _lock:
         cached = _cache.setdefault(model, {})
         if key not in cached or cached[key][0] != state:
-            traced = TracedModel(model, layer, shape, precision, xla).release()
+            traced = TracedModel(model, layer, shape, precision, xla, grid, prefix).release()
             if len(cached) >= MAX_PER_MODEL:
                 cached.pop(next(iter(cached)))
             cached[key] = state, traced

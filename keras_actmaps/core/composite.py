@@ -3,6 +3,8 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -20,7 +22,8 @@ from keras_actmaps.core._keras_compat import (
     set_mask,
     shallow_copy,
 )
-from keras_actmaps.core.graph import Node
+from keras_actmaps.core.graph import Node, is_floating
+from keras_actmaps.core.two_batches import SIZES, is_sized, merge_functions, sized_shape
 
 OPENED = tuple(
     getattr(keras.layers, name) for name in ("MultiHeadAttention", "GroupQueryAttention") if hasattr(keras.layers, name)
@@ -37,35 +40,90 @@ def masks_to_carry(node: Node) -> list[Any]:
     return [mask for key, mask in found.items() if key not in set(map(id, symbols))]
 
 
-def composite_function(node: Node, masks: Sequence[Any] = ()) -> tuple[keras.Function, list[int]] | None:
+@dataclass(frozen=True)
+class Composite:
+    """What a node computes as a function.
+
+    Attributes
+    ----------
+    function : keras.Function
+        Its outputs are flat.
+    keys : list of int
+        Ids of the symbols of the node that are the first inputs of the function.
+    variables : mapping of str to keras.Variable
+        Those of the layer itself, by name, which are its other inputs.
+    """
+
+    function: keras.Function
+    keys: list[int]
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ReadVariable:
+    """The operation of a node that reads the current value of a variable."""
+
+    variable: Any
+
+    def __call__(self) -> Any:
+        value = ops.convert_to_tensor(self.variable)
+        return ops.cast(value, "float32") if is_floating(self.variable.dtype) else value
+
+
+def composite_function(node: Node, masks: Sequence[Any] = ()) -> Composite | None:
     """What a node computes as a function of the tensors that it reads, and of masks that these carry.
 
-    Returns
-    -------
-    tuple or None
-        The function, whose outputs are flat, and the ids of the symbols of the node that are its inputs. None for a
-        node that is a single step: a layer without layers inside, one of Keras with rules of its own, and one whose
-        `call` cannot be traced.
+    None for a node that is a single step: a layer without layers inside, one of Keras with rules of its own, and one
+    whose `call` cannot be traced, for an unknown batch size or for two known ones.
     """
     call = _call_of(node.operation)
     if call is None:
         return None
     symbols = {id(symbol): symbol for symbol in node.arguments.keras_tensors if id(symbol) in node.reads}
-    fresh = {key: keras.KerasTensor(symbol.shape, symbol.dtype) for key, symbol in symbols.items()}
-    given, fresh = dict(fresh), fresh | {id(mask): keras.KerasTensor(mask.shape, mask.dtype) for mask in masks}
+    read = {**symbols, **{id(mask): mask for mask in masks}}
+    for found in [own, {}] if (own := _variables_of(node.operation)) else [{}]:
+        shapes = {key: symbol.shape for key, symbol in read.items()}
+        function = None if is_sized(read.values()) else _trace(node, read, shapes, found)
+        if function is None or not _is_faithful(function, node, bool(found)):
+            pair = [
+                _trace(node, read, {key: sized_shape(symbol, number) for key, symbol in read.items()}, found)
+                for number in range(len(SIZES))
+            ]
+            function = None if None in pair else merge_functions(*pair)
+        if function is not None and _is_faithful(function, node, bool(found)):
+            return Composite(function, list(read), found)
+    return None
+
+
+def _variables_of(operation: Any) -> dict[str, Any]:
+    """The variables of a composite layer itself by the names of its attributes; {} if not all of them are such."""
+    if not isinstance(operation, keras.layers.Layer) or isinstance(operation, OPENED):
+        return {}
+    own = {id(variable) for variable in own_variables(operation)}
+    found = {name: value for name, value in attributes(operation).items() if id(value) in own}
+    return found if len(found) == len(own) else {}
+
+
+def _trace(
+    node: Node, read: Mapping[int, Any], shapes: Mapping[int, tuple], variables: Mapping[str, Any]
+) -> keras.Function | None:
+    """A node's call on symbols of these shapes, its masks included, and on symbols for variables; None on an error."""
+    fresh = {key: keras.KerasTensor(shapes[key], symbol.dtype) for key, symbol in read.items()}
+    symbols = {id(symbol): symbol for symbol in node.arguments.keras_tensors if id(symbol) in node.reads}
     if not _carry_masks(symbols, fresh):
         return None
-    args, kwargs = node.arguments.fill_in(given)
+    extra = {name: keras.KerasTensor(value.shape, value.dtype) for name, value in variables.items()}
+    call: Any = _call_of(node.operation, extra)
+    args, kwargs = node.arguments.fill_in({key: fresh[key] for key in symbols})
     kwargs = {name: value for name, value in kwargs.items() if name != "training"}
     kwargs |= _mask_arguments(call, args, kwargs)
     training = {"training": False} if call_takes_training(node.operation) else {}
     with kept_calls(all_layers(node.operation) if isinstance(node.operation, keras.layers.Layer) else []):
         try:
             outputs = tree.flatten(call(*args, **kwargs, **training))
-            function = keras.Function(list(fresh.values()), outputs)
+            return keras.Function([*fresh.values(), *extra.values()], outputs)
         except Exception:  # any error of the user's code on symbolic tensors means that it cannot be traced
             return None
-    return (function, list(fresh)) if _is_faithful(function, node) else None
 
 
 def is_fused_attention(operation: Any) -> bool:
@@ -73,21 +131,29 @@ def is_fused_attention(operation: Any) -> bool:
     return isinstance(operation, keras.Operation) and type(operation).__name__ == FUSED
 
 
-def _call_of(operation: Any) -> Callable | None:
-    """The function of symbolic tensors that an operation stands for; None for a single step."""
+def _call_of(operation: Any, variables: Mapping[str, Any] = MappingProxyType({})) -> Callable | None:
+    """The function of symbolic tensors that an operation stands for; None for a single step.
+
+    variables: symbols in the places of variables of the layer.
+    """
     if is_fused_attention(operation):
         return lambda *args, **kwargs: unfused_attention(operation, *args, **kwargs)
     if not isinstance(operation, keras.layers.Layer) or isinstance(operation, keras.Model):
         return None
     is_own = type(operation).call.__module__.startswith("keras.")
-    is_opened = isinstance(operation, OPENED) if is_own else len(all_layers(operation)) > 1
-    return _twin(operation).call if is_opened else None
+    is_opened = isinstance(operation, OPENED) if is_own else len(all_layers(operation)) > 1 or _only_trains(operation)
+    return _twin(operation, variables).call if is_opened else None
 
 
-def _twin(layer: Any) -> Any:
+def _only_trains(layer: Any) -> bool:
+    """Whether a layer without weights has another call in training, as one that drops paths."""
+    return call_takes_training(layer) and not layer.weights
+
+
+def _twin(layer: Any, variables: Mapping[str, Any]) -> Any:
     """A copy of a layer on the same variables whose projections know the number of tokens that they return."""
     projections = {name: part for name, part in attributes(layer).items() if isinstance(part, EinsumDense)}
-    return shallow_copy(layer, **{name: _with_shape(part) for name, part in projections.items()})
+    return shallow_copy(layer, **{name: _with_shape(part) for name, part in projections.items()}, **variables)
 
 
 def _with_shape(layer: Any) -> Any:
@@ -156,17 +222,20 @@ def _mask_arguments(call: Callable, args: Any, kwargs: Mapping[str, Any]) -> dic
     return found
 
 
-def _is_faithful(function: keras.Function, node: Node) -> bool:
+def _is_faithful(function: keras.Function, node: Node, has_symbols: bool) -> bool:
     """Whether a trace has the outputs of the node, runs at any batch size, and holds no copy of a variable.
 
-    A variable that is used in an operation on constants, such as `ops.broadcast_to(self.token, ...)`, becomes one.
+    A variable that is used in an operation on constants, such as `ops.broadcast_to(self.token, ...)`, becomes one,
+    unless there are symbols for variables.
     """
     steps = ordered_nodes(function)
     if len(function.outputs) != len(node.writes) or any(_needs_sizes(step.operation) for step in steps):
         return False
     is_layer = isinstance(node.operation, keras.layers.Layer)
-    return not (is_layer and own_variables(node.operation)) or not any(
-        _holds_tensor(step) for step in ordered_nodes(function)
+    return (
+        has_symbols
+        or not (is_layer and own_variables(node.operation))
+        or not any(_holds_tensor(step) for step in ordered_nodes(function))
     )
 
 

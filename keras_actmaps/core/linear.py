@@ -247,7 +247,7 @@ def merge_pairs(nodes: list[Node], keep: set[Slot], shapes: dict[Slot, tuple], f
     readers = Counter(slot for node in nodes for slot in node.reads.values())
     merged: list[Node] = []
     for node in nodes:
-        while True:
+        while node.reads:
             read = next(iter(node.reads.values()))
             first = next((other for other in merged if other.writes == (read,)), None)
             alone = len(node.reads) == 1 and readers[read] == 1 and read not in keep

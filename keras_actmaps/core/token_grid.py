@@ -1,15 +1,15 @@
 """Token grids: the patches of an image as tokens (N, T, D), and layers of tokens as features (N, h, w, D)."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_actmaps.core._keras_compat import all_layers
-from keras_actmaps.core.attention import Attention, find_attention, pooled_tokens
+from keras_actmaps.core.attention import Attention, find_attention, pooled_tokens, slots_without_features
+from keras_actmaps.core.batch_factors import batch_factors
 from keras_actmaps.core.expand import Rearranged
 from keras_actmaps.core.graph import Graph, Node, make_node, single_input_node
 from keras_actmaps.core.types import Slot, Tensor
@@ -100,11 +100,6 @@ class TokenGrid:
         """The number of tokens before the patches: 1 for a class token, more with registers."""
         return self.count - self.size
 
-    @cached_property
-    def inner(self) -> frozenset[Slot]:
-        """The slots inside attentions: queries, keys, values and scores have four axes, as images have."""
-        return frozenset().union(*(one.inner for one in self.attentions))
-
     @property
     def is_class_pooled(self) -> bool:
         """Whether the outputs depend on tokens before the patches only, so that those of the last block do not."""
@@ -117,29 +112,80 @@ class TokenGrid:
         return shape[1] - self.size
 
 
-def token_grid(graph: Graph, rank: int, channels_first: Iterable[Slot] = ()) -> TokenGrid | None:
-    """The token grid of a graph whose inputs have `rank` axes; None for a model without one."""
+def token_grid(
+    graph: Graph, rank: int, channels_first: Iterable[Slot] = (), user_grid: Sequence[int] | None = None
+) -> TokenGrid | None:
+    """The token grid of a graph whose inputs have `rank` axes; None for a model without one, or with windows."""
     attentions = find_attention(graph)
     if not attentions or rank < 4:
         return None
     last = attentions[-1]
     tokens = graph.shapes[last.tokens]
-    if len(tokens) != 3 or tokens[1] is None:
+    factors = batch_factors(graph)
+    if len(tokens) != 3 or tokens[1] is None or any(factors.get(one.tokens, 1) != 1 for one in attentions):
         return None
     first = attentions[0].tokens
-    shape = grid_shape(graph, first, rank, channels_first)
+    shape = tuple(user_grid) if user_grid is not None else grid_shape(graph, first, rank, channels_first)
     if shape is None or not 0 <= tokens[1] - _product(shape) < _product(shape):
         return None
     return TokenGrid(tuple(attentions), tokens[1], shape, pooled_tokens(graph, last))
 
 
-def with_grid_layers(graph: Graph, paths: Iterable[str], grid: TokenGrid | None) -> Graph:
+@dataclass(frozen=True)
+class GridSetting:
+    """The grid of patches and the number of tokens before them, as the user set them, or None."""
+
+    shape: tuple[int, ...] | None
+    prefix: int | None
+
+    def prefix_of(self, tokens: int) -> int | None:
+        """The tokens before the patches of this number; None where the grid does not fit."""
+        before = tokens - _product(self.shape or ())
+        fits = 0 <= before < _product(self.shape or ()) if self.prefix is None else before == self.prefix
+        return before if fits else None
+
+
+def token_layers(
+    graph: Graph, rank: int, channels_first: Iterable[Slot], grid: TokenGrid | None, setting: GridSetting
+) -> dict[Slot, tuple[tuple[int, ...], int]]:
+    """The slots of tokens (N, T, D) with their grids and the numbers of tokens before the patches.
+
+    Where tokens are merged between blocks, each has the grid of the nearest features with as many positions.
+    """
+    tokens = {slot: shape[1] for slot, shape in graph.shapes.items() if len(shape) == 3 and shape[1] is not None}
+    hidden = slots_without_features(graph)
+    if rank < 4 or not (hidden or setting.shape):
+        return {}
+    if setting.shape is not None:
+        found = {slot: (setting.shape, setting.prefix_of(count)) for slot, count in tokens.items()}
+        return {slot: (shape, one) for slot, (shape, one) in found.items() if one is not None and slot not in hidden}
+    if grid is not None:
+        pairs = {slot: grid.prefix_of(graph.shapes[slot]) for slot in tokens}
+        return {slot: (grid.shape, one) for slot, one in pairs.items() if one is not None and slot not in hidden}
+    spaces = _spaces_above(graph, rank, set(channels_first), hidden)
+    return {
+        slot: (spaces[slot][count], 0) for slot, count in tokens.items() if slot not in hidden and count in spaces[slot]
+    }
+
+
+def _spaces_above(graph: Graph, rank: int, first: set[Slot], hidden: Container[Slot]) -> dict[Slot, dict]:
+    """For each slot the spatial shapes of the features that lead to it, by their number of positions."""
+    found: dict[Slot, dict[int, tuple]] = {slot: {} for slot in graph.inputs}
+    for node in graph.nodes:
+        above = {count: space for slot in node.reads.values() for count, space in found[slot].items()}
+        space = None if node.writes[0] in hidden else _space_of(node, graph, rank, first)
+        own = {_product(space): space} if space is not None and None not in space else {}
+        found.update({slot: {**above, **own} for slot in node.writes})
+    return found
+
+
+def with_grid_layers(graph: Graph, paths: Iterable[str], grids: Mapping[Slot, tuple[tuple[int, ...], int]]) -> Graph:
     """The graph in which the outputs of layers of tokens are features (N, h, w, D); their readers are unchanged."""
     for path in paths:
         slot = graph.slot_of[path]
-        prefix = None if grid is None else grid.prefix_of(graph.shapes[slot])
-        if grid is not None and prefix is not None:
-            graph = _as_features(graph, slot, prefix, grid.shape)
+        if slot in grids:
+            shape, prefix = grids[slot]
+            graph = _as_features(graph, slot, prefix, shape)
     return graph
 
 

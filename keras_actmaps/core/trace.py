@@ -28,12 +28,20 @@ from keras_actmaps.core._keras_compat import (
     producing_node,
     symbolic_function,
 )
-from keras_actmaps.core.composite import at_any_batch_size, composite_function, is_fused_attention, masks_to_carry
+from keras_actmaps.core.composite import (
+    Composite,
+    ReadVariable,
+    at_any_batch_size,
+    composite_function,
+    is_fused_attention,
+    masks_to_carry,
+)
 from keras_actmaps.core.graph import Graph, Node
 from keras_actmaps.core.random_layers import is_random, trains
 from keras_actmaps.core.recurrent import is_stateful, stateless
 from keras_actmaps.core.rewrite import in_float32
 from keras_actmaps.core.trace_call import traced_call
+from keras_actmaps.core.two_batches import merged_shape
 from keras_actmaps.core.types import Slot
 
 
@@ -87,7 +95,7 @@ class Tracer:
 
     def _new_slot(self, tensor: keras.KerasTensor) -> Slot:
         slot = next(self.slots)
-        self.shapes[slot] = tuple(tensor.shape)
+        self.shapes[slot] = merged_shape(tensor)
         return slot
 
     def walk(
@@ -118,10 +126,11 @@ class Tracer:
             step = Node(path, operation, node.arguments, reads, tuple(range(len(node.outputs))))
             inside = _inside(step, self._carried(step, scope))
             if inside is not None:
-                inner, keys = inside
+                inner, keys = inside.function, inside.keys
+                variables = [self._variable(f"{path}/{name}", one) for name, one in inside.variables.items()]
                 below = prefix if is_fused_attention(node.operation) else path + "/"
                 is_model = isinstance(node.operation, keras.Model)
-                written = self.walk(inner, [scope[key] for key in keys], below, call + "/", not is_model)
+                written = self.walk(inner, [*(scope[key] for key in keys), *variables], below, call + "/", not is_model)
             else:
                 written = [self._new_slot(tensor) for tensor in node.outputs]
                 self.nodes.append(replace(step, writes=tuple(written)))
@@ -129,6 +138,12 @@ class Tracer:
             self.calls_of.setdefault(path, {})[call] = written[-1]
             scope.update(zip(map(id, node.outputs), written))
         return [scope[id(tensor)] for tensor in function.outputs]
+
+    def _variable(self, path: str, variable: Any) -> Slot:
+        """The slot of a variable's current value, read by a node without inputs."""
+        slot = self._new_slot(variable)
+        self.nodes.append(Node(path, ReadVariable(variable), SymbolicArguments(), {}, (slot,)))
+        return slot
 
     def _carried(self, step: Node, scope: dict[int, Slot]) -> list[keras.KerasTensor]:
         """The masks that a composite layer gets beside its arguments, computed by nodes of the graph."""
@@ -164,17 +179,18 @@ def structure_of(model: keras.Model) -> Any:
     return structure
 
 
-def _inside(node: Node, masks: Sequence[keras.KerasTensor]) -> tuple[keras.Function, list[int]] | None:
+def _inside(node: Node, masks: Sequence[keras.KerasTensor]) -> Composite | None:
     """The function behind a nested model or a composite layer, and the ids of the symbols that it reads."""
     if not isinstance(node.operation, keras.Model):
         return composite_function(node, masks)
     own = symbolic_function(node.operation)
     if own is not None:
-        return own, [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
+        keys = [id(tensor) for tensor in tree.flatten(node.arguments.args) if id(tensor) in node.reads]
+        return Composite(own, keys, {})
     read = node.arguments.keras_tensors
     symbols = {id(tensor): keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in read}
     function = traced_call(node.operation, *node.arguments.fill_in(symbols))
-    return None if function is None else (function, list(map(id, read)))
+    return None if function is None else Composite(function, list(map(id, read)), {})
 
 
 def _step_names(function: keras.Function, is_layer: bool) -> dict[int, str]:

@@ -10,7 +10,7 @@ from keras import ops, tree
 from keras_actmaps import backend
 from keras_actmaps.core import validation
 from keras_actmaps.core._keras_compat import InputSpec
-from keras_actmaps.core.attention import slots_of_heads
+from keras_actmaps.core.attention import slots_without_features
 from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape, pick
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
@@ -24,7 +24,7 @@ from keras_actmaps.core.rewrite import with_precision
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import freeze, show
 from keras_actmaps.core.several_inputs import Part, in_order, only_input, pack, part_named, parts_of, with_table
-from keras_actmaps.core.token_grid import TokenGrid, token_grid, with_grid_layers
+from keras_actmaps.core.token_grid import GridSetting, TokenGrid, token_grid, token_layers, with_grid_layers
 from keras_actmaps.core.tokens import (
     Tokens,
     Words,
@@ -59,6 +59,10 @@ class TracedModel:
         kernel in bfloat16. Maps are float32 in any case.
     xla : bool or None, default None
         Whether to compile with XLA; None is the default of the framework. Only TensorFlow supports both.
+    grid : tuple of int or None, default None
+        The grid (rows, columns) of the patches that tokens (N, T, D) are made of. None is read from the model.
+    prefix : int or None, default None
+        The number of tokens before the patches, such as that of the class. None is all that the grid leaves.
 
     Attributes
     ----------
@@ -95,10 +99,17 @@ class TracedModel:
     _specs: Sequence[InputSpec] = ()
 
     def __init__(
-        self, model: Any, layer: Any = None, shape: Any = None, precision: str = "float32", xla: bool | None = None
+        self,
+        model: Any,
+        layer: Any = None,
+        shape: Any = None,
+        precision: str = "float32",
+        xla: bool | None = None,
+        grid: Sequence[int] | None = None,
+        prefix: int | None = None,
     ):
         backend.check_model(model)
-        self._arguments = (layer, shape, precision, xla)
+        self._arguments = (layer, shape, precision, xla, grid, prefix)
         self._source = model
         self.is_channels_first = backend.is_torch_module(model)
         if self.is_channels_first:
@@ -129,10 +140,8 @@ class TracedModel:
         self.variables = tuple(model.weights)
         self._model = model  # keeps an opaque model alive
         self._traced_graph = self.graph
-        self.grid: TokenGrid | None = (
-            None if self.parts else token_grid(self.graph, len(self.input_shape), self._first_slots)
-        )
-        self._heads = slots_of_heads(self.graph)
+        self._hidden = slots_without_features(self.graph)
+        self._read_grid(GridSetting(*validation.validate_grid(grid, prefix)))
         self._views: dict[str, TracedModel] = {}  # by the default layers of single outputs
         self._set_layer(layer)
 
@@ -148,6 +157,20 @@ class TracedModel:
             self._part_slots = self.graph.inputs
         self.graph = with_table(self.graph, self.parts)
 
+    def _read_grid(self, setting: GridSetting) -> None:
+        """Find the layers of tokens, and the grids of their patches; ValueError for a grid that fits none."""
+        rank, first = len(self.input_shape), self._first_slots
+        self.grid_setting = setting
+        self.grid: TokenGrid | None = None if self.parts else token_grid(self.graph, rank, first, setting.shape)
+        self._token_layers = {} if self.parts else token_layers(self.graph, rank, first, self.grid, setting)
+        if setting.shape is not None and not self._token_layers:
+            counts = sorted({shape[1] for shape in self.graph.shapes.values() if len(shape) == 3 and shape[1]})
+            before = "" if setting.prefix is None else f" and {setting.prefix} tokens before it"
+            raise ValueError(
+                f"a grid of {' x '.join(map(str, setting.shape))} patches{before} fits no layer of {self.name!r}; its "
+                f"layers of tokens have {', '.join(map(str, counts)) or 'no'} tokens"
+            )
+
     def _set_layer(self, layer: Any) -> None:
         """Resolve the layer or layers, whose outputs are channels last in the graph."""
         self.graph = self._traced_graph
@@ -160,7 +183,7 @@ class TracedModel:
         self.layer = validation.resolve_layer(layer, self.layers, self.graph, self._model)
         paths = self.layer if isinstance(self.layer, list) else [self.layer] if self.layer else []
         self.graph = with_last_layers(self.graph, paths, self._first_slots)
-        self.graph = with_grid_layers(self.graph, paths, self.grid)
+        self.graph = with_grid_layers(self.graph, paths, self._token_layers)
         self._layer_part = self._part_of(paths)
         self._programs = Programs()
         self._folded: tuple[Graph | None, Graph, Graph] = None, self.graph, self.graph
@@ -188,7 +211,7 @@ class TracedModel:
         return self._folded
 
     def replaced_source(self) -> tuple | None:
-        """(model, layer, shape, precision, xla) if the model's layers or variables have been replaced since."""
+        """The model and the arguments, if the layers or variables of the model have been replaced since."""
         if self._source is None or model_state(self._source) == self._state:
             return None
         return self._source, *self._arguments
@@ -525,10 +548,8 @@ class TracedModel:
     def _is_spatial(self, slot: Slot) -> bool:
         """Whether a slot has the axes of an input, with more than one position."""
         shape = self.graph.shapes.get(slot, ())
-        if slot in self._heads:
-            return False
-        if self.grid is not None and self.grid.prefix_of(shape) is not None:
-            return True
+        if slot in self._hidden or slot in self._token_layers:
+            return slot in self._token_layers
         space = shape[2:] if slot in self._first_slots else shape[1:-1]
         shapes = [(None, *part.shape) for part in self.parts] or [self.input_shape]
         alike = [one for one in shapes if len(one) == len(shape) > 2]

@@ -103,6 +103,20 @@ def resolve_layer(layer: Any, paths: list[str], graph: Graph, model: keras.Model
     return _resolve_one(layer, paths, graph, model)
 
 
+def validate_grid(grid: Any, prefix: Any) -> tuple[tuple[int, ...] | None, int | None]:
+    """A grid of patches as a tuple, and the number of tokens before them; ValueError for anything else, or None."""
+    sides = tuple(grid) if isinstance(grid, (tuple, list)) else (grid,)
+    if grid is not None and (len(sides) < 2 or not all(_is_count(side, 1) for side in sides)):
+        raise ValueError(f"grid must be the rows and columns of patches, such as (14, 14), got {grid!r}")
+    if prefix is not None and (grid is None or not _is_count(prefix, 0)):
+        raise ValueError(f"prefix must be an integer >= 0 and come with a grid, got {prefix!r}")
+    return (None if grid is None else sides), prefix
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
+
+
 def default_layer(paths: list[str], graph: Graph, outputs: list[Slot]) -> tuple[str | None, str | None]:
     """The deepest layer with a spatial output on which all outputs depend, and why it was chosen.
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from keras import ops
 
 from keras_actmaps import backend
-from keras_actmaps.core.attention import Attention, find_attention, is_within_windows, pooled_tokens
+from keras_actmaps.core.attention import Attention, find_attention, pooled_tokens
+from keras_actmaps.core.batch_factors import batch_factors
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.settings import Count, Ge
 from keras_actmaps.core.token_grid import TokenGrid
@@ -34,7 +35,8 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
             f"{method} needs attention, and {traced.name!r} has no softmax of scores between tokens that can be "
             "traced; occlusion works there"
         )
-    windows = next((one for one in attentions if is_within_windows(traced.graph, one)), None)
+    factors = batch_factors(traced.graph)
+    windows = next((one for one in attentions if factors.get(one.tokens, 1) != 1), None)
     if windows is not None:
         raise ValueError(
             f"{method} needs attention between all tokens of an image, but that of {windows.path!r} is within windows; "
@@ -56,6 +58,8 @@ def tokens_of(traced: TracedModel, method: str, grid: Any = None, prefix: int | 
 
 def _grid(traced: TracedModel, method: str, count: int, grid: Any, prefix: int | None) -> tuple[int, ...]:
     """The grid of patches, or (T,) for a sequence."""
+    setting = traced.grid_setting
+    grid, prefix = (setting.shape if grid is None else grid), (setting.prefix if prefix is None else prefix)
     known = traced.grid.shape if traced.grid is not None else None
     if known is None and len(traced.space) == 1:
         known = (count - (prefix or 0),)

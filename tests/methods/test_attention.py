@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from helpers import enlarged
 from helpers.networks import randomised
 from helpers.tensors import array
 from helpers.transformer import NumpyViT
@@ -115,6 +116,29 @@ def test_a_grid_and_a_prefix_can_be_set(model, inputs):
 def test_a_grid_that_does_not_fit_is_an_error(model, inputs, settings):
     with pytest.raises(ValueError, match=r"a grid of .* patches .* not fit the 7 tokens of 'vit'"):
         kam.explain(model, inputs, "attention_rollout", **settings)
+
+
+def test_a_probe_takes_a_grid_that_the_model_does_not_tell(inputs):
+    """Patches that are cut out by hand have no convolution whose shape is the grid."""
+    images = keras.Input((4, 6, 3))
+    patches = ops.reshape(images, (-1, 2, 2, 3, 2, 3))
+    x = layers.Dense(8)(ops.reshape(ops.transpose(patches, (0, 1, 3, 2, 4, 5)), (-1, 6, 12)))
+    x = layers.Add(name="tokens")([x, layers.MultiHeadAttention(2, 4)(x, x)])
+    model = randomised(keras.Model(images, layers.Dense(3)(layers.GlobalAveragePooling1D()(x))))
+    tokens = array(keras.Model(images, x)(inputs))
+    expected = np.maximum((tokens * array(model.layers[-1].kernel)[:, TARGET] / 6).sum(-1), 0).reshape(2, 2, 3)
+    probe = kam.Probe(model, layer="tokens", grid=(2, 3), prefix=0)
+    e = kam.explain(probe, inputs, "gradcam", targets=TARGET)
+    np.testing.assert_allclose(e.maps, enlarged(expected, (4, 6)), atol=1e-5)
+    assert kam.Probe(model, grid=(2, 3)).grid.prefix == 0
+    with pytest.raises(
+        ValueError, match=r"^a grid of 3 x 3 patches fits no layer of '.*'; its layers .* have 6 tokens"
+    ):
+        kam.Probe(model, grid=(3, 3))
+    with pytest.raises(ValueError, match=r"^a grid of 1 x 5 patches and 2 tokens before it fits no layer"):
+        kam.Probe(model, grid=(1, 5), prefix=2)
+    with pytest.raises(ValueError, match=r"^grid must be the rows and columns of patches, such as \(14, 14\), got 6"):
+        kam.Probe(model, grid=6)
 
 
 @pytest.mark.parametrize("method", ["attention_rollout", "attention_relevance", "legrad"])

@@ -77,7 +77,8 @@ def test_windows_put_together_are_features_with_their_channels_last(module):
 
 def test_the_default_layer_is_none_of_the_tensors_inside_attention(module):
     probe = kam.Probe(module, shape=IMAGES.shape[1:])
-    assert probe.layer == "norm"
+    assert probe.layer == "flatten"  # tokens of the grid
+    assert probe.graph.shapes[probe.graph.slot_of[probe.layer]] == (None, 8, 12, 8)
     assert not any("matmul" in path or "softmax" in path or "qkv" in path for path in probe.layers)
 
 
