@@ -10,6 +10,7 @@ import numpy as np
 from keras_actmaps.cli.arrays import images_from_arrays
 from keras_actmaps.cli.drawing import Drawing
 from keras_actmaps.cli.inputs import Images, Say, Stream, Subject, images_from_files, images_of_split
+from keras_actmaps.core.graph import only_output
 from keras_actmaps.core.targets import Difference
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
@@ -104,7 +105,7 @@ class Request:
         """The outputs (N, classes); empty if the outputs of the model are not class scores."""
         if self.subject.model is None or self.traced is None:
             return np.empty((0, 0))
-        outputs = self.subject.model.predict(self.images.arrays, verbose=0)
+        outputs = only_output(self.subject.model.predict(self.images.arrays, verbose=0))
         is_scores = isinstance(outputs, np.ndarray) and outputs.ndim == 2
         return outputs if is_scores else np.empty((0, 0))
 

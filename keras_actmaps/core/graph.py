@@ -110,6 +110,12 @@ class Graph:
         return next((node for node in self.nodes if slot in node.writes), None)
 
 
+def only_output(outputs: Any) -> Any:
+    """The output of a model that has one, also in a list or dict of one; other structures as they are."""
+    parts = tree.flatten(outputs)
+    return parts[0] if len(parts) == 1 else outputs
+
+
 def symbolic_outputs(graph: Graph) -> Any:
     """The outputs as symbolic tensors, in the structure of the model's outputs; None if a shape is unknown."""
     if graph.is_opaque or not all(slot in graph.shapes for slot in tree.flatten(graph.outputs)):

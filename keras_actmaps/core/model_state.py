@@ -6,7 +6,7 @@ import keras
 
 from keras_actmaps import backend
 from keras_actmaps.core._keras_compat import all_layers
-from keras_actmaps.core.graph import Graph
+from keras_actmaps.core.graph import Graph, only_output
 from keras_actmaps.core.warn import warn_user
 
 STATELESS = frozenset({"built", "name", "trainable"})  # they do not change what a layer computes at inference
@@ -39,7 +39,8 @@ def _attributes(layer: Any) -> tuple:
 
 def has_single_sigmoid(graph: Graph) -> bool:
     """Whether the model has a single output unit, whose sigmoid has been removed."""
-    is_single = isinstance(graph.outputs, int) and graph.shapes.get(graph.outputs, ())[1:] == (1,)
+    output = only_output(graph.outputs)
+    is_single = isinstance(output, int) and graph.shapes.get(output, ())[1:] == (1,)
     return is_single and graph.output_activations not in ((), (None,))
 
 

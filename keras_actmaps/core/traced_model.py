@@ -14,7 +14,7 @@ from keras_actmaps.core.attention import slots_without_features
 from keras_actmaps.core.attribution import Attribution, BoundTarget, Target, map_shape, pick
 from keras_actmaps.core.class_gradients import map_classes
 from keras_actmaps.core.fold import fold_normalization
-from keras_actmaps.core.graph import Graph, Node, run_nodes, symbolic_outputs
+from keras_actmaps.core.graph import Graph, Node, only_output, run_nodes, symbolic_outputs
 from keras_actmaps.core.layout import channels_first_slots, with_last_inputs, with_last_layers
 from keras_actmaps.core.linear import with_exact_gradients
 from keras_actmaps.core.model_state import has_single_sigmoid, model_state
@@ -230,8 +230,8 @@ class TracedModel:
     @property
     def classes(self) -> int | None:
         """The number of classes; 2 for a single sigmoid; None if the outputs are not (N, classes)."""
-        outputs = self.graph.outputs
-        shape = self.graph.shapes.get(outputs, ()) if isinstance(outputs, int) else ()
+        output = only_output(self.graph.outputs)
+        shape = self.graph.shapes.get(output, ()) if isinstance(output, int) else ()
         return 2 if self.is_binary else shape[-1] if len(shape) == 2 else None
 
     @property
@@ -495,8 +495,9 @@ class TracedModel:
             predicted = ops.expand_dims(predicted, 1)
         return ops.where(ops.equal(targets, PREDICTED), predicted, targets)
 
-    def class_scores(self, outputs: Tensor) -> Tensor:
+    def class_scores(self, outputs: Any) -> Tensor:
         """The scores of all classes: the outputs, or (-z, z) for the logit z of a single sigmoid."""
+        outputs = only_output(outputs)
         return ops.concatenate([-outputs, outputs], axis=-1) if self.is_binary else outputs
 
     def run(

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.attribution import spatial_axes
-from keras_actmaps.core.graph import run_nodes
+from keras_actmaps.core.graph import only_output, run_nodes
 from keras_actmaps.core.layer_types import RELU, operation_name
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.settings import show
@@ -68,7 +68,7 @@ def find_objectives(traced: TracedModel, targets: Any, at_layer: bool, image: Ar
 def activations(traced: TracedModel, images: Tensor, level: Level) -> Tensor:
     """All activations (N, units) of a level: logits, means of channels over space, or neurons in row-major order."""
     if level == "class":
-        return traced.outputs(images)
+        return only_output(traced.outputs(images))
     features = _features(traced, images)
     if level == "channel":
         return ops.mean(features, axis=spatial_axes(features))

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from keras_actmaps.core.attribution import spatial_axes
+from keras_actmaps.core.graph import only_output
 from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
@@ -24,7 +25,8 @@ def cam(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     values, (slot,), head = traced.split(inputs)
     features = values[slot]
     positions = ops.reshape(features, (-1, *(1 for _ in spatial_axes(features)), features.shape[-1]))
-    class_maps = ops.reshape(traced.run_to_outputs(head, {slot: positions}), (*features.shape[:-1], -1))
+    scores = only_output(traced.run_to_outputs(head, {slot: positions}))
+    class_maps = ops.reshape(scores, (*features.shape[:-1], -1))
     outputs = traced.run_to_outputs(head, values)
     return Attribution(_select(traced.class_scores(class_maps), traced.resolve(outputs, targets)), outputs)
 

@@ -8,6 +8,7 @@ from keras import ops
 from keras_actmaps.core.attribution import Attribution, map_shape
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.explanation import Explanation, maps_of_one_target
+from keras_actmaps.core.graph import only_output
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settle import settle
 from keras_actmaps.core.traced_model import TracedModel
@@ -69,6 +70,6 @@ def target_scores(traced: TracedModel, inputs: Tensor, targets: Any, *, score: s
     "softmax" leaves a single output and the value of a target function unchanged.
     """
     outputs = traced.outputs(inputs)
-    is_softmax = score == "softmax" and not callable(targets) and outputs.shape[-1] > 1
-    scores = traced.score(ops.softmax(outputs) if is_softmax else outputs, targets)
+    is_softmax = score == "softmax" and not callable(targets) and only_output(outputs).shape[-1] > 1
+    scores = traced.score(ops.softmax(only_output(outputs)) if is_softmax else outputs, targets)
     return Attribution(ops.sigmoid(scores) if score == "sigmoid" else scores, outputs)

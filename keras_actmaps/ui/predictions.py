@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_actmaps import backend
 from keras_actmaps.core.attribution import Attribution
+from keras_actmaps.core.graph import only_output
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
@@ -37,7 +38,7 @@ def probabilities(loaded: Loaded, inputs: Array) -> Array | None:
 def all_outputs(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """A function for `TracedModel.run` whose values are all outputs, before a softmax or sigmoid."""
     outputs = traced.outputs(inputs)
-    return Attribution(outputs, outputs)
+    return Attribution(only_output(outputs), outputs)
 
 
 def as_probabilities(outputs: Any, loaded: Loaded) -> Array | None:
