@@ -33,13 +33,15 @@ batch_size : int
     Maximum number of images in memory at a time; all batches are padded to it, so that one shape is compiled.
 
 Maps that do not fit the images, maps of several targets and invalid settings raise ValueError before any computation.
-Every metric is defined for a constant map; NaN is returned only for an image without a mask or a box.
+Every metric is defined for a constant map; NaN is returned only where the documentation of a metric says so, as for an
+image without a mask or a box.
 """
 
 from keras_actmaps.metrics import (
     additivity,
     average_precision,
     box_localization,
+    coherence,
     complexity,
     curve_areas,
     drops,
@@ -47,14 +49,17 @@ from keras_actmaps.metrics import (
     imputation,
     localization,
     other_classes,
+    relative_stability,
     robustness,
+    roc,
     segment_removal,
 )
 from keras_actmaps.metrics.additivity import completeness_gap, infidelity, sensitivity_n
 from keras_actmaps.metrics.agreement import spearman, ssim, top_k_overlap
 from keras_actmaps.metrics.average_precision import pixel_average_precision
 from keras_actmaps.metrics.box_localization import box_iou, max_box_accuracy
-from keras_actmaps.metrics.complexity import entropy, sparseness
+from keras_actmaps.metrics.coherence import coherency
+from keras_actmaps.metrics.complexity import effective_complexity, entropy, sparseness
 from keras_actmaps.metrics.curve_areas import deletion, insertion, pixel_flipping
 from keras_actmaps.metrics.curves import deletion_curve, insertion_curve
 from keras_actmaps.metrics.drops import average_drop, average_gain, increase_in_confidence
@@ -63,7 +68,9 @@ from keras_actmaps.metrics.imputation import road, road_curve
 from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, pointing_game, rank_accuracy
 from keras_actmaps.metrics.other_classes import random_logit
 from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
+from keras_actmaps.metrics.relative_stability import relative_input_stability
 from keras_actmaps.metrics.robustness import local_lipschitz, max_sensitivity
+from keras_actmaps.metrics.roc import roc_auc
 from keras_actmaps.metrics.sanity import Randomisation, parameter_randomisation
 from keras_actmaps.metrics.segment_removal import irof
 from keras_actmaps.metrics.texts import comprehensiveness, leave_one_out_tau, sufficiency
@@ -76,8 +83,11 @@ FAMILIES = (
     additivity,
     fidelity,
     robustness,
+    relative_stability,
+    coherence,
     other_classes,
     localization,
+    roc,
     average_precision,
     box_localization,
     complexity,

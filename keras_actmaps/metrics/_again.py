@@ -1,9 +1,12 @@
 """The maps of other images or targets by the method that made an explanation."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from keras_actmaps.core.attribution import rows_of
+from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods.explain import explain
@@ -27,3 +30,23 @@ def explain_again(inputs: MetricInputs, explanation: Explanation, images: Array,
     size = inputs.context.batch_size
     again = explain(inputs.traced, own_layout, explanation.method, targets, batch_size=size, **settings)
     return again.maps.astype("float64")
+
+
+def nearby_maps(
+    inputs: MetricInputs, explanation: Explanation, radius: float, samples: int, seed: int
+) -> Iterator[tuple[Array, Array, Array]]:
+    """(image index (M,), perturbed images, their maps), for every image and sample.
+
+    The noise is uniform in the cube of this radius, a share of the image's value range, and the same for all images.
+    """
+    images, context = inputs.images, inputs.context
+    axes = tuple(range(1, images.ndim))
+    reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
+    generators = [np.random.default_rng([seed, number]) for number in range(samples)]
+    drawn = np.stack([generator.uniform(-1, 1, images.shape[1:]).astype("float32") for generator in generators])
+    image_of = np.tile(np.arange(len(images)), samples)
+    sample_of = np.repeat(np.arange(samples), len(images))
+    for (which, sample), real in padded_batches([image_of, sample_of], context.batch_size):
+        nearby = images[which] + reach[which] * drawn[sample]
+        found = explain_again(inputs, explanation, nearby, rows_of(inputs.targets, which))
+        yield which[:real], nearby[:real], found[:real]

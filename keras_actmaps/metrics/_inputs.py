@@ -64,6 +64,13 @@ def one_map_per_image(explanation: Explanation) -> Array:
     return maps_of_one_target(explanation)
 
 
+def unit_range(maps: Array) -> Array:
+    """Maps (N, ...) scaled to [0, 1], each separately; 0 for a constant map."""
+    axes = tuple(range(1, maps.ndim))
+    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
+    return (maps - low) / np.where(high > low, high - low, 1)
+
+
 def target_scores(traced: TracedModel, inputs: Tensor, targets: Any, *, score: str) -> Attribution:
     """The measured scores (N,) of the targets, as a function for `TracedModel.run`.
 

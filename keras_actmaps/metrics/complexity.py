@@ -6,7 +6,7 @@ from scipy import special
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.metrics._inputs import one_map_per_image
-from keras_actmaps.metrics.registry import Metric, validated
+from keras_actmaps.metrics.registry import MapFraction, Metric, validated
 
 
 @validated
@@ -67,6 +67,34 @@ def entropy(explanation: Explanation) -> Array:
     return special.entr(_shares(explanation)).sum(1)
 
 
+@validated
+def effective_complexity(explanation: Explanation, *, threshold: MapFraction = 1e-5) -> Array:
+    """Number of pixels that the map holds relevant.
+
+    |{p: |R_p| > threshold max |R|}|, Quantus' form of the effective complexity of Nguyen and Martinez (2020). Theirs is
+    the smallest number of pixels, in the order of the map, that determine the model's output up to a tolerance.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        With one map per image.
+    threshold : float
+        As a share of the map's largest magnitude, from 0 and below 1.
+
+    Returns
+    -------
+    float64 array of shape (N,)
+        From 1 to the number of pixels.
+
+    Raises
+    ------
+    ValueError
+        For maps of several targets, and for maps that are not finite.
+    """
+    shares = _shares(explanation)
+    return (shares > threshold * shares.max(axis=1, keepdims=True)).sum(1).astype("float64")
+
+
 def _shares(explanation: Explanation) -> Array:
     """Magnitudes (N, pixels) that sum to 1."""
     maps = one_map_per_image(explanation)
@@ -94,5 +122,14 @@ RECORDS = (
         paper="Bhatt et al. 2020",
         cost="No forward pass.",
         limitations=_LIMITATIONS,
+    ),
+    Metric(
+        name="effective_complexity",
+        function=effective_complexity,
+        better="lower",
+        summary="Number of pixels whose magnitude exceeds a small share of the largest",
+        paper="Nguyen & Martinez 2020",
+        cost="No forward pass.",
+        limitations="counts noise; maps that are resized from a layer are nowhere exactly 0.",
     ),
 )

@@ -8,7 +8,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import Fill
 from keras_actmaps.methods._masking import masked_scores
-from keras_actmaps.metrics._inputs import target_scores, validate_inputs
+from keras_actmaps.metrics._inputs import target_scores, unit_range, validate_inputs
 from keras_actmaps.metrics.registry import BatchSize, Metric, Score, validated
 
 ROUNDING = 1e-6  # by which a probability in float32 may exceed 1
@@ -149,7 +149,7 @@ def _scores(
 ) -> Array:
     """The scores (2, N) of the whole and of the masked images."""
     traced, images, maps, targets, context = validate_inputs(model, images, explanation, targets, batch_size)
-    shown = _scaled(maps)
+    shown = unit_range(maps)
 
     def masks(which: Array, sample: Array) -> Array:
         seen = shown[which]
@@ -157,13 +157,6 @@ def _scores(
         return seen
 
     return masked_scores(traced, images, targets, 2, masks, fill, context, target_scores, score=score).T
-
-
-def _scaled(maps: Array) -> Array:
-    """Maps (N, H, W) scaled to [0, 1], each separately; 0 for a constant map."""
-    axes = tuple(range(1, maps.ndim))
-    low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
-    return (maps - low) / np.where(high > low, high - low, 1)
 
 
 RECORDS = (

@@ -41,7 +41,7 @@ Absolute = Annotated[bool, "compare magnitudes"]
 Part = Annotated[
     Literal["positive", "absolute", "squared"], "used part of the signed map: max(map, 0), |map| or the squared map"
 ]
-MapFraction = Annotated[float, Ge(0), Lt(1)]
+MapFraction = Annotated[float, Ge(0), Lt(1), "share of the map's largest value"]
 Threshold = Annotated[Literal["otsu"] | MapFraction, "fraction of the map's maximum, or Otsu's level"]
 Largest = Annotated[bool, "use only the part with the most pixels"]
 

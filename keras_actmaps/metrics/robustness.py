@@ -1,17 +1,13 @@
 """Robustness: the change of a map under small changes of its image."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from keras_actmaps.core.attribution import rows_of
-from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import Seed
 from keras_actmaps.core.types import Array
-from keras_actmaps.metrics._again import explain_again, validate_method_inputs
-from keras_actmaps.metrics._inputs import MetricInputs
+from keras_actmaps.metrics._again import nearby_maps, validate_method_inputs
 from keras_actmaps.metrics.registry import BatchSize, Metric, Radius, Samples, validated
 
 
@@ -59,7 +55,7 @@ def max_sensitivity(
     """
     inputs = validate_method_inputs(model, images, explanation, targets, batch_size)
     worst = np.zeros(len(inputs.images))
-    for which, _, found in _nearby(inputs, explanation, radius, samples, seed):
+    for which, _, found in nearby_maps(inputs, explanation, radius, samples, seed):
         np.maximum.at(worst, which, _norms(found - inputs.maps[which]))
     norms = _norms(inputs.maps)
     return worst / np.where(norms > 0, norms, 1)
@@ -105,28 +101,11 @@ def local_lipschitz(
     """
     inputs = validate_method_inputs(model, images, explanation, targets, batch_size)
     worst = np.zeros(len(inputs.images))
-    for which, nearby, found in _nearby(inputs, explanation, radius, samples, seed):
+    for which, nearby, found in nearby_maps(inputs, explanation, radius, samples, seed):
         distances = _norms(nearby.astype("float64") - inputs.images[which])
         changes = _norms(found - inputs.maps[which])
         np.maximum.at(worst, which, np.where(distances > 0, changes / np.where(distances > 0, distances, 1), 0))
     return worst
-
-
-def _nearby(
-    inputs: MetricInputs, explanation: Explanation, radius: float, samples: int, seed: int
-) -> Iterator[tuple[Array, Array, Array]]:
-    """(image index (M,), perturbed images, their maps), for every image and sample."""
-    images, context = inputs.images, inputs.context
-    axes = tuple(range(1, images.ndim))
-    reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
-    generators = [np.random.default_rng([seed, number]) for number in range(samples)]
-    drawn = np.stack([generator.uniform(-1, 1, images.shape[1:]).astype("float32") for generator in generators])
-    image_of = np.tile(np.arange(len(images)), samples)
-    sample_of = np.repeat(np.arange(samples), len(images))
-    for (which, sample), real in padded_batches([image_of, sample_of], context.batch_size):
-        nearby = images[which] + reach[which] * drawn[sample]
-        found = explain_again(inputs, explanation, nearby, rows_of(inputs.targets, which))
-        yield which[:real], nearby[:real], found[:real]
 
 
 def _norms(arrays: Array) -> Array:

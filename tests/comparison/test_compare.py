@@ -79,7 +79,14 @@ def test_the_default_metrics_are_those_that_the_truth_allows():
     assert table.metrics == ("deletion", "insertion")
     _, table = kam.compare(NETWORK, stream(2), ["gradcam"])
     assert table.metrics == ("deletion", "insertion", "pointing_game", "energy_pointing", "box_iou")
-    of_masks = {"pointing_game", "energy_pointing", "mass_accuracy", "rank_accuracy", "pixel_average_precision"}
+    of_masks = {
+        "pointing_game",
+        "energy_pointing",
+        "mass_accuracy",
+        "rank_accuracy",
+        "pixel_average_precision",
+        "roc_auc",
+    }
     assert set(METRICS) - set(selection.suitable_metrics({})) == of_masks | {"box_iou", "max_box_accuracy"}
 
 

@@ -255,10 +255,13 @@ def test_a_single_input_has_nothing_to_perturb_by_name(images):
         kam.explain(model, images, "integrated_gradients", baseline={"image": 0})
 
 
-@pytest.mark.parametrize("metric", ["deletion", "road", "sensitivity_n", "average_drop", "max_sensitivity"])
+OF_NEIGHBORS = ("max_sensitivity", "relative_input_stability")
+
+
+@pytest.mark.parametrize("metric", ["deletion", "road", "sensitivity_n", "average_drop", *OF_NEIGHBORS, "coherency"])
 def test_metrics_vary_the_input_of_the_maps(metric):
     model, (images, tables) = two_streams(), stream_inputs(2)
-    settings = {"samples": 3} if metric in ("sensitivity_n", "max_sensitivity") else {}
+    settings = {"samples": 3} if metric in ("sensitivity_n", *OF_NEIGHBORS) else {}
     e = kam.explain(model, [images, tables], "gradient_x_input")
     found = getattr(kam.metrics, metric)(model, [images, tables], e.input("image"), **settings)
     for row in range(2):

@@ -1,10 +1,10 @@
-"""Sparseness and entropy: closed forms."""
+"""Sparseness, entropy and effective complexity: closed forms."""
 
 import numpy as np
 import pytest
 from helpers.metrics import explanation_of
 
-from keras_actmaps.metrics import METRICS, entropy, sparseness
+from keras_actmaps.metrics import METRICS, effective_complexity, entropy, sparseness
 
 
 def stacked(*maps):
@@ -40,14 +40,22 @@ def test_k_equal_pixels_have_the_entropy_ln_k():
         values[:k] = -4
         assert entropy(stacked(values)) == pytest.approx(np.log(k))
         assert sparseness(stacked(values)) == pytest.approx(1 - k / 20)
+        assert effective_complexity(stacked(values)) == k
     assert entropy(stacked([1, 3])) == pytest.approx(np.log(4) - 3 / 4 * np.log(3))
+
+
+def test_pixels_above_a_share_of_the_largest_are_counted():
+    maps = stacked([8, -4, 2, 1, 0], [-8e-9, 4e-9, 0, 0, 0], [0, 0, 0, 0, 0])
+    assert effective_complexity(maps).tolist() == [4, 2, 5]  # a map of zeros is uniform
+    assert effective_complexity(maps, threshold=0.2).tolist() == [3, 2, 5]
+    assert effective_complexity(maps, threshold=0.6).tolist() == [1, 1, 5]
 
 
 def test_which_values_are_better():
     assert (METRICS["sparseness"].better, METRICS["entropy"].better) == ("higher", "lower")
 
 
-@pytest.mark.parametrize("metric", [sparseness, entropy])
+@pytest.mark.parametrize("metric", [sparseness, entropy, effective_complexity])
 def test_maps_that_are_not_finite_are_refused(metric):
     with pytest.raises(ValueError, match="map 1 contains NaN or Inf"):
         metric(stacked([1, 2], [np.inf, 0]))

@@ -15,7 +15,7 @@ from keras_actmaps.metrics.registry import find_metric
 
 OF_MODELS = [name for name, metric in metrics.METRICS.items() if "model" in metric.requires]
 OTHERS = ("deletion_curve", "insertion_curve", "road_curve", "spearman", "ssim", "top_k_overlap")  # not in METRICS
-EXPLAIN_AGAIN = ("max_sensitivity", "local_lipschitz", "random_logit")  # whose score is the method's
+EXPLAIN_AGAIN = ("max_sensitivity", "local_lipschitz", "relative_input_stability", "coherency", "random_logit")
 QUICK = {"steps": 4, "samples": 3}  # of those that have them
 ODD = (
     *(
@@ -58,7 +58,7 @@ def test_the_records_describe_the_public_functions():
         "boxes": ["explanation", "boxes"],
         "": ["explanation"],
     }
-    assert len(metrics.METRICS) == 24
+    assert len(metrics.METRICS) == 28
     for name, metric in metrics.METRICS.items():
         assert metric.name == name and metric.function is getattr(metrics, name)
         parameters = inspect.signature(metric.function).parameters.values()

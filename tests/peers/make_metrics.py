@@ -19,6 +19,7 @@ from torchvision_stand_in import torchvision_stand_in
 
 GRIDS = {"pooled": 4, "residual": 2}  # which divide the sides
 SETS = 40
+SAMPLES, RADIUS = 6, 0.01  # of relative input stability
 
 
 def maps_for(network: str) -> np.ndarray:
@@ -30,7 +31,7 @@ def gradient_x_input(model: Any, inputs: Any, targets: Any, **_: Any) -> np.ndar
     """The maps of a PyTorch model, (N, 1, H, W), as Quantus calls for them."""
     import torch
 
-    x = torch.tensor(np.asarray(inputs)).double().requires_grad_()
+    x = torch.tensor(np.asarray(inputs)).to(next(model.parameters()).dtype).requires_grad_()
     model(x)[torch.arange(len(x)), torch.tensor(np.asarray(targets))].sum().backward()
     return (x * x.grad).sum(1, keepdim=True).detach().numpy()
 
@@ -55,6 +56,32 @@ def quantus_metrics(network: str) -> Iterator[tuple[str, np.ndarray]]:
     arguments["model"] = model.float()  # as which Quantus passes images
     arguments["a_batch"] = maps_for(network)[:, None].astype("float64")
     yield f"quantus.IROF/{network}", _irof(quantus, arguments, options, labels_for(network))
+    yield f"quantus.RelativeInputStability/{network}", _relative_stability(quantus, arguments, options)
+    yield f"quantus.EffectiveComplexity/{network}", _effective_complexity(quantus, arguments, options)
+
+
+def _effective_complexity(quantus: Any, arguments: dict, options: dict) -> np.ndarray:
+    """Of the maps with 0 where their magnitude is below 1; one at a time, as Quantus divides by the batch's largest."""
+    found = []
+    for n in range(2):
+        one = {key: value[n : n + 1] for key, value in arguments.items() if key.endswith("_batch")}
+        one["a_batch"] = np.where(np.abs(one["a_batch"]) > 1, one["a_batch"], 0)
+        found += quantus.EffectiveComplexity(eps=0.5, **options)(**arguments | one)
+    return np.array(found, "float64")
+
+
+def _relative_stability(quantus: Any, arguments: dict, options: dict) -> np.ndarray:
+    """Of gradients times inputs, with the noise that `relative_input_stability` draws from seed 0."""
+    x, samples = arguments["x_batch"], iter(range(SAMPLES))
+    shape = (*x.shape[2:], x.shape[1])
+
+    def near(arr: np.ndarray, **_: Any) -> np.ndarray:
+        drawn = np.random.default_rng([0, next(samples)]).uniform(-1, 1, shape).astype("float32")
+        return arr + RADIUS * np.ptp(arr, axis=1, keepdims=True) * np.moveaxis(drawn, -1, 0).ravel()
+
+    metric = quantus.RelativeInputStability(nr_samples=SAMPLES, perturb_func=near, **options)
+    maps = gradient_x_input(arguments["model"], x, arguments["y_batch"])
+    return np.array(metric(**arguments | {"a_batch": maps}, explain_func=gradient_x_input))
 
 
 def _irof(quantus: Any, arguments: dict, options: dict, labels: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import networks
 import numpy as np
 import pytest
 from helpers.metrics import softmax
-from make_metrics import GRIDS, labels_for
+from make_metrics import GRIDS, RADIUS, SAMPLES, labels_for
 
 import keras_actmaps as kam
 from keras_actmaps import metrics
@@ -66,7 +66,21 @@ def mu_fidelity(network: str, monkeypatch) -> np.ndarray:
     return metrics.mu_fidelity(networks.keras_model(network), networks.images(network), e, patch=patch)
 
 
+def relative_input_stability(network: str) -> np.ndarray:
+    """Without a floor under the divisors, as in Quantus."""
+    return metrics.relative_input_stability(*explained(network), radius=RADIUS, samples=SAMPLES, floor=1e-9)
+
+
+def effective_complexity(network: str) -> np.ndarray:
+    """Of the maps with 0 where their magnitude is below 1."""
+    maps, targets = STORED[f"maps/{network}"], np.array(networks.TARGETS[network])
+    e = kam.Explanation(np.where(np.abs(maps) > 1, maps, 0), targets, targets, "saliency")
+    return metrics.effective_complexity(e, threshold=0.5)
+
+
 CASES = {
+    "quantus.RelativeInputStability": relative_input_stability,
+    "quantus.EffectiveComplexity": effective_complexity,
     "quantus.RandomLogit": random_logit,
     "quantus.IROF": irof,
     "xplique.AverageGain": average_gain,
