@@ -7,6 +7,7 @@ import keras
 
 from keras_actmaps.core.graph import Graph, Node, single_input_node
 from keras_actmaps.core.layer_types import layer_type, operation_name
+from keras_actmaps.core.linear import Linear
 from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.types import Slot
 
@@ -60,7 +61,8 @@ def _transposed_at(graph: Graph, slot: Slot) -> Graph:
 
 
 def _is_channels_first(node: Node) -> bool:
-    return getattr(node.operation, "data_format", None) == "channels_first"
+    layer = node.operation.layer if isinstance(node.operation, Linear) else node.operation
+    return getattr(layer, "data_format", None) == "channels_first"
 
 
 def _image_slots(node: Node, graph: Graph) -> list[Slot]:

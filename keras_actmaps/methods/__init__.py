@@ -20,6 +20,7 @@ NAMES = (
     "legrad",
     "saliency",
     "gradient_x_input",
+    "fullgrad",
     "smoothgrad",
     "squaregrad",
     "vargrad",

@@ -324,7 +324,8 @@ def _in_batches(
         if request.method.total is not None:
             known = batch_targets if callable(targets) else resolved
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
-            residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
+            if expected is not None:
+                residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
         is_layer = request.method.level == "layer"
         if request.settings.get("channels") != "keep" and (context.resizes or not is_layer):
             maps = resize(maps, traced.map_space(inputs) if is_layer else map_shape(inputs))

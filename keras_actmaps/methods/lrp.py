@@ -99,7 +99,7 @@ def lrp(
     if traced.parts:
         lowest, highest = value_ranges(values[graph.inputs[0]], traced.parts)
         low, high = lowest if low is None else low, highest if high is None else high
-    outputs, gradients = _score_gradients(traced, graph, values, targets)
+    outputs, gradients = score_gradients(traced, graph, values, targets)
     parameters = Parameters(epsilon, gamma, alpha, beta, bias)
     if composite in DETACHED:
         detached = Detached(graph, composite, kernel_rule(rule), parameters)
@@ -113,7 +113,7 @@ def lrp(
     return Attribution(traced.at_inputs(through), outputs)
 
 
-def _score_gradients(traced: TracedModel, graph: Graph, values: Mapping, targets: Any) -> tuple[Any, dict]:
+def score_gradients(traced: TracedModel, graph: Graph, values: Mapping, targets: Any) -> tuple[Any, dict]:
     """The outputs, and the gradient of the score with respect to each by its slot."""
     slots = tree.flatten(graph.outputs)
     outputs = [ops.cast(values[slot], "float32") for slot in slots]
@@ -181,7 +181,7 @@ def _biases(traced: TracedModel, inputs: Tensor, targets: Any) -> Attribution:
     """The sum of all biases times their gradients, for "cp"."""
     graph = linearize(traced.require_graph())
     values = run_nodes(graph.nodes, traced.start(inputs))
-    outputs, gradients = _score_gradients(traced, graph, values, targets)
+    outputs, gradients = score_gradients(traced, graph, values, targets)
     detached = Detached(graph, "cp", None, Parameters())
     return Attribution(detached.biases(values, detached.gradients(values, gradients)), outputs)
 

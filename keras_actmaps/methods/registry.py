@@ -60,7 +60,8 @@ class Method:
     validate : callable or None
         `(traced, inputs, **settings)` raises ValueError, before any pass, for settings that do not fit these inputs.
     total : callable or None
-        `(traced, inputs, targets, scores, settings, context) -> (N,)`: the expected sum of each input's values.
+        `(traced, inputs, targets, scores, settings, context) -> (N,)`: the expected sum of each input's values; None
+        for settings without a known sum.
     needs : frozenset of str
         Requirements on the model, of "gradients", "graph", "spatial_layer", "attention" and "gap_head".
     """

@@ -99,7 +99,7 @@ CAMS = [
     "ablationcam",
 ]
 GUIDED = ["guided_backprop", "deconvnet", "guided_gradcam"]
-NEED_GRAPH = {*CAMS, *GUIDED, "lrp", "deeplift", "deeplift_shap"}
+NEED_GRAPH = {*CAMS, *GUIDED, "lrp", "deeplift", "deeplift_shap", "fullgrad"}
 
 
 def refusal(method: str, kind: str) -> str | None:

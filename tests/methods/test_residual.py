@@ -9,6 +9,7 @@ from keras import layers
 import keras_actmaps as kam
 
 FEW = {
+    "fullgrad": {},
     "lrp": {},
     "integrated_gradients": {"steps": 2},
     "idgi": {"steps": 2},
