@@ -78,7 +78,7 @@ def rule_of(node: Node, shapes: Mapping[Slot, tuple]) -> Rule | None:
     before, after = [shapes[slot] for slot in node.reads.values()], shapes[node.writes[0]]
     if getattr(_layer(node), "data_format", "channels_last") == "channels_first" or len(before[0]) < 3:
         return None
-    if len(before) == 1:
+    if len(before) == 1 and type(_layer(node)).__module__.startswith("keras."):  # others may not use their settings
         for applies, rule in RULES:
             if applies(node.operation):
                 return rule(node.operation, before[0][1:-1], after[1:-1])

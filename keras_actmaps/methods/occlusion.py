@@ -42,7 +42,7 @@ def occlusion(
     if plan is not None and (incremental or plan.share < WORTHWHILE):
         scores = patch_scores(traced, inputs, targets, plan, fill, context)
     else:
-        scores = _complete_scores(traced, inputs, targets, patches, fill, context)
+        scores = complete_scores(traced, inputs, targets, patches, fill, context)
     drops, counts = np.zeros((*space, len(inputs))), np.zeros((*space, 1))
     for hidden, drop in zip(patches, scores[:, 0] - scores.T[1:]):
         drops[hidden] += drop
@@ -50,7 +50,7 @@ def occlusion(
     return Attribution(np.moveaxis(drops / counts, -1, 0).astype("float32"))
 
 
-def _complete_scores(
+def complete_scores(
     traced: TracedModel, inputs: Array, targets: Any, patches: list, fill: Fill, context: RunContext
 ) -> Array:
     """The scores (N, 1 + patches) of each input, and of the input with each patch filled, by complete passes."""

@@ -65,7 +65,18 @@ def _positional(x):
     return layers.UpSampling2D()(layers.Conv2DTranspose(3, 2, strides=2)(x))
 
 
-BODIES = (_strided, _dilated, _pooled, _depthwise, _residual, _gated, _positional)
+class Shifted(layers.Conv2D):
+    """A convolution of what lies five positions to the right."""
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(ops.roll(inputs, -5, axis=2), kernel)
+
+
+def _of_a_user(x):
+    return Shifted(4, 3, activation="relu")(layers.Conv2D(4, 3)(x))
+
+
+BODIES = (_strided, _dilated, _pooled, _depthwise, _residual, _gated, _positional, _of_a_user)
 
 
 def network(body, shape=SHAPE, top=layers.GlobalAveragePooling2D):
@@ -123,6 +134,23 @@ def test_sequences_and_volumes():
     x = layers.AveragePooling3D(2, 1, padding="same")(layers.Conv3D(2, 2, strides=(1, 2, 1), activation="relu")(x))
     outputs = layers.Dense(3)(layers.GlobalAveragePooling3D()(x))
     assert_equal_to_predictions(randomised(keras.Model(inputs, outputs)), (6, 7, 8, 1), (2, 2, 2), (2, 1, 2))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="modules need Keras on PyTorch")
+def test_equals_predictions_of_a_module():
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    features = nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(3, 1, 1), nn.Conv2d(4, 5, 2), nn.BatchNorm2d(5)
+    module = nn.Sequential(*features, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)).eval()
+    images = np.random.default_rng(0).random((2, 3, 19, 24), "float32")
+    e = kam.explain(module, images, "occlusion", targets=1, patch=5, stride=4, incremental=True)
+    filled = images.copy()
+    filled[:, :, :5, :5] = 0
+    with torch.no_grad():
+        scores = [module(torch.from_numpy(part))[:, 1].numpy() for part in (images, filled)]
+    np.testing.assert_allclose(e.maps[:, 0, 0], scores[0] - scores[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("size, stride, before", [(3, 1, 1), (3, 2, 0), (1, 2, 0), (5, 3, 2), (2, 1, 0)])
