@@ -16,11 +16,11 @@ from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.optional import require_sklearn
 from keras_actmaps.core.run_context import ignore
 from keras_actmaps.core.settings import Count, Seed, Setting, show
+from keras_actmaps.core.stored import StoredExplanations
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods.registry import Method
 from keras_actmaps.methods.request import MethodRequest, make_request
-from keras_actmaps.metrics._stored import StoredExplanations
 
 _LIMIT = Setting("limit", Count | None, 2000, "images of the data set that are audited")
 _SEED = Setting("seed", Seed, 0, "seed of the random numbers")

@@ -23,11 +23,11 @@ from keras_actmaps.core.attribution import Attribution
 from keras_actmaps.core.batching import even_batch_size, iterate_batches, padded_batches
 from keras_actmaps.core.labels import class_numbers
 from keras_actmaps.core.run_context import RunContext
+from keras_actmaps.core.stored import has_map
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods.explain import explain_batch
 from keras_actmaps.methods.request import MethodRequest
-from keras_actmaps.metrics._stored import has_map
 
 HOSTS = 24  # images of each class that patches are pasted into
 MOST_HOSTS = 480  # of all classes

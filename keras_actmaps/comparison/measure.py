@@ -17,11 +17,11 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.progress import progress
 from keras_actmaps.core.run_context import PassCounter, RunContext
 from keras_actmaps.core.several_inputs import part_named
+from keras_actmaps.core.stored import has_map
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods import explain
 from keras_actmaps.methods.explain import MethodRequest
-from keras_actmaps.metrics._stored import has_map
 from keras_actmaps.metrics.selection import MetricRequest
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from keras_actmaps.comparison.batches import is_shared
 from keras_actmaps.core.attribution import map_shape
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.stored import StoredExplanations, has_map
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.metrics._stored import StoredExplanations, has_map
 
 
 @dataclass(frozen=True, eq=False)

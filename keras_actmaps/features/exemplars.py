@@ -14,16 +14,18 @@ from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.graph import run_nodes
 from keras_actmaps.core.run_context import ignore
 from keras_actmaps.core.settings import show
+from keras_actmaps.core.stored import StoredExplanations
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.core.validation import layer_name, matching_paths, validate_batch_size
 from keras_actmaps.features.settings import Examples, Report, SpatialReduction, validate_arguments
+from keras_actmaps.features.stored_exemplars import exemplars_of_maps
 from keras_actmaps.features.topk import Exemplars, empty_exemplars, merge_batch
 
 
 def exemplars(
     model: Any,
-    dataset: Iterable,
+    dataset: Iterable | None = None,
     layer: Any = None,
     channels: Any = None,
     k: Examples = 9,
@@ -38,7 +40,9 @@ def exemplars(
 
     Parameters
     ----------
-    model : keras.Model, torch.nn.Module or Probe
+    model : keras.Model, torch.nn.Module, Probe or Maps
+        Of a finished `explain_all`, the channels are the classes that its maps explain, and A_c the map of an image
+        that is explained as class c. There is no data set then, and the maps are read in parts.
     dataset : iterable
         See `core.batching.iterate_batches`.
     layer : str, int or None
@@ -59,7 +63,8 @@ def exemplars(
     Returns
     -------
     Exemplars
-        Ties are broken in favor of earlier images.
+        Ties are broken in favor of earlier images. The rows of classes that fewer than k of the maps explain are filled
+        up with the index -1 and the score -inf.
 
     Raises
     ------
@@ -73,6 +78,12 @@ def exemplars(
     """
     k, reduce = validate_arguments(exemplars, k=k, reduce=reduce)
     validate_batch_size(batch_size)
+    if isinstance(model, StoredExplanations):
+        if dataset is not None or layer is not None:
+            raise ValueError("stored maps have their own images and layer; pass no dataset and no layer")
+        return exemplars_of_maps(model, channels, k, reduce)
+    if dataset is None:
+        raise ValueError("exemplars of a model need a dataset")
     traced = as_traced(model)
     path = find_layer(model, traced, layer)
     selected = find_channels(traced, path, channels)
@@ -98,6 +109,8 @@ def fetch_images(model: Any, dataset: Iterable, indices: Array, batch_size: int 
     The data set is read again, up to the last of these positions; ValueError if it has fewer images.
     """
     traced, positions, first = as_traced(model), np.unique(indices), 0
+    if positions.size and positions[0] < 0:
+        raise ValueError(f"indices must be positions in the dataset, got {positions[0]}, which stands for no image")
     images: list[Array] = []
     labels: list[Array] = []
     for batch, batch_labels, _ in iterate_batches(dataset, len(traced.input_shape), batch_size):

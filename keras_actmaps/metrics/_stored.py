@@ -1,30 +1,16 @@
 """Metrics of maps that are read from files in batches, such as `kam.Maps`, and never held in memory as a whole."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
+from keras_actmaps.core import stored
 from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.stored import StoredExplanations, has_map
 from keras_actmaps.core.types import Array
 
-CHUNK = 256  # images that are read at a time
 PER_IMAGE = ("explanation", "other", "images", "masks", "boxes", "targets")  # arguments with a row for each image
-
-
-@runtime_checkable
-class StoredExplanations(Protocol):
-    """Explanations that are read when they are needed; an image that could not be explained has a score of NaN."""
-
-    def __len__(self) -> int: ...
-
-    def explanation(self, rows: Any) -> Explanation:
-        """The Explanation of some images."""
-
-
-def has_map(explanation: Explanation) -> Array:
-    """Which images (N,) could be explained."""
-    return np.isfinite(explanation.scores).reshape(len(explanation), -1).all(axis=1)
 
 
 def by_chunk(
@@ -54,8 +40,8 @@ def by_chunk(
     count = next(iter(lengths.values()))
     found: list[Array] = []
     places: list[Array] = []
-    for start in range(0, count, CHUNK):
-        rows = np.arange(start, min(count, start + CHUNK))
+    for start in range(0, count, stored.CHUNK):
+        rows = np.arange(start, min(count, start + stored.CHUNK))
         part = {name: _rows(value, rows) if name in lengths else value for name, value in arguments.items()}
         good = np.all([has_map(value) for value in part.values() if isinstance(value, Explanation)], axis=0)
         if not good.all():

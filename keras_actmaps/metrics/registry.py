@@ -17,9 +17,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 from keras_actmaps.core.settings import Count, Ge, Gt, Le, Lt, PerAxis, Setting, settings_of, validate_settings
+from keras_actmaps.core.stored import StoredExplanations
 from keras_actmaps.core.types import Array
 from keras_actmaps.metrics._several import by_example, has_table
-from keras_actmaps.metrics._stored import StoredExplanations, by_chunk
+from keras_actmaps.metrics._stored import by_chunk
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,8 +7,8 @@ import pytest
 from helpers import gap_network
 
 import keras_actmaps as kam
+from keras_actmaps.core import stored
 from keras_actmaps.core.explanation import Explanation
-from keras_actmaps.metrics import _stored
 
 COUNT = 23
 
@@ -90,7 +90,7 @@ def with_gap(values):
 def test_metrics_of_stored_maps_are_those_in_memory_with_nan_for_failed_images(
     model, inputs, maps, in_memory, monkeypatch
 ):
-    monkeypatch.setattr(_stored, "CHUNK", 10)
+    monkeypatch.setattr(stored, "CHUNK", 10)
     metrics, good = kam.metrics, np.delete(np.arange(COUNT), 5)
     masks = np.random.default_rng(1).random((COUNT, 12, 16)) > 0.7
     boxes = np.tile([[2, 3, 9, 11]], (COUNT, 1))

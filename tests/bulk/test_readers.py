@@ -6,7 +6,8 @@ from auditing.cheating import cheating_model, striped_images
 from helpers import gap_network
 
 import keras_actmaps as kam
-from keras_actmaps.metrics import METRICS, _stored
+from keras_actmaps.core import stored
+from keras_actmaps.metrics import METRICS
 
 COUNT, FAILED, CHUNK = 23, 5, 10
 GOOD = np.delete(np.arange(COUNT), FAILED)
@@ -47,7 +48,7 @@ def maps(folder, monkeypatch):
         return found
 
     monkeypatch.setattr(kam.Maps, "arrays", some)
-    monkeypatch.setattr(_stored, "CHUNK", CHUNK)
+    monkeypatch.setattr(stored, "CHUNK", CHUNK)
     return kam.Maps(folder)
 
 
@@ -143,3 +144,45 @@ def test_an_audit_refuses_maps_of_other_images_classes_and_settings(cheated):
     with pytest.raises(ValueError, match="the settings of their run, and epsilon cannot be changed"):
         kam.audit(model, (images, labels), maps, epsilon=0.1)
     assert len(kam.audit(model, (images, labels), maps, limit=50).predicted) == 50
+
+
+@pytest.fixture
+def of_classes(model, maps, tmp_path):
+    """Stored maps of three classes, of which class 3 has two images; one image has none."""
+    targets = np.where(np.arange(COUNT) % 3 == 0, 1, 2)
+    targets[[7, 11]] = 3
+    damaged = IMAGES.copy()
+    damaged[FAILED] = np.nan
+    settings = {"engine": "serial", "shard": 8, "batch_size": 8}
+    return targets, kam.explain_all(model, damaged, tmp_path, "gradient_x_input", targets=targets, **settings)
+
+
+@pytest.mark.parametrize("reduce", ["max", "mean"])
+def test_exemplars_of_maps_are_the_strongest_maps_of_each_class(model, of_classes, reduce):
+    targets, maps = of_classes
+    exact = kam.explain(model, IMAGES, "gradient_x_input", targets=targets).maps
+    strength = getattr(exact.reshape(COUNT, -1), reduce)(axis=1)
+    with pytest.warns(UserWarning, match="k=5, but fewer images are explained as class 3"):
+        found = kam.exemplars(maps, k=5, reduce=reduce)
+    assert found.channels.tolist() == [1, 2, 3] and found.layer == "gradient_x_input"
+    for row, label in enumerate(found.channels):
+        own = GOOD[targets[GOOD] == label]
+        expected = own[np.argsort(-strength[own], kind="stable")][:5]
+        count = len(expected)
+        assert found.indices[row].tolist() == [*expected, *[-1] * (5 - count)]
+        np.testing.assert_allclose(found.scores[row, :count], strength[expected], rtol=2e-3)
+        np.testing.assert_allclose(found.lowest[row], strength[own].min(), rtol=2e-3)
+        if reduce == "max":
+            peaks = exact[(expected, *found.places[row, :count].T)]
+            np.testing.assert_allclose(peaks, strength[expected], rtol=2e-3)
+
+
+def test_exemplars_of_maps_refuse_what_they_do_not_contain(model, of_classes):
+    _, maps = of_classes
+    assert kam.exemplars(maps, channels=3, k=1).channels.tolist() == [3]
+    with pytest.raises(ValueError, match=r"no map explains class 0; choices: \[1, 2, 3\]"):
+        kam.exemplars(maps, channels=[1, 0], k=1)
+    with pytest.raises(ValueError, match="stored maps have their own images and layer"):
+        kam.exemplars(maps, IMAGES)
+    with pytest.raises(ValueError, match="exemplars of a model need a dataset"):
+        kam.exemplars(model)
