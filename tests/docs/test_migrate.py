@@ -1,7 +1,9 @@
 """docs/migrate.md: the calls of other packages run where these are installed, and equal ours where it says so."""
 
+import ast
 import importlib
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -144,3 +146,17 @@ def test_both_calls_run_and_are_equal_where_the_page_says_so(row):
     assert theirs.shape == ours.shape and np.isfinite(theirs).all() and np.ptp(ours) >= 0
     if limit := bound(row.numbers):
         assert np.abs(theirs - ours).max() <= limit * np.abs(ours).max()
+
+
+def test_calls_of_tf_explain_on_its_own_page_have_its_arguments():
+    if BACKEND != "tensorflow":
+        pytest.skip("runs with Keras on tensorflow")
+    core, callbacks = (pytest.importorskip(f"tf_explain.{name}") for name in ("core", "callbacks"))
+    page = (Path(__file__).parents[2] / "docs" / "tf-explain.md").read_text("utf-8")
+    calls = re.findall(r"^\| `((?:\w+\(\)\.explain|\w+Callback)\([^`]*)` \|", page, re.M)
+    assert len(calls) == 8
+    for code in calls:
+        call = ast.parse(code, mode="eval").body
+        explainer = re.match(r"(\w+)\(\)\.explain", code)
+        function = getattr(core, explainer[1])().explain if explainer else getattr(callbacks, call.func.id)
+        inspect.signature(function).bind(*call.args, **{keyword.arg: keyword.value for keyword in call.keywords})
