@@ -123,8 +123,11 @@ def _convolution(linear: Linear, before: Sequence[int], after: Sequence[int]) ->
     return Local(Reach(size, strides, _padding(padding, size, strides, before, after)), apply)
 
 
-def _pooling(layer: Any, before: Sequence[int], after: Sequence[int]) -> Local:
+def _pooling(layer: Any, before: Sequence[int], after: Sequence[int]) -> Local | None:
     size, strides = layer.pool_size, layer.strides
+    is_uneven = layer.padding == "same" and any(total % 2 for total in _total_padding(size, strides, before, after))
+    if is_uneven and not isinstance(layer, MAX_POOLING):
+        return None  # frameworks take other means at that border
     reach = Reach(size, strides, _padding(layer.padding, size, strides, before, after))
     is_max = isinstance(layer, MAX_POOLING)
     pool = ops.max_pool if is_max else ops.average_pool
@@ -142,8 +145,13 @@ def _padding(padding: str, size: Sequence, strides: Sequence, before: Sequence, 
         return tuple(side - 1 for side in size)
     if padding == "valid":
         return (0,) * len(size)
+    return tuple(total // 2 for total in _total_padding(size, strides, before, after))
+
+
+def _total_padding(size: Sequence, strides: Sequence, before: Sequence, after: Sequence) -> tuple[int, ...]:
+    """The padding of each axis, before and after the inputs."""
     sides = zip(size, strides, before, after)
-    return tuple(max((end - 1) * stride + side - start, 0) // 2 for side, stride, start, end in sides)
+    return tuple(max((end - 1) * stride + side - start, 0) for side, stride, start, end in sides)
 
 
 def _shift(layer: Any, before: Sequence[int], after: Sequence[int]) -> Shift:
@@ -151,7 +159,7 @@ def _shift(layer: Any, before: Sequence[int], after: Sequence[int]) -> Shift:
     return Shift(tuple(first for first, _ in pairs))
 
 
-RULES: tuple[tuple[Callable[[Any], bool], Callable[..., Rule]], ...] = (
+RULES: tuple[tuple[Callable[[Any], bool], Callable[..., Rule | None]], ...] = (
     (_is_convolution, _convolution),
     (lambda operation: is_plain(operation, (*MAX_POOLING, *AVERAGE_POOLING)), _pooling),
     (lambda operation: is_plain(operation, PADDING), _shift),

@@ -35,6 +35,11 @@ def _pooled(x):
     return layers.AveragePooling2D(2, 2)(layers.MaxPooling2D((2, 1), 1)(x))
 
 
+def _unevenly_padded(x):
+    x = layers.Conv2D(4, 3, activation="relu")(layers.AveragePooling2D(3, 2, padding="same")(x))
+    return layers.AveragePooling2D(2, 1, padding="same")(x)
+
+
 def _depthwise(x):
     x = layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(layers.ZeroPadding2D(((0, 1), (2, 1)))(x))
     x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
@@ -76,7 +81,7 @@ def _of_a_user(x):
     return Shifted(4, 3, activation="relu")(layers.Conv2D(4, 3)(x))
 
 
-BODIES = (_strided, _dilated, _pooled, _depthwise, _residual, _gated, _positional, _of_a_user)
+BODIES = (_strided, _dilated, _pooled, _unevenly_padded, _depthwise, _residual, _gated, _positional, _of_a_user)
 
 
 def network(body, shape=SHAPE, top=layers.GlobalAveragePooling2D):
