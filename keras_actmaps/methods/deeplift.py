@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops, tree
 
 from keras_actmaps import backend
+from keras_actmaps.core.attention import find_attention
 from keras_actmaps.core.graph import Graph, carrying, check_inputs_reached, is_floating, run_nodes
-from keras_actmaps.core.layer_types import describe_node, layer_type
+from keras_actmaps.core.layer_types import describe_node
 from keras_actmaps.core.linear import dequantize
 from keras_actmaps.core.rewrite import split_activations
 from keras_actmaps.core.run_context import RunContext
@@ -16,7 +17,7 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for
 from keras_actmaps.methods.registry import Attribution, Method
-from keras_actmaps.methods.rules.deeplift_rules import midpoints, propagate_multipliers
+from keras_actmaps.methods.rules.deeplift_rules import has_rule, midpoints, propagate_multipliers
 
 
 def deeplift(
@@ -33,7 +34,8 @@ def deeplift(
     chain rule. The map sums to Y(x) - Y(x0). Linear layers and products use the gradient at the midpoint, which is
     exact for them; max pooling attributes its change to the maximum of the input or, if greater, of the baseline.
     Recurrent layers are propagated step by step. Layer, group, root-mean-square and unit normalization are products of
-    deviations and scale, of which each gets its exact share of the change. Where the model computes a mask, the
+    deviations and scale, of which each gets its exact share of the change. A softmax is exp(x - log sum exp x), by
+    rescale. Where the model computes a mask, the
     baseline is run under the mask of the input.
     """
     start = np.ascontiguousarray(baseline_for(inputs, baseline))
@@ -50,8 +52,9 @@ def validate_layers(traced: TracedModel, method: str) -> None:
     """ValueError for a layer without a rule, or an input that the outputs do not depend on."""
     graph = _graph(traced)
     check_inputs_reached(graph, method)
+    inside = frozenset().union(*(one.inner for one in find_attention(graph)))
     for node in carrying(graph):
-        if layer_type(node) is None:
+        if not has_rule(node, graph, inside):
             raise ValueError(
                 f"{method} has no rule for layer {describe_node(node)}; integrated_gradients takes any layer"
             )

@@ -67,11 +67,14 @@ class GraphConverter:
             self.tensors[node] = layer(self.tensors[call.argument(0, "input")])
             return
         inputs, inner, function = self.trace.as_function(node, self.tensors)
+        read, are_last = [self.tensors[one] for one in inputs], [self.channels_last[one] for one in inputs]
+        if self._softmax_axis(node) == self.rank - 1 and are_last[:1] == [True]:  # of one layout before and after
+            read[0], are_last[0] = _transposed(f"{path}.scores", read[0]), False
         cls = renamed_class(self._operation_name(call, inner), TorchOperation)
         operation = cls(
             path,
             function,
-            tuple(self.channels_last[read] for read in inputs),
+            tuple(are_last),
             keras.KerasTensor(call.keras_shape),
             to_channels_last if call.output_channels_last else unchanged,
             tuple(name for one in [*inner, node] for name in _inner_names(self.trace.submodule(one))),
@@ -79,7 +82,7 @@ class GraphConverter:
         axis = self._softmax_axis(node)
         if axis is not None:
             operation.axis = (axis - 2) % (self.rank - 1) + 1 if call.output_channels_last and axis else axis
-        self.tensors[node] = operation(*(self.tensors[read] for read in inputs))
+        self.tensors[node] = operation(*read)
 
     def _convert_call(self, call: Call) -> Converted:
         """The Keras layer for a call; None if PyTorch must compute it."""
@@ -185,6 +188,13 @@ class GraphConverter:
         cls = renamed_class("Transpose", TorchOperation)
         transpose = cls(f"{node.name}@last", to_channels_last, (False,), symbolic_tensor(shape), unchanged)
         return transpose(self.tensors[node])
+
+
+def _transposed(path: str, tensor: keras.KerasTensor) -> keras.KerasTensor:
+    """A tensor that is stored with its channels last, as PyTorch has it."""
+    shape = (tensor.shape[0], tensor.shape[-1], *tensor.shape[1:-1])
+    cls = renamed_class("Transpose", TorchOperation)
+    return cls(path, unchanged, (True,), keras.KerasTensor(shape), unchanged)(tensor)
 
 
 def _node_paths(trace: Trace) -> dict[fx.Node, str]:

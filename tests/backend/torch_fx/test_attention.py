@@ -142,6 +142,10 @@ def test_propagation_holds_masked_attention(mask):
     assert (np.abs(e.residual) < 1e-5 * np.abs(e.maps).sum((1, 2))).all()
     expected = by_hand(module, 2, holds_attention=True)[2]
     np.testing.assert_allclose(e.maps, expected, atol=1e-5 * np.abs(expected).max())
+    e = kam.explain(module, IMAGES, "deeplift", targets=2, baseline=1.0)
+    with torch.no_grad():
+        change = (module(torch.tensor(IMAGES)) - module(torch.ones(IMAGES.shape)))[:, 2].numpy()
+    np.testing.assert_allclose(e.maps.sum((1, 2)), change, atol=2e-5 * np.abs(e.maps).sum((1, 2)).max())
     whole = by_hand(module, 2)[2]
     found = kam.explain(module, IMAGES, "gradient_x_input", targets=2, channels="sum").maps
     np.testing.assert_allclose(found, whole, atol=1e-5 * np.abs(whole).max())
