@@ -47,6 +47,7 @@ from keras_actmaps.metrics import (
     drops,
     fidelity,
     imputation,
+    information_curves,
     localization,
     other_classes,
     relative_stability,
@@ -65,6 +66,7 @@ from keras_actmaps.metrics.curves import deletion_curve, insertion_curve
 from keras_actmaps.metrics.drops import average_drop, average_gain, increase_in_confidence
 from keras_actmaps.metrics.fidelity import mu_fidelity
 from keras_actmaps.metrics.imputation import road, road_curve
+from keras_actmaps.metrics.information_curves import pic
 from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, pointing_game, rank_accuracy
 from keras_actmaps.metrics.other_classes import random_logit
 from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
@@ -78,6 +80,7 @@ from keras_actmaps.metrics.texts import comprehensiveness, leave_one_out_tau, su
 FAMILIES = (
     curve_areas,
     imputation,
+    information_curves,
     segment_removal,
     drops,
     additivity,
