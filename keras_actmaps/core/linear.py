@@ -5,7 +5,7 @@ variables at every use, so they follow training.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,15 +152,16 @@ def _exactly_differentiated(layer: Any) -> Callable:
     return lambda inputs: layer.activation(linear(inputs))
 
 
-def linearize(graph: Graph) -> Graph:
+def linearize(graph: Graph, keep: Iterable[Slot] = ()) -> Graph:
     """The same function with activations as separate nodes and layers with a kernel as `Linear`.
 
-    Batch normalization and zero padding are folded into these unless another node reads the tensor in between.
+    Batch normalization and zero padding are folded into these unless another node reads the tensor in between, or its
+    slot is one of `keep`.
     """
     graph = split_activations(graph)
     shapes = dict(graph.shapes)
     nodes = [part for node in graph.nodes for part in linear_nodes(node, shapes)]
-    nodes = merge_pairs(nodes, set(keras.tree.flatten(graph.outputs)), shapes, _fold)
+    nodes = merge_pairs(nodes, {*keras.tree.flatten(graph.outputs), *keep}, shapes, _fold)
     known = {*graph.inputs, *(slot for node in nodes for slot in node.writes)}
     slot_of = {path: slot for path, slot in graph.slot_of.items() if slot in known}
     return replace(graph, nodes=tuple(nodes), slot_of=slot_of, shapes=shapes)

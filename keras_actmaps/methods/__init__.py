@@ -15,6 +15,7 @@ NAMES = (
     "scorecam",
     "ablationcam",
     "guided_gradcam",
+    "excitation_backprop",
     "attention_rollout",
     "attention_relevance",
     "legrad",

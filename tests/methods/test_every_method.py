@@ -97,6 +97,7 @@ CAMS = [
     "eigencam",
     "scorecam",
     "ablationcam",
+    "excitation_backprop",
 ]
 GUIDED = ["guided_backprop", "deconvnet", "guided_gradcam"]
 NEED_GRAPH = {*CAMS, *GUIDED, "lrp", "deeplift", "deeplift_shap", "fullgrad"}
