@@ -89,6 +89,8 @@ def _obstacle(row: Row, example: tuple[Any, Any]) -> str:
 
 
 def _shapes(inputs: Any) -> list[tuple[int, ...]]:
+    if isinstance(inputs, np.ndarray):  # keras.tree takes longer than all else per row
+        return [inputs.shape]
     return [np.shape(array) for array in keras.tree.flatten(inputs)]
 
 

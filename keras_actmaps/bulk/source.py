@@ -53,7 +53,10 @@ class ArraySource:
 
     def rows(self, start: int, stop: int) -> Iterator[Row]:
         for index in range(start, stop):
-            inputs = keras.tree.map_structure(lambda array, row=index: np.asarray(array[row]), self.inputs)
+            if isinstance(self.inputs, np.ndarray):
+                inputs = np.asarray(self.inputs[index])
+            else:
+                inputs = keras.tree.map_structure(lambda array, row=index: np.asarray(array[row]), self.inputs)
             yield inputs, None if self.labels is None else self.labels[index]
 
     def fingerprint(self) -> str:
