@@ -12,7 +12,7 @@ from keras import layers, ops, tree
 from keras_actmaps.core.graph import Node
 from keras_actmaps.core.layer_types import layer_type, operation_name
 from keras_actmaps.core.linear import PADDING, SEPARABLE, TRANSPOSED, Linear
-from keras_actmaps.core.plain_layers import is_plain
+from keras_actmaps.core.plain_layers import OWN_MODULES, is_plain
 from keras_actmaps.core.rewrite import is_identity
 from keras_actmaps.core.types import Slot, Tensor
 from keras_actmaps.core.windows import Reach
@@ -78,7 +78,9 @@ def rule_of(node: Node, shapes: Mapping[Slot, tuple]) -> Rule | None:
     before, after = [shapes[slot] for slot in node.reads.values()], shapes[node.writes[0]]
     if getattr(_layer(node), "data_format", "channels_last") == "channels_first" or len(before[0]) < 3:
         return None
-    if len(before) == 1 and type(_layer(node)).__module__.startswith("keras."):  # others may not use their settings
+    if type(_layer(node)).__module__.startswith(OWN_MODULES[1]):  # whose settings are in functions of PyTorch
+        return None
+    if len(before) == 1 and type(_layer(node)).__module__.startswith(OWN_MODULES[0]):  # others may not use theirs
         for applies, rule in RULES:
             if applies(node.operation):
                 return rule(node.operation, before[0][1:-1], after[1:-1])
@@ -180,7 +182,9 @@ def _is_pointwise(node: Node, rank: int) -> bool:
         return axes == {rank - 1}
     if len(node.reads) > 1:
         return name in MERGING
-    return is_identity(operation) or layer_type(node) in ("activation", "affine")
+    function = operation.activation if isinstance(operation, layers.Activation) else operation
+    is_known = isinstance(function, keras.Operation) or getattr(function, "__module__", "").startswith(OWN_MODULES)
+    return is_identity(operation) or (is_known and layer_type(node) in ("activation", "affine"))
 
 
 def _has_small_constants(node: Node) -> bool:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import randomised
+from helpers.random_networks import random_network
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -117,6 +118,21 @@ def assert_equal_to_predictions(model, shape, patch, stride, **settings):
 @pytest.mark.parametrize("patch, stride", [((3, 4), (2, 3)), ((1, 7), (1, 5))])
 def test_equals_predictions_of_filled_images(body, patch, stride):
     assert_equal_to_predictions(network(body), SHAPE, patch, stride, batch_size=7)
+
+
+@pytest.mark.parametrize("seed", [7, 11, 55])
+def test_equals_complete_passes_of_random_networks(seed):
+    model, _, images = random_network(seed)
+    plain, found = (kam.explain(model, images, "occlusion", patch=2, incremental=how) for how in (False, True))
+    np.testing.assert_allclose(found.maps, plain.maps, atol=1e-5 * np.abs(plain.maps).max(), rtol=0)
+
+
+def test_programs_are_compiled_once():
+    probe, images = Probe(network(_gated)), np.ones((2, *SHAPE), "float32")
+    kam.explain(probe, images, "occlusion", incremental=True, patch=9, stride=9)
+    traces = probe.traces
+    kam.explain(probe, images + 1, "occlusion", incremental=True, patch=9, stride=9)
+    assert probe.traces == traces
 
 
 @pytest.mark.parametrize("top", [layers.Flatten, layers.GlobalMaxPooling2D])
