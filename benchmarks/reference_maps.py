@@ -30,6 +30,8 @@ QUICK = {
     "rise": {"samples": 24, "cells": 3},
     "lime": {"samples": 32, "cells": 3},
     "kernel_shap": {"samples": 40, "cells": 3},
+    "feature_ablation": {"cells": 3},
+    "shapley_sampling": {"permutations": 4, "cells": 3},
     "hsic": {"samples": 24, "cells": 3},
     "sobol": {"designs": 2, "cells": 3},
     "extremal_perturbation": {"steps": 8, "cells": 4},

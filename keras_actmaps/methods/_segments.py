@@ -157,10 +157,10 @@ def coalition_scores(
     def rows(numbers: Array) -> list:
         return [table[numbers]]
 
-    return chunk_scores(traced, inputs, targets, len(table), rows, _segment_masks, constants, fill, context)
+    return chunk_scores(traced, inputs, targets, len(table), rows, segment_masks, constants, fill, context)
 
 
-def _segment_masks(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
+def segment_masks(inputs: Tensor, rows: Any, constants: Any) -> Tensor:
     """Masks (s, N, *space) that keep the share (s, segments) of each segment of the labels (N, *space)."""
     return ops.take(rows[0], constants[0], axis=1)
 

@@ -64,7 +64,10 @@ class MethodRequest:
         if not traced.is_table and self.perturb is not None:
             raise ValueError(f"perturb={self.perturb!r}, but {traced.name!r} has a single input")
         if self.groups is not None and not traced.tokens:
-            raise ValueError(f"groups are words of token ids, which {traced.name!r} does not take")
+            raise ValueError(
+                f"groups are words of token ids, which {traced.name!r} does not take; segments= takes labels of "
+                "pixels or features, for the methods that have it"
+            )
         if "baseline" in self.given and "baseline" not in self.settings and not traced.tokens:
             validate_settings(self.method.name, self.method.settings, {"baseline": None})
         is_joint = traced.is_table and not self.perturbs

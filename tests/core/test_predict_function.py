@@ -10,7 +10,11 @@ from keras import layers
 
 import keras_actmaps as kam
 
-SCORES_ONLY = {name: QUICK[name] for name in ("occlusion", "rise", "lime", "kernel_shap", "hsic", "sobol")}
+NAMES = (
+    *("occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley_sampling"),
+    *("hsic", "sobol"),
+)
+SCORES_ONLY = {name: QUICK[name] for name in NAMES}
 
 
 def logits_of(model):

@@ -98,19 +98,21 @@ def replaced(model, ids, hidden, with_id):
     return array(model(np.where(hidden, with_id, ids)[None]))[0, 1]
 
 
+@pytest.mark.parametrize("method", ["occlusion", "feature_ablation"])
 @pytest.mark.parametrize("build", [recurrent, attention])
-def test_occlusion_replaces_ids_and_keeps_masks(build):
+def test_hidden_words_are_replaced_and_masks_are_kept(build, method):
     model = build()
-    e = kam.explain(model, IDS, "occlusion", 1, baseline=6)
+    e = kam.explain(model, IDS, method, 1, baseline=6)
     for ids, found in zip(IDS, e.maps):
         alone = np.eye(len(ids), dtype=bool)
         drops = [replaced(model, ids, False, 0) - replaced(model, ids, one, 6) for one in alone]
         np.testing.assert_allclose(found, np.where(ids > 0, drops, 0), atol=1e-5)
 
 
-def test_kernel_shap_of_words_is_the_sum_over_all_coalitions():
+@pytest.mark.parametrize("method", ["kernel_shap", "shapley_sampling"])
+def test_shapley_values_of_words_are_sums_over_all_coalitions(method):
     model, ids, groups = recurrent(), IDS[1:], [0, 0, 1, -1, 2]
-    e = kam.explain(model, ids, "kernel_shap", 1, baseline=6, groups=groups)
+    e = kam.explain(model, ids, method, 1, baseline=6, groups=groups)
     expected = np.zeros(3)
     for word in range(3):
         others = [other for other in range(3) if other != word]
@@ -133,7 +135,7 @@ def test_groups_sum_the_tokens_of_a_word(method):
 
 @pytest.mark.parametrize("method", [
     *("saliency", "gradient_x_input", "integrated_gradients", "layercam"),
-    *("occlusion", "kernel_shap", "lime"),
+    *("occlusion", "kernel_shap", "shapley_sampling", "lime"),
 ])  # fmt: skip
 @pytest.mark.parametrize("build", [pooled, recurrent, attention])
 def test_padding_changes_nothing_and_is_0(build, method):

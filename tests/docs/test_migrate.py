@@ -120,7 +120,15 @@ def torch_names() -> dict:
     mask[4:9, 3:8] = 1
     e = kam.explain(module, images, "gradcam", targets=3)
     shown = {"rgb": np.moveaxis(images[0], 0, -1), "e": e, "maps": kam.render.normalize(e.maps)}
-    return {"module": module, "segmenter": segmenter, "x": x.requires_grad_(), "images": images, "mask": mask, **shown}
+    names = {
+        "torch": torch,
+        "module": module,
+        "segmenter": segmenter,
+        "x": x.requires_grad_(),
+        "images": images,
+        "mask": mask,
+    }
+    return names | shown
 
 
 def array(value):

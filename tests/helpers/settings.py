@@ -21,6 +21,8 @@ QUICK = {
     "rise": {"samples": 12, "cells": 3},
     "lime": {"samples": 24, "cells": 3},
     "kernel_shap": {"samples": 24, "cells": 3},
+    "feature_ablation": {"cells": 3},
+    "shapley_sampling": {"permutations": 2, "cells": 3},
     "hsic": {"samples": 24, "cells": 3},
     "sobol": {"designs": 2, "cells": 3},
     "extremal_perturbation": {"steps": 6, "cells": 4},

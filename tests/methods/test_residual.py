@@ -21,6 +21,7 @@ FEW = {
     "deeplift": {},
     "deeplift_shap": {"samples": 3},
     "kernel_shap": {"samples": 30, "cells": 3},
+    "shapley_sampling": {"permutations": 2, "cells": 3},
 }
 WITH_CHANNELS = [name for name in FEW if kam.METHODS[name].reduction]
 

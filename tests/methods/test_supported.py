@@ -16,6 +16,8 @@ QUICK = {
     "rise": {"samples": 4, "cells": 2},
     "lime": {"samples": 6, "cells": 2},
     "kernel_shap": {"samples": 1000, "cells": 7},
+    "feature_ablation": {"cells": 2},
+    "shapley_sampling": {"permutations": 2, "cells": 2},
     "hsic": {"samples": 4, "cells": 2},
     "sobol": {"designs": 2, "cells": 2},
     "extremal_perturbation": {"steps": 2, "cells": 2},

@@ -28,7 +28,7 @@ LRP_RULES = {
 
 def maps_of(network: str) -> Iterator[tuple[str, Any]]:
     """(class and settings, maps) of all that is compared on a network."""
-    for part in (gradients, layers, occlusions, shapley_values, relevance):
+    for part in (gradients, layers, occlusions, groups, relevance):
         yield from part(network)
 
 
@@ -75,16 +75,17 @@ def occlusions(network: str) -> Iterator[tuple[str, Any]]:
         yield f"Occlusion({window}, {stride})", maps[:, 0]
 
 
-def shapley_values(network: str) -> Iterator[tuple[str, Any]]:
-    """Exact Shapley values, of six segments of 4x4 pixels or of six features."""
+def groups(network: str) -> Iterator[tuple[str, Any]]:
+    """Ablation and exact Shapley values, of six segments of 4x4 pixels or of six features."""
     rows = torch.arange(12)[:, None] // 4 * 2 + torch.arange(8)[None] // 4
     segments = {"pooled": rows[None, None], "table": torch.arange(6)[None]}
     if network not in segments:
         return
     x, targets = inputs(network)
-    exact = captum.ShapleyValues(torch_model(network))
-    maps = exact.attribute(x, 0 * x, targets, feature_mask=segments[network], perturbations_per_eval=1)
-    yield "ShapleyValues", maps[:, 0] if network == "pooled" else maps
+    for name in ("FeatureAblation", "ShapleyValues"):
+        method = getattr(captum, name)(torch_model(network))
+        maps = method.attribute(x, 0 * x, targets, feature_mask=segments[network], perturbations_per_eval=1)
+        yield name, maps[:, 0] if network == "pooled" else maps
 
 
 def relevance(network: str) -> Iterator[tuple[str, Any]]:

@@ -103,20 +103,31 @@ CAMS = [
     Row("xplique.GradCAM", "gradcam", networks=("residual",), at_layer=True),  # where the map need not be resized
 ]
 
+
+def shapley(method: str, **settings) -> list[Row]:
+    """The rows of captum's exact Shapley values, of six features or six segments."""
+    return [
+        Row("captum.ShapleyValues", method, settings, networks=("table",)),
+        Row(
+            "captum.ShapleyValues",
+            method,
+            {"segments": SIX, **settings},
+            networks=("pooled",),
+            ours=lambda maps, scores: maps / 16,
+            reason="captum gives each pixel the value of its segment, ours spreads it over the 16 pixels",
+        ),
+    ]
+
+
 PERTURBATIONS = [
     Row("captum.Occlusion(2, 2)", "occlusion", {"patch": 2, "stride": 2}),
     Row("captum.Occlusion(2, 1)", "occlusion", {"patch": 2, "stride": 1}),
     Row("captum.Occlusion(4, 2)", "occlusion", {"patch": 4, "stride": 2}),
     Row("xplique.Occlusion(2, 2)", "occlusion", {"patch": 2, "stride": 2}),
-    Row("captum.ShapleyValues", "kernel_shap", networks=("table",)),
-    Row(
-        "captum.ShapleyValues",
-        "kernel_shap",
-        {"segments": SIX},
-        networks=("pooled",),
-        ours=lambda maps, scores: maps / 16,
-        reason="captum gives each pixel the value of its segment, ours spreads it over the 16 pixels",
-    ),
+    Row("captum.FeatureAblation", "feature_ablation", networks=("table",)),
+    Row("captum.FeatureAblation", "feature_ablation", {"segments": SIX}, networks=("pooled",)),
+    *shapley("kernel_shap"),
+    *shapley("shapley_sampling", permutations=720),  # all orders of six players
 ]
 
 
