@@ -4,7 +4,8 @@ A metric is a function `(model, images, explanation, *, ...)`, `(explanation, ma
 ...)` or `(explanation, *, ...)` that returns float64 (N,); see `METRICS[name].requires`, and `METRICS[name].better` for
 whether higher or lower values are better. In addition, `spearman`, `ssim` and `top_k_overlap` compare two Explanations,
 `deletion_curve`, `insertion_curve` and `road_curve` return (N, points), `comprehensiveness`, `sufficiency` and
-`leave_one_out_tau` are of token ids, and `parameter_randomisation` tests a method rather than a map.
+`leave_one_out_tau` are of token ids (in TEXT_METRICS, whose names `kam.compare` takes too), and
+`parameter_randomisation` tests a method rather than a map.
 
 Common parameters
 -----------------
@@ -54,6 +55,7 @@ from keras_actmaps.metrics import (
     robustness,
     roc,
     segment_removal,
+    texts,
 )
 from keras_actmaps.metrics.additivity import completeness_gap, infidelity, sensitivity_n
 from keras_actmaps.metrics.agreement import spearman, ssim, top_k_overlap
@@ -69,7 +71,7 @@ from keras_actmaps.metrics.imputation import road, road_curve
 from keras_actmaps.metrics.information_curves import pic
 from keras_actmaps.metrics.localization import energy_pointing, mass_accuracy, pointing_game, rank_accuracy
 from keras_actmaps.metrics.other_classes import random_logit
-from keras_actmaps.metrics.registry import METRICS, Metric, find_metric
+from keras_actmaps.metrics.registry import METRICS, TEXT_METRICS, Metric, find_metric
 from keras_actmaps.metrics.relative_stability import relative_input_stability
 from keras_actmaps.metrics.robustness import local_lipschitz, max_sensitivity
 from keras_actmaps.metrics.roc import roc_auc
@@ -96,3 +98,4 @@ FAMILIES = (
     complexity,
 )
 METRICS.update({metric.name: metric for family in FAMILIES for metric in family.RECORDS})
+TEXT_METRICS.update({metric.name: metric for metric in texts.RECORDS})

@@ -26,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 METRICS: dict[str, "Metric"] = {}  # filled by `keras_actmaps.metrics`
+TEXT_METRICS: dict[str, "Metric"] = {}  # of maps of token ids only; filled there too
 TRUTH = ("masks", "boxes")  # ground truth of localization metrics
 _OF_THE_CALL = ("targets", "batch_size")  # keyword-only parameters that belong to the call, not to the metric
 
@@ -54,7 +55,7 @@ class Metric:
     Attributes
     ----------
     name : str
-        Key in METRICS, and the name of the function in `keras_actmaps.metrics`.
+        Key in METRICS or TEXT_METRICS, and the name of the function in `keras_actmaps.metrics`.
     function : callable
         `(model, images, explanation, *, ...)`, `(explanation, masks, *, ...)`, `(explanation, boxes, *, ...)` or
         `(explanation, *, ...)`, depending on `requires`; returns float64 (N,).
@@ -93,9 +94,10 @@ def find_metric(metric: str | Metric) -> Metric:
     """The metric of that name, or the record itself; ValueError, with the choices, for an unknown name."""
     if isinstance(metric, Metric):
         return metric
-    if not isinstance(metric, str) or metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-    return METRICS[metric]
+    known = METRICS | TEXT_METRICS
+    if not isinstance(metric, str) or metric not in known:
+        raise ValueError(f"metric must be one of {', '.join(known)}, got {metric!r}")
+    return known[metric]
 
 
 def validated(function: Callable[P, R]) -> Callable[P, R]:

@@ -19,7 +19,7 @@ from keras_actmaps.methods._baselines import baseline_for
 from keras_actmaps.methods._sampling import run_samples
 from keras_actmaps.methods._tokens import baselines_by_part, groups_of, tokens_named
 from keras_actmaps.metrics._inputs import one_map_per_image, target_scores
-from keras_actmaps.metrics.registry import BatchSize, Score, validated
+from keras_actmaps.metrics.registry import BatchSize, Metric, Score, validated
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 Shares = Annotated[Any, "shares of the words that are removed, or kept"]
@@ -210,3 +210,39 @@ class _Texts:
         for part in self.parts:
             columns = slice(part.start, part.stop)
             table[columns] = np.where(np.repeat(positions, part.shape[1]), self.replaced[row, columns], table[columns])
+
+
+_COST = "As many forward passes as `shares`, and 1 more."
+_LIMITATIONS = "texts without words are unlike those the model was trained on; depends on the baseline."
+RECORDS = (
+    Metric(
+        name="comprehensiveness",
+        function=comprehensiveness,
+        better="higher",
+        requires=frozenset({"model"}),
+        summary="Mean drop of the score when the most important words are replaced",
+        paper="DeYoung et al. 2020, eq. 1",
+        cost=_COST,
+        limitations=_LIMITATIONS,
+    ),
+    Metric(
+        name="sufficiency",
+        function=sufficiency,
+        better="lower",
+        requires=frozenset({"model"}),
+        summary="Mean drop of the score when all but the most important words are replaced",
+        paper="DeYoung et al. 2020, eq. 2",
+        cost=_COST,
+        limitations=_LIMITATIONS,
+    ),
+    Metric(
+        name="leave_one_out_tau",
+        function=leave_one_out_tau,
+        better="higher",
+        requires=frozenset({"model"}),
+        summary="Kendall's tau of the map and the drops of the score when each word alone is replaced",
+        paper="Jain & Wallace 2019",
+        cost="One forward pass per word, and 1 more.",
+        limitations="single words of a redundant text have no effect.",
+    ),
+)

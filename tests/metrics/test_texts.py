@@ -56,6 +56,18 @@ def test_tau_is_that_of_scipy_with_each_word_left_out(model):
     assert metrics.texts.kendall_tau(np.ones(3), np.arange(3)) == 0
 
 
+def test_methods_are_compared_by_the_metrics_of_token_ids(model):
+    columns = [(name, {"baseline": 11}) for name in metrics.TEXT_METRICS]
+    explanations, table = kam.compare(model, IDS, ["gradient_x_input", "integrated_gradients"], columns, targets=1)
+    for e, values in zip(explanations, table.values):
+        for record, found in zip(metrics.TEXT_METRICS.values(), values):
+            np.testing.assert_allclose(found, record.function(model, IDS, e, baseline=11), atol=1e-5)
+    assert table.better == ("higher", "lower", "higher")
+    assert np.abs(table.values[0] - table.values[1]).max() > 0.01 and not set(metrics.TEXT_METRICS) & set(
+        metrics.METRICS
+    )
+
+
 def test_integrated_gradients_of_a_sum_over_words_have_the_order_of_leaving_out():
     ids = keras.Input((None,), dtype="int32")
     x = layers.GlobalAveragePooling1D()(layers.Embedding(20, 4, mask_zero=True)(ids))
