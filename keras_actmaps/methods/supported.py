@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_actmaps.core.cache import as_traced
+from keras_actmaps.core.tokens import tokenized
 from keras_actmaps.methods.explain import make_request
 from keras_actmaps.methods.registry import METHODS
 
@@ -53,6 +54,7 @@ def supported(model: Any, inputs: Any = None, targets: Any = None, layer: Any = 
     Support
         A mapping from each method to None or the reason; `print(kam.supported(model))` shows it as a table.
     """
+    inputs = tokenized(model, inputs)
     traced = as_traced(model, layer, inputs=inputs)
     if inputs is None and traced.tokens:
         names = {part.name: np.ones((1, *part.shape), "int32") for part in traced.input_parts}

@@ -12,7 +12,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settle import settle
 from keras_actmaps.core.several_inputs import Part
-from keras_actmaps.core.tokens import embedding_parts
+from keras_actmaps.core.tokens import embedding_parts, tokenized
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.methods._baselines import baseline_for
@@ -50,7 +50,7 @@ def comprehensiveness(
     model, explanation, score, targets, batch_size
         See `keras_actmaps.metrics`.
     inputs : array of shape (N, T), or list or dict of arrays
-        The token ids that were explained.
+        The token ids that were explained, or strings for a keras_hub model with a preprocessor.
     shares : sequence of float
         Shares of the words, between 0 and 1.
     baseline, groups
@@ -154,6 +154,7 @@ class _Texts:
         cls, model: Any, inputs: Any, explanation: Explanation, baseline: Any, groups: Any, targets: Any, size: int
     ) -> "_Texts":
         """Validated; ValueError for what does not fit."""
+        inputs = tokenized(model, inputs)
         traced, maps = as_traced(model, inputs=inputs), one_map_per_image(explanation)
         tokens = tokens_named(traced, None) if traced.tokens else None
         if tokens is None:

@@ -18,6 +18,7 @@ from keras_actmaps.core.types import Slot, Tensor
 
 SMALL_SCORE = 1e-4  # below this change of a score, the derivative at the midpoint replaces the quotient
 HIDDEN_SCORE = -1e30
+ANY_SIZE = 4  # of an axis whose size is not known, in a test
 LINEAR = ("Unstack", "Roll", "roll", "Take")  # operations without a type of their own
 MASKS = ("Where", "masked_scores")  # linear under the mask of the input, which both passes have
 SMALL = 1e-6  # below this change of an activation's input, its gradient replaces the quotient
@@ -165,9 +166,9 @@ def has_rule(node: Node, graph: Graph, in_attention: Container[Slot]) -> bool:
 def _is_affine_layer(node: Node, graph: Graph) -> bool:
     """Whether a layer of one tensor is affine, such as one that adds a token and positions, by a test."""
     slots = list(node.reads.values())
-    shape = graph.shapes[slots[0]][1:] if len(slots) == 1 else (None,)
-    if not isinstance(node.operation, keras.layers.Layer) or len(node.floating) != 1 or None in shape:
+    if not isinstance(node.operation, keras.layers.Layer) or len(node.floating) != 1 or len(slots) != 1:
         return False
+    shape = [ANY_SIZE if side is None else side for side in graph.shapes[slots[0]][1:]]
     random = np.random.default_rng(0)
     first, second = (random.normal(size=(2, *shape)).astype("float32") for _ in range(2))
     try:
