@@ -45,7 +45,8 @@ def panel_grid(
 
 def wrap_text(text: str, inches: float) -> str:
     """The text in as many lines as the width requires."""
-    return "\n".join(part for line in text.splitlines() for part in wrap(line, int(inches * CHARACTERS)))
+    width = int(inches * CHARACTERS)
+    return "\n".join(part for line in text.splitlines() for part in wrap(line, width, break_on_hyphens=False))
 
 
 def show_image(panel: Axes, image: Array, title: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_actmaps import Explanation, render
+from keras_actmaps.render.panels import wrap_text
 
 
 def explanation(maps):
@@ -207,3 +208,11 @@ def test_bands_of_images_with_more_than_three():
 def test_gray_with_opacity_is_drawn_on_white():
     image = np.array([[[[100, 255], [100, 0], [100, 51], [0, 255]]] * 4], "uint8")
     assert render.pixels(image)[0, 0, :, 1].tolist() == [100, 255, 224, 0]
+
+
+def test_lines_of_a_caption_are_broken_between_words_only():
+    text = "a stand-in for real data"
+    for inches in np.linspace(0.5, 4, 15):
+        lines = wrap_text(text, inches).splitlines()
+        assert " ".join(lines) == text and not any(line.endswith("stand-") for line in lines)
+    assert len(wrap_text(text, 0.5).splitlines()) > 2
