@@ -38,6 +38,7 @@ QUICK = {
 }
 CHANGED = (  # sampled otherwise since, for the same expectation or integral: their own tests compare with closed forms
     *("rise: maps", "integrated_gradients, blur: maps", "integrated_gradients, blur: residual"),
+    "extremal_perturbation: maps",  # from another start, with another fill: measured on planted patches
 )
 VARIANTS = {
     "gradcam, conv": ("gradcam", {"layer": "conv"}),

@@ -14,7 +14,7 @@ from keras_actmaps.bulk import export
 from keras_actmaps.bulk.files import MANIFEST, RUN
 from keras_actmaps.bulk.shard import read_errors, read_rows
 from keras_actmaps.bulk.store import open_store
-from keras_actmaps.core.explanation import Explanation
+from keras_actmaps.core.explanation import FACTS, Explanation
 from keras_actmaps.core.resize import resize
 from keras_actmaps.core.types import Array
 
@@ -98,8 +98,7 @@ class Maps:
             method=about["method"],
             layer=about["layer"],
             layer_reason=about.get("layer_reason"),
-            residual=arrays.get("residual"),
-            samples=arrays.get("samples"),
+            **{name: arrays[name] for name in FACTS if name in arrays},
             settings=about["settings"],
             versions=about["versions"],
             target_name=about["target_name"],

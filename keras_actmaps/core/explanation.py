@@ -16,7 +16,8 @@ from keras_actmaps.core.map_files import save_nifti, save_tiff
 from keras_actmaps.core.summary import summary
 from keras_actmaps.core.types import Array
 
-PER_IMAGE = ("maps", "targets", "scores", "residual", "samples")
+FACTS = ("residual", "samples", "fill_scores", "kept_scores", "kept_areas")  # that some methods report
+PER_IMAGE = ("maps", "targets", "scores", *FACTS)
 _METADATA = ("method", "layer", "layer_reason", "settings", "versions", "target_name")
 _MAP_FORMATS: dict[str | tuple, Callable] = {
     ".npy": save_array,
@@ -46,6 +47,8 @@ class Explanation:
         Sum of the map minus its expected sum, for methods whose maps have one.
     samples : int64 array like `scores`, or None
         How many passes each map took, for a method that stopped at its `tolerance`.
+    fill_scores, kept_scores, kept_areas : float32 arrays like `scores`, or None
+        Of `extremal_perturbation`: the score of the fill alone, and the score and the area of the mask that is kept.
     settings : dict
         All settings of the method.
     versions : dict
@@ -67,6 +70,9 @@ class Explanation:
     versions: Mapping[str, str] = field(default_factory=dict)
     target_name: str | None = None
     layer_reason: str | None = None
+    fill_scores: Array | None = None
+    kept_scores: Array | None = None
+    kept_areas: Array | None = None
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def ignore(*_: object) -> None:
+def ignore(*_: object, **__: object) -> None:
     """Do nothing."""
 
 
@@ -26,16 +26,20 @@ class RunContext:
         run on, padding excluded.
     resizes : bool
         Whether maps at a layer are resized to the inputs.
-    report_samples : callable
-        `report_samples(passes)` is called with the passes (N,) of each input, by a method that stops at a tolerance.
+    report_facts : callable
+        `report_facts(name=array)` is called with arrays (N,) that describe the maps, under their names in
+        `Explanation`, such as the passes `samples` of each input by a method that stops at a tolerance.
+    numbers : array of int, or None
+        The numbers (N,) of these inputs among all that are explained, by which warnings name them.
     """
 
     batch_size: int = 32
     padded_size: int = 32
     report: Callable[[int, int | None], None] = ignore
     count_passes: Callable[[int], None] = ignore
-    report_samples: Callable[[Any], None] = ignore
+    report_facts: Callable[..., None] = ignore
     resizes: bool = True
+    numbers: Any = None
 
 
 class PassCounter:

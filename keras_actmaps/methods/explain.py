@@ -277,11 +277,10 @@ def _explain_batch(
     context = replace(context, report=lambda done, total: report(done, None if total is None else batches * total))
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
         results = [_in_batches(traced, inputs, request, column, context) for column in columns]
-    maps, resolved, scores, residual, samples = results[0]
+    arrays = results[0]
     if per_target:
-        maps, resolved, scores, residual, samples = (
-            None if part[0] is None else np.stack(part, 1) for part in zip(*results)
-        )
+        arrays = {name: np.stack([part[name] for part in results], 1) for name in arrays}
+    maps, resolved, scores = (arrays.pop(name) for name in ("maps", "targets", "scores"))
     _check_finite(method, maps, scores)
     _warn_of_zero_maps(method, maps)
     return Explanation(
@@ -291,8 +290,7 @@ def _explain_batch(
         method=method.name,
         layer=traced.layer if method.level == "layer" else None,
         layer_reason=traced.layer_reason if method.level == "layer" else None,
-        residual=residual,
-        samples=samples,
+        **arrays,
         settings=dict(request.settings),
         versions={package: _version(package) for package in ("keras", keras.backend.backend(), "numpy")},
         target_name=name,
@@ -314,42 +312,43 @@ def _name_of(targets: Any) -> str | None:
 
 def _in_batches(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
-) -> list[Any]:
-    """Maps at input size, resolved targets, scores, residuals and samples (or None) of all inputs."""
+) -> dict[str, Array]:
+    """Maps at input size, resolved targets, scores, residuals and other facts of all inputs, as in `Explanation`."""
     parts = []
     for batch, real in padded_batches([inputs, np.arange(len(inputs))], context.padded_size):
         batch_targets = rows_of(targets, batch[1])
-        maps, sums, resolved, scores, samples = attribute_batch(traced, batch[0], request, batch_targets, context)
-        residual = None
+        numbered = replace(context, numbers=batch[1])
+        maps, sums, resolved, scores, found = attribute_batch(traced, batch[0], request, batch_targets, numbered)
         if request.method.total is not None:
             known = batch_targets if callable(targets) else resolved
             expected = request.method.total(traced, batch[0], known, scores, request.settings, context)
             if expected is not None:
-                residual = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
+                found["residual"] = sums.reshape(len(sums), -1).sum(1, dtype="float64").astype("float32") - expected
         is_layer = request.method.level == "layer"
         if request.settings.get("channels") != "keep" and (context.resizes or not is_layer):
             maps = resize(maps, traced.map_space(inputs) if is_layer else map_shape(inputs))
-        parts.append([None if part is None else part[:real] for part in (maps, resolved, scores, residual, samples)])
-    return [None if part[0] is None else np.concatenate(part) for part in zip(*parts)]
+        found |= {"maps": maps, "targets": resolved, "scores": scores}
+        parts.append({name: array[:real] for name, array in found.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def attribute_batch(
     traced: TracedModel, inputs: Array, request: MethodRequest, targets: Any, context: RunContext
-) -> tuple[Array, Array, Array, Array, Array | None]:
-    """Maps, values to sum for the residual, resolved targets, scores and samples of one batch."""
+) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
+    """Maps, values to sum for the residual, resolved targets, scores and reported facts of one batch."""
     method, channels = request.method, request.settings.get("channels")
     if method.single_pass:
         settings = request.own_settings | {"method": method, "channels": channels}
         found = traced.run(_reduced, inputs, targets, context=context, **settings)
         (maps, sums), resolved, scores = keras.tree.map_structure(backend.to_numpy, found)
-        return maps, sums, resolved, scores, None
+        return maps, sums, resolved, scores, {}
     _, resolved, scores = map(backend.to_numpy, traced.run(outputs_only, inputs, targets, context=context))
     known = targets if callable(targets) else resolved
-    samples: list[Array] = []
-    context = replace(context, report_samples=samples.append)
+    facts: dict[str, Array] = {}
+    context = replace(context, report_facts=facts.update)
     values, _ = method.function(traced, inputs, known, context, **request.own_settings)
     maps, sums = (np.asarray(backend.to_numpy(part)) for part in _maps_and_sums(traced, method, values, channels))
-    return maps.astype("float32", copy=False), sums, resolved, scores, samples[-1] if samples else None
+    return maps.astype("float32", copy=False), sums, resolved, scores, facts
 
 
 def _reduced(

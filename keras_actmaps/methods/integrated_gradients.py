@@ -33,7 +33,7 @@ def integrated_gradients(
     if tolerance is None:
         return Attribution(integrate(path, steps).astype("float32"))
     maps, passes = integrate_to(path, tolerance)
-    context.report_samples(passes)
+    context.report_facts(samples=passes)
     return Attribution(maps.astype("float32"))
 
 

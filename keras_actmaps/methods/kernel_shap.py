@@ -58,7 +58,7 @@ def kernel_shap(
             values, counts[rows] = map(np.stack, zip(*found))
         maps[rows] = spread(values / sizes, labels[rows])
     if tolerance is not None:
-        context.report_samples(counts)
+        context.report_facts(samples=counts)
     return Attribution(maps)
 
 

@@ -54,7 +54,7 @@ def rise(
             for one in images
         ]
         maps, counts = map(np.stack, zip(*found))
-        context.report_samples(counts)
+        context.report_facts(samples=counts)
         return Attribution((maps / probability).astype("float32"))
     scores = chunk_scores(traced, inputs, targets, samples, masks[0], enlarged_masks, masks[1], fill, context)
     if centred:

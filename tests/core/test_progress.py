@@ -53,7 +53,8 @@ def test_no_bar_for_quick_work_or_without_a_terminal(screen, monkeypatch):
     [
         ("occlusion", {"patch": 4, "stride": 4}, 5),
         ("rise", {"samples": 10}, 10),
-        ("extremal_perturbation", {"steps": 6}, 6),
+        ("extremal_perturbation", {"steps": 6}, 7 + 3 * 2),  # three fills are tried for a step
+        ("extremal_perturbation", {"steps": 6, "fill": "zero"}, 7),
     ],
 )
 @pytest.mark.parametrize("targets", [None, [[0, 1]] * 7])
