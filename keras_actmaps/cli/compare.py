@@ -59,12 +59,18 @@ def write(request: Request, choices: list[Choice], options: ExplainOptions) -> l
         request.traced_at_layer,
         stream,
         [(choice.name, dict(choice.settings)) for choice in choices if choice.error is None],
-        selection.suitable_metrics(shown.images.truth) if options.metrics == "all" else _metrics(options),
+        _all_metrics(shown) if options.metrics == "all" else _metrics(options),
         targets=request.target,
         keep=len(shown.images.arrays),
         skip=skip if options.is_everything else None,
     )
     return _write(shown, explanations, table)
+
+
+def _all_metrics(request: Request) -> list[str]:
+    """The names of the metrics that fit the model, the images and their truth."""
+    images = request.images
+    return selection.fitting_metrics(images.truth, request.traced_at_layer, images.arrays, request.target)
 
 
 def _metrics(options: ExplainOptions) -> list[str] | None:

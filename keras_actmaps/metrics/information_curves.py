@@ -20,6 +20,7 @@ from keras_actmaps.metrics.registry import BatchSize, Metric, validated
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.10, 0.13, 0.21, 0.34, 0.5, 0.75)  # those of the authors' code
 POINTS = 1001  # of a curve
+CHANNELS = (1, 3)  # of images that WebP holds
 Performance = Annotated[
     Literal["softmax", "accuracy", "sigmoid", "logit"], "softmax: SIC; accuracy: AIC; or another score of the target"
 ]
@@ -79,7 +80,7 @@ def pic(
     is the area under the mean of their curves; the authors also report the median curve.
     """
     inputs = validate_inputs(model, images, explanation, targets, batch_size)
-    if inputs.images.ndim != 4 or inputs.images.shape[-1] not in (1, 3):
+    if inputs.images.ndim != 4 or inputs.images.shape[-1] not in CHANNELS:
         raise ValueError(f"pic needs images (N, H, W, 1) or (N, H, W, 3), got inputs of shape {inputs.images.shape}")
     if score == "accuracy" and callable(inputs.targets):
         raise ValueError("score='accuracy' needs classes as targets, got a function; use another score")
@@ -175,12 +176,18 @@ def _area(sizes: Array, scores: Array, monotonic: bool) -> float:
     return float(np.trapezoid(np.interp(points, x[order], y[order]), points))
 
 
+def _fits(traced: Any, shape: tuple[int, ...], targets: Any) -> bool:
+    """Whether the inputs are images of one or three channels."""
+    return len(shape) == 3 and shape[-1] in CHANNELS
+
+
 RECORDS = (
     Metric(
         name="pic",
         function=pic,
         better="higher",
         requires=frozenset({"model"}),
+        fits=_fits,
         summary="Area under the curve of the score over the information, as the image is shown in the map's order",
         paper="Kapishnikov et al. 2019, section 4",
         cost="As many forward passes as `shares`, and 2 more; interpolation on the CPU.",

@@ -92,12 +92,18 @@ def _count_classes(inputs: MetricInputs, similarity: str) -> int:
     return classes
 
 
+def _fits(traced: Any, shape: tuple[int, ...], targets: Any) -> bool:
+    """Whether there are other classes, and images as large as SSIM's window."""
+    return not callable(targets) and (traced.classes or 0) > 1 and min(shape[:-1], default=0) >= WINDOW
+
+
 RECORDS = (
     Metric(
         name="random_logit",
         function=random_logit,
         better="lower",
         requires=frozenset({"model"}),
+        fits=_fits,
         summary="Similarity of the map of a class to those of other classes of the same image",
         paper="Sixt et al. 2020",
         cost="`samples` explanations.",

@@ -67,6 +67,8 @@ class Metric:
         Source, computational cost and known failures.
     requires : frozenset of str
         Required arguments besides the explanation, of "model", "masks" and "boxes".
+    fits : callable or None
+        `(traced model, shape of an input, targets) -> bool`: whether the metric is defined there; None: everywhere.
     update, compute : callable or None
         For a metric whose values depend on all images of a set: `update(explanation, truth, **settings)` returns the
         state (N, ...) of a batch, and `compute(state, **settings) -> (N,)` computes the values from the concatenated
@@ -81,6 +83,7 @@ class Metric:
     cost: str
     limitations: str
     requires: frozenset[str] = frozenset()
+    fits: Callable[[Any, tuple[int, ...], Any], bool] | None = None
     update: Callable[..., Array] | None = None
     compute: Callable[..., Array] | None = None
 

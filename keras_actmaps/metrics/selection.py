@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.settings import validate_settings
+from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.metrics.registry import METRICS, TRUTH, Metric, find_metric
 
@@ -64,6 +65,13 @@ def suitable_metrics(truth: Mapping[str, Any]) -> list[str]:
     """The names of the metrics that require no other ground truth."""
     missing = set(TRUTH) - set(truth)
     return [name for name, metric in METRICS.items() if not metric.requires & missing]
+
+
+def fitting_metrics(truth: Mapping[str, Any], traced: TracedModel, inputs: Any, targets: Any) -> list[str]:
+    """The names of the metrics that require no other ground truth and are defined for these inputs and targets."""
+    shape = traced.validate_inputs(inputs).shape[1:]
+    found = [METRICS[name] for name in suitable_metrics(truth)]
+    return [metric.name for metric in found if metric.fits is None or metric.fits(traced, shape, targets)]
 
 
 def default_metrics(truth: Mapping[str, Any]) -> list[str]:

@@ -109,3 +109,9 @@ def test_a_stream_ends_with_its_limit_and_knows_its_length(run):
         assert sum(len(images) for images, *_ in batches) == stream.count == count
         assert len(batches) == len(stream)
         assert all(len(images) == len(truth["masks"]) == len(truth["boxes"]) for images, _, truth in batches)
+
+
+def test_all_metrics_are_those_that_fit(compare, tmp_path):
+    assert compare("--index", 0, "--method", "saliency", "--metrics", "all").status == 0
+    text = (tmp_path / "out" / "compare.csv").read_text()
+    assert "random_logit" in text and "comprehensiveness" not in text

@@ -11,6 +11,7 @@ from helpers.metrics import explanation_of
 import keras_actmaps as kam
 from keras_actmaps import metrics
 from keras_actmaps.core.settings import settings_of
+from keras_actmaps.metrics import selection
 from keras_actmaps.metrics.registry import find_metric
 
 OF_MODELS = [name for name, metric in metrics.METRICS.items() if "model" in metric.requires]
@@ -83,6 +84,24 @@ def test_metrics_are_found_by_name():
     for unknown in ("rode", None, 3, ["road"], metrics.road):
         with pytest.raises(ValueError, match=r"metric must be one of deletion, insertion, .*, got "):
             find_metric(unknown)
+
+
+def test_metrics_that_are_not_defined_for_a_model_or_its_inputs_are_left_out(images):
+    """And those that are left out raise ValueError there."""
+    cases = [
+        (gap_network(), images, 1, set()),
+        (gap_network(), images, lambda outputs: outputs[:, 0], {"random_logit"}),
+        (gap_network(classes=1), images, None, {"random_logit"}),
+        (gap_network((12, 16, 5)), images.repeat(2, axis=-1)[..., :5], 1, {"pic"}),
+        (gap_network((8, 16, 3)), images[:, :8], 1, {"random_logit"}),
+    ]
+    for model, inputs, targets, expected in cases:
+        fitting = selection.fitting_metrics({}, kam.Probe(model), inputs, targets)
+        assert set(selection.suitable_metrics({})) - set(fitting) == expected
+        e = kam.explain(model, inputs, "saliency", targets=targets)
+        for name in expected:
+            with pytest.raises(ValueError, match=f"{name}|SSIM"):
+                measure(name, model, inputs, e, targets=targets)
 
 
 @pytest.fixture(scope="module")
