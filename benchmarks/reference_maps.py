@@ -22,6 +22,7 @@ QUICK = {
     "integrated_gradients": {"steps": 6},
     "idgi": {"steps": 6},
     "guided_ig": {"steps": 6},
+    "conductance": {"steps": 6},
     "expected_gradients": {"samples": 6},
     "gradient_shap": {"samples": 6},
     "deeplift_shap": {"samples": 3},

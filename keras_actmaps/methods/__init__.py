@@ -16,6 +16,7 @@ NAMES = (
     "ablationcam",
     "guided_gradcam",
     "excitation_backprop",
+    "conductance",
     "attention_rollout",
     "attention_relevance",
     "legrad",

@@ -12,6 +12,7 @@ QUICK = {
     "integrated_gradients": {"steps": 4},
     "idgi": {"steps": 4},
     "guided_ig": {"steps": 4},
+    "conductance": {"steps": 4},
     "expected_gradients": {"samples": 4},
     "gradient_shap": {"samples": 4},
     "blur_ig": {"steps": 4},

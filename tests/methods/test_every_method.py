@@ -98,6 +98,7 @@ CAMS = [
     "scorecam",
     "ablationcam",
     "excitation_backprop",
+    "conductance",
 ]
 GUIDED = ["guided_backprop", "deconvnet", "guided_gradcam"]
 NEED_GRAPH = {*CAMS, *GUIDED, "lrp", "deeplift", "deeplift_shap", "fullgrad"}

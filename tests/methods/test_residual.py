@@ -11,6 +11,7 @@ import keras_actmaps as kam
 FEW = {
     "fullgrad": {},
     "excitation_backprop": {},
+    "conductance": {"steps": 2},
     "lrp": {},
     "integrated_gradients": {"steps": 2},
     "idgi": {"steps": 2},

@@ -512,7 +512,7 @@ QUICK = {"occlusion": {"patch": 4}, "rise": {"samples": 8, "cells": 3}, "lime": 
          "kernel_shap": {"samples": 16, "cells": 2}, "extremal_perturbation": {"steps": 3, "cells": 3},
          "hsic": {"samples": 8, "cells": 2}, "sobol": {"designs": 2, "cells": 2},
          "integrated_gradients": {"steps": 3}, "expected_gradients": {"samples": 3}, "blur_ig": {"steps": 3},
-         "idgi": {"steps": 3}, "guided_ig": {"steps": 3}, "gradient_shap": {"samples": 3},
+         "idgi": {"steps": 3}, "guided_ig": {"steps": 3}, "conductance": {"steps": 3}, "gradient_shap": {"samples": 3},
          "deeplift_shap": {"samples": 3}, "feature_ablation": {"cells": 2},
          "shapley_sampling": {"permutations": 2, "cells": 2},
          "smoothgrad": {"samples": 2}, "squaregrad": {"samples": 2}, "vargrad": {"samples": 2}}  # fmt: skip

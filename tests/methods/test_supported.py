@@ -21,7 +21,7 @@ QUICK = {
     "hsic": {"samples": 4, "cells": 2},
     "sobol": {"designs": 2, "cells": 2},
     "extremal_perturbation": {"steps": 2, "cells": 2},
-    **{name: {"steps": 2} for name in ("integrated_gradients", "idgi", "guided_ig", "blur_ig")},
+    **{name: {"steps": 2} for name in ("integrated_gradients", "idgi", "guided_ig", "conductance", "blur_ig")},
     **{
         name: {"samples": 2}
         for name in ("expected_gradients", "gradient_shap", "deeplift_shap", "smoothgrad", "squaregrad", "vargrad")
