@@ -18,6 +18,7 @@ from keras_actmaps.methods._baselines import baseline_for
 from keras_actmaps.methods._sampling import chunk_size
 
 WORTHWHILE = 0.8  # estimated share of the time of complete passes from which on these are run
+SMALLEST = 1_000_000  # multiply-adds of a pass from which on the calls of operations take less time than these
 MOST = 4  # times as many patches as inputs in a batch, if they take no more memory
 PLANS = 8  # that are kept for each graph
 
@@ -36,6 +37,11 @@ def plan_for(traced: TracedModel, patches: Sequence[tuple[slice, ...]]) -> Windo
             known.pop(next(iter(known)))
         known[key] = plan_windows(graph, patches)
     return known[key]
+
+
+def is_worthwhile(plan: WindowPlan) -> bool:
+    """Whether a plan is estimated to take less time than complete passes."""
+    return plan.share < WORTHWHILE and plan.all_multiply_adds >= SMALLEST
 
 
 def patch_scores(

@@ -13,7 +13,7 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
 from keras_actmaps.methods._baselines import Fill, baseline_for
 from keras_actmaps.methods._masking import chunk_scores, per_axis
-from keras_actmaps.methods._windows import WORTHWHILE, patch_scores, plan_for
+from keras_actmaps.methods._windows import is_worthwhile, patch_scores, plan_for
 from keras_actmaps.methods.registry import Attribution, Method
 
 PARTS = 8  # patches along each axis by default
@@ -39,7 +39,7 @@ def occlusion(
     """
     patches, space = windows(inputs, patch, stride), map_shape(inputs)
     plan = None if incremental is False else plan_for(traced, patches)
-    if plan is not None and (incremental or plan.share < WORTHWHILE):
+    if plan is not None and (incremental or is_worthwhile(plan)):
         scores = patch_scores(traced, inputs, targets, plan, fill, context)
     else:
         scores = complete_scores(traced, inputs, targets, patches, fill, context)
