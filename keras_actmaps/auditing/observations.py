@@ -26,7 +26,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.stored import has_map
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods.explain import explain_batch
+from keras_actmaps.methods.explain_batch import explain_batch
 from keras_actmaps.methods.request import MethodRequest
 
 HOSTS = 24  # images of each class that patches are pasted into

@@ -19,7 +19,8 @@ from keras_actmaps.core.explanation import PER_IMAGE, Explanation, concatenate
 from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods.explain import explain_batch, select_targets
+from keras_actmaps.methods.explain import select_targets
+from keras_actmaps.methods.explain_batch import explain_batch
 
 WARNING = "warning: "
 ABOUT = ("method", "layer", "layer_reason", "settings", "versions", "target_name")

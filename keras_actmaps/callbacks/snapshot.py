@@ -19,6 +19,7 @@ from keras_actmaps.core.traced_model import TracedModel, outputs_only
 from keras_actmaps.core.types import Array
 from keras_actmaps.core.validation import PREDICTED
 from keras_actmaps.methods import explain
+from keras_actmaps.methods.request import make_request
 from keras_actmaps.metrics import selection
 
 SHOWN = 10  # images in a picture
@@ -115,7 +116,7 @@ def make_snapshot_request(
     settings: Mapping[str, Any],
 ) -> SnapshotRequest:
     """The request, validated as far as possible without the model; ValueError for invalid arguments."""
-    request = explain.make_request(method, settings, batch_size)
+    request = make_request(method, settings, batch_size)
     if request.settings.get("channels") == "keep":
         raise ValueError("channels='keep' gives several maps per image, of which a picture can show only one")
     if isinstance(targets, str) and targets == "labels":

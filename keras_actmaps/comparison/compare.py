@@ -21,7 +21,7 @@ from keras_actmaps.core.settings import Ge, Setting
 from keras_actmaps.core.types import Array
 from keras_actmaps.core.validation import validate_batch_size
 from keras_actmaps.methods import explain
-from keras_actmaps.methods.explain import MethodRequest
+from keras_actmaps.methods.request import MethodRequest, make_request
 from keras_actmaps.metrics import selection
 from keras_actmaps.metrics._several import has_table
 from keras_actmaps.metrics.selection import MetricRequest
@@ -93,7 +93,7 @@ def compare(
     """
     validate_batch_size(batch_size)
     keep = _KEEP.validate(keep)
-    rows = method_requests(methods, explain.make_request)
+    rows = method_requests(methods, make_request)
     columns = None if metrics is None else labeled_requests("metrics", metrics, selection.make_request)
     if hasattr(images, "shape") or (has_table(model) and isinstance(images, (list, tuple, Mapping))):
         batches, count, select = array_batches(images, masks, boxes, targets, batch_size)

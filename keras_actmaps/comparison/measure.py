@@ -20,8 +20,8 @@ from keras_actmaps.core.several_inputs import part_named
 from keras_actmaps.core.stored import has_map
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods import explain
-from keras_actmaps.methods.explain import MethodRequest
+from keras_actmaps.methods.explain_batch import explain_batch
+from keras_actmaps.methods.request import MethodRequest
 from keras_actmaps.metrics.selection import MetricRequest
 
 
@@ -135,7 +135,7 @@ def _timed(
     inputs = traced.validate_inputs(images)
     request.validate(traced, inputs)
     context = replace(plan.context, count_passes=counter.add)
-    explanation = _of_one_input(plan, explain.explain_batch(traced, inputs, request, targets, context))
+    explanation = _of_one_input(plan, explain_batch(traced, inputs, request, targets, context))
     seconds = time.perf_counter() - started if traced.traces == traces else math.nan
     return explanation, seconds / len(inputs), counter.total / (-(-len(inputs) // size) * size)
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from keras_actmaps.comparison.stored import StoredRequest
 from keras_actmaps.core.settings import show
 from keras_actmaps.core.stored import StoredExplanations
-from keras_actmaps.methods.explain import MethodRequest
+from keras_actmaps.methods.request import MethodRequest
 from keras_actmaps.metrics.selection import MetricRequest
 
 Request = TypeVar("Request", MethodRequest, MetricRequest, MethodRequest | StoredRequest)

@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.tokens import tokenized
-from keras_actmaps.methods.explain import make_request
 from keras_actmaps.methods.registry import METHODS
+from keras_actmaps.methods.request import make_request
 
 UNKNOWN_SIDE = 64  # side of the test inputs for a model that accepts any size
 

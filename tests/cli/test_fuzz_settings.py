@@ -12,7 +12,7 @@ from keras_actmaps.cli.choices import parse_choices
 from keras_actmaps.core.settings import validate_settings
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.methods import METHODS
-from keras_actmaps.methods.explain import make_request
+from keras_actmaps.methods.request import make_request
 
 ODD = [
     *("", " ", "\t", "\n", "=", "==", "abc", "ABC", "zero", "-", "--", "None", "none", "NONE", "null", "True"),

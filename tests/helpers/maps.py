@@ -8,7 +8,8 @@ def raw_maps(method, model, inputs, targets=None, layer=None, batch_size=32, **s
     """The maps of a method at their own size, that of the layer or of the input; not resized."""
     from keras_actmaps.core.cache import as_traced
     from keras_actmaps.core.run_context import RunContext
-    from keras_actmaps.methods.explain import attribute_batch, make_request
+    from keras_actmaps.methods.attribute import attribute_batch
+    from keras_actmaps.methods.request import make_request
 
     request, traced = make_request(method, settings), as_traced(model, layer, inputs=inputs)
     inputs = traced.validate_inputs(inputs)

@@ -12,8 +12,8 @@ import keras_actmaps as kam
 from keras_actmaps.core.cache import as_traced
 from keras_actmaps.core.resize import resize
 from keras_actmaps.methods import METHODS, Method, find_method
-from keras_actmaps.methods.explain import make_request
 from keras_actmaps.methods.registry import Attribution
+from keras_actmaps.methods.request import make_request
 
 FOLDER = Path(kam.__file__).parent / "methods"
 NEEDS = {"gradients", "graph", "spatial_layer", "attention", "gap_head"}
