@@ -140,8 +140,7 @@ def _validate(traced: TracedModel, inputs: Array, *, contrastive: bool) -> None:
         kind = layer_type(node)
         if kind not in ("linear", "sum", *RULE_OF_TYPE) or operation_name(node.operation) == "Subtract":
             raise ValueError(
-                f"excitation_backprop has no probabilities for layer {describe_node(node)}; choose a layer behind "
-                "it, or layercam, which takes any"
+                f"excitation_backprop has no probabilities for layer {describe_node(node)}; layercam takes any layer"
             )
     if contrastive and not _top_kernels(graph, nodes):
         raise ValueError(

@@ -166,7 +166,7 @@ def _validate(traced: TracedModel, inputs: Array, **_: Any) -> None:
     if traced.tokens:
         raise ValueError(
             f"fullgrad distributes biases over positions, and {traced.name!r} reads token ids, which may be padding; "
-            "lrp and integrated_gradients take them"
+            "integrated_gradients works there"
         )
     check_inputs_reached(graph, "fullgrad")
 

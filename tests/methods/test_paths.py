@@ -108,10 +108,10 @@ def test_a_tolerance_is_met_image_by_image_with_one_program(network, images, tmp
 
 def test_only_the_piece_with_a_step_is_halved():
     def cliff(x, _):
-        return ops.relu(1e4 * (x - 0.3)) - ops.relu(1e4 * (x - 0.3) - 1)  # from 0 to 1 within a ten-thousandth
+        return ops.relu(2e4 * (x - 0.3)) - ops.relu(2e4 * (x - 0.3) - 2)  # from 0 to 2 within a ten-thousandth
 
     e = kam.explain(table(cliff, 2), np.ones((1, 2)), "integrated_gradients", targets=0, tolerance=0.01)
-    np.testing.assert_allclose(e.maps, [[1, 0]], atol=0.011)
+    np.testing.assert_allclose(e.maps, [[2, 0]], atol=0.021)
     assert 15 * 14 < e.samples[0] < 1000  # halving down to 2^-14, where equal pieces would be 16,384
 
 

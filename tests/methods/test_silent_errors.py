@@ -113,8 +113,12 @@ def test_values_between_0_and_1_whose_function_is_no_softmax_are_said(top):
         kam.explain(model, images_for(model), "saliency", targets=1)
 
 
+def positive_mean(x):
+    return ops.mean(ops.relu(layers.Reshape((400, 4))(layers.Dense(1600)(x))), axis=1)
+
+
 @pytest.mark.parametrize(
-    "top", [layers.ReLU(), ops.tanh, lambda x: ops.sum(ops.softmax(x) * x, axis=-1, keepdims=True)]
+    "top", [layers.ReLU(), ops.tanh, positive_mean, lambda x: ops.sum(ops.softmax(x) * x, axis=-1, keepdims=True)]
 )
 def test_other_functions_at_the_output_are_explained_without_a_warning(top, recwarn):
     model = dense_network(top)
