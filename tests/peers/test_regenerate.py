@@ -88,6 +88,9 @@ def test_peers_give_more_stored_metrics(peer, network):
     require_peer(peer)
     found = dict(make_metrics.METRICS[peer](network))
     stored = {key for key in MORE_METRICS if key.startswith(f"{peer}.") and key.endswith(f"/{network}")}
+    sets = f"sets/{network}"  # of pixels, which xplique draws
+    if sets in found:
+        np.testing.assert_array_equal(found.pop(sets), MORE_METRICS[sets])
     assert found.keys() == stored
     for key in stored:
         close(found[key], MORE_METRICS[key], BOUNDS[peer])
