@@ -347,12 +347,18 @@ def test_the_default_layer_is_one_that_the_outputs_depend_on():
     assert kam.Probe(single).layer == "trunk"
 
 
-@pytest.mark.parametrize(
-    "function", [lambda y: ops.sum(y), lambda y: y, lambda y: y[:, :2], lambda y: ops.cast(y[:, 0], "complex64")]
-)
-def test_a_function_that_returns_no_scores_is_an_error(images, function):
+NO_SCORES = {
+    "a scalar": ops.sum,
+    "all classes": lambda y: y,
+    "two classes": lambda y: y[:, :2],
+    "complex": lambda y: ops.cast(y[:, 0], "complex64"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_SCORES)
+def test_a_function_that_returns_no_scores_is_an_error(images, kind):
     with pytest.raises(ValueError, match="a function as targets must return one score per input"):
-        kam.explain(gap_network(), images, "saliency", targets=function)
+        kam.explain(gap_network(), images, "saliency", targets=NO_SCORES[kind])
 
 
 def test_scores_that_are_not_finite_are_an_error(images):
