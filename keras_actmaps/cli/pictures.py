@@ -18,7 +18,7 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
 from keras_actmaps.metrics.masks import masks
 from keras_actmaps.render.columns import channels_last
-from keras_actmaps.render.images import bands_note, check_bands, pixels_of
+from keras_actmaps.render.images import bands_title, check_bands, pixels_of
 
 IMAGES, VOLUMES = 4, 5  # axes of inputs
 
@@ -93,7 +93,7 @@ def write_array_cutouts(request: Request, explanation: Explanation, titles: Sequ
         name = next(name for name, maps in single.maps.items() if np.ndim(maps) + 1 == IMAGES)
         single, arrays = single.input(name), arrays[name]
     images, bands = channels_last(arrays, np.shape(single.maps)), request.drawing.bands
-    return [write_cutouts(request, single, pixels_of(images, bands), titles, bands_note(images.shape[-1], bands))]
+    return [write_cutouts(request, single, pixels_of(images, bands), titles, bands_title(images.shape[-1], bands))]
 
 
 def write_full_size(request: Request, single: Explanation, boxes: Sequence | None) -> list[Path]:

@@ -16,7 +16,7 @@ from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.files import atomic_write
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.colors import map_colors, map_norm, overlay
-from keras_actmaps.render.images import bands_note, channel_count, pixels
+from keras_actmaps.render.images import bands_title, channel_count, pixels
 
 CARD, FRAME = 168, 112  # pixels of the longer side of a panel, in a card and in a strip
 GAP, LINE = 8, 17  # pixels
@@ -53,7 +53,7 @@ def cards(
     uint8 array of shape (height, width, 3)
     """
     overlays = overlay(explanation, images, alpha, colormap, contours, bands)
-    caption += bands_note(channel_count(images), bands)
+    caption += bands_title(channel_count(images), bands)
     maps = [_raw_map(values, explanation.maps, colormap) for values in explanation.maps]
     rows = [[_resized(panel, CARD) for panel in row] for row in zip(pixels(images, bands), maps, overlays)]
     height, width = rows[0][0].shape[:2]

@@ -8,7 +8,7 @@ import numpy as np
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.curves import CURVES
-from keras_actmaps.render.images import bands_note, pixels_of
+from keras_actmaps.render.images import bands_title, pixels_of
 
 Names = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -111,7 +111,7 @@ def _drawn_inputs(
     if len(space) == 1:
         return _curves(array) if np.ndim(values) == 3 else (None, "")
     draw = pixels_of if len(space) == 2 else volume_pixels
-    return draw(array, bands), bands_note(array.shape[-1], bands)
+    return draw(array, bands), bands_title(array.shape[-1], bands)
 
 
 def _curves(series: Array) -> tuple[Array, str]:

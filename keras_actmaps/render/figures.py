@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
 from keras_actmaps.render.colors import overlay
-from keras_actmaps.render.images import bands_note, channel_count, pixels
+from keras_actmaps.render.images import bands_title, channel_count, pixels
 from keras_actmaps.render.outlines import draw_boxes
 from keras_actmaps.render.panels import add_colorbar, hide_rest, panel_grid, show_image, show_map, show_own_map
 
@@ -48,7 +48,7 @@ def picture(
         As `overlay` and `draw_boxes` do.
     """
     drawn, overlays = pixels(images, bands), overlay(explanation, images, alpha, colormap, contours, bands)
-    note = bands_note(channel_count(images), bands)
+    note = bands_title(channel_count(images), bands)
     overlays = overlays if boxes is None else draw_boxes(overlays, boxes, truth)
     figure, axes = panel_grid(len(drawn), 3, caption)
     for row, (image, title) in enumerate(zip(drawn, titles)):
@@ -82,7 +82,7 @@ def class_panels(
     caption, colormap
         As for `picture`.
     """
-    drawn, note = pixels(images), bands_note(channel_count(images))
+    drawn, note = pixels(images), bands_title(channel_count(images))
     count = explanation.maps.shape[1] + 1
     columns = count if len(drawn) > 1 else min(count, 6)
     rows = -(-count // columns)
@@ -107,7 +107,7 @@ def contact_sheet(
     colormap: str = "turbo",
 ) -> Figure:
     """Each image beside its maps (N, H, W) by every method, each on its own scale, signed maps in red and blue."""
-    drawn, note = pixels(images), bands_note(channel_count(images))
+    drawn, note = pixels(images), bands_title(channel_count(images))
     columns = min(len(explanations) + 1, 7)
     rows = -(-(len(explanations) + 1) // columns)
     figure, axes = panel_grid(len(drawn) * rows, columns, caption)

@@ -64,7 +64,7 @@ def channel_count(images: ArrayLike) -> int:
     return shape[1] if _is_channels_first(shape) else shape[-1]
 
 
-def bands_note(count: int, bands: str | Sequence[int] = "mean") -> str:
+def bands_title(count: int, bands: str | Sequence[int] = "mean") -> str:
     """What `pixels` draws of `count` channels, for a title; "" for at most three."""
     if count <= 3:
         return ""

@@ -12,7 +12,7 @@ from keras_actmaps.core.types import Array
 from keras_actmaps.render.animation import FRAME_RATE, film
 from keras_actmaps.render.colors import ALPHA, CONTOURS, blend, normalize
 from keras_actmaps.render.columns import channels_last, volume_pixels
-from keras_actmaps.render.images import bands_note
+from keras_actmaps.render.images import bands_title
 
 MOST = 4  # examples below each other
 
@@ -58,7 +58,7 @@ def explanation_film(
     if maps.ndim != 4 or not maps.size:
         raise ValueError(f"a film needs maps of volumes or videos, (N, D, H, W), got {maps.shape}")
     array, maps = channels_last(inputs, maps.shape)[:MOST], maps[:MOST]
-    volumes, note = volume_pixels(array, bands), bands_note(array.shape[-1], bands)
+    volumes, note = volume_pixels(array, bands), bands_title(array.shape[-1], bands)
     values = normalize(maps.reshape(len(maps), 1, -1)).reshape(maps.shape)
     frames = (_frame(volumes[:, z], values[:, z], style) for z in range(maps.shape[1]))
     names = list(map(str, range(len(maps)))) if titles is None else titles[:MOST]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import randomised
+from helpers import QUICK, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -95,8 +95,7 @@ def test_baselines_of_all_inputs_are_drawn_together(method):
 @pytest.mark.parametrize("method", ["occlusion", "rise", "lime", "smoothgrad", "xrai", "guided_gradcam", "scorecam"])
 def test_the_perturbed_input_gets_the_map_of_a_model_in_which_the_others_are_constant(method):
     model, (images, tables) = two_streams(), stream_inputs(2)
-    settings = {"occlusion": {"patch": 2}, "rise": {"samples": 8, "cells": 3}, "lime": {"samples": 8, "cells": 2},
-                "smoothgrad": {"samples": 2}, "xrai": {"steps": 2}}.get(method, {})  # fmt: skip
+    settings = {"patch": 2} if method == "occlusion" else QUICK.get(method, {})
     e = kam.explain(model, [images, tables], method, targets=1, **settings)
     assert list(e.maps) == ["image"] and e.settings["perturb"] == "image"
     for row in range(2):

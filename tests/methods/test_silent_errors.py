@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from helpers import FOR_CONVNETS, array, enlarged, gap_network, outside_keras, randomised
+from helpers import FOR_CONVNETS, QUICK, array, enlarged, gap_network, outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
@@ -518,16 +518,6 @@ def layout_pair():
     randomised(models[0])
     models[1].set_weights(models[0].get_weights())
     return models
-
-
-QUICK = {"occlusion": {"patch": 4}, "rise": {"samples": 8, "cells": 3}, "lime": {"samples": 9, "cells": 2},
-         "kernel_shap": {"samples": 16, "cells": 2}, "extremal_perturbation": {"steps": 3, "cells": 3},
-         "hsic": {"samples": 8, "cells": 2}, "sobol": {"designs": 2, "cells": 2},
-         "integrated_gradients": {"steps": 3}, "expected_gradients": {"samples": 3}, "blur_ig": {"steps": 3},
-         "idgi": {"steps": 3}, "guided_ig": {"steps": 3}, "conductance": {"steps": 3}, "gradient_shap": {"samples": 3},
-         "deeplift_shap": {"samples": 3}, "feature_ablation": {"cells": 2},
-         "shapley_sampling": {"permutations": 2, "cells": 2},
-         "smoothgrad": {"samples": 2}, "squaregrad": {"samples": 2}, "vargrad": {"samples": 2}}  # fmt: skip
 
 
 @pytest.mark.parametrize("method", FOR_CONVNETS)

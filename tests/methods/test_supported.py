@@ -6,27 +6,12 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import outside_keras, randomised
+from helpers import QUICK, outside_keras, randomised
 from keras import layers, ops
 
 import keras_actmaps as kam
 
-QUICK = {
-    "occlusion": {"patch": 4},
-    "rise": {"samples": 4, "cells": 2},
-    "lime": {"samples": 6, "cells": 2},
-    "kernel_shap": {"samples": 1000, "cells": 7},
-    "feature_ablation": {"cells": 2},
-    "shapley_sampling": {"permutations": 2, "cells": 2},
-    "hsic": {"samples": 4, "cells": 2},
-    "sobol": {"designs": 2, "cells": 2},
-    "extremal_perturbation": {"steps": 2, "cells": 2},
-    **{name: {"steps": 2} for name in ("integrated_gradients", "idgi", "guided_ig", "conductance", "blur_ig")},
-    **{
-        name: {"samples": 2}
-        for name in ("expected_gradients", "gradient_shap", "deeplift_shap", "smoothgrad", "squaregrad", "vargrad")
-    },
-}
+SETTINGS = {**QUICK, "occlusion": {"patch": 4}, "kernel_shap": {"samples": 1000, "cells": 7}}
 
 
 class Outside(keras.Model):
@@ -57,13 +42,14 @@ KINDS = {
     "silu": lambda: convolutional(layers.GlobalAveragePooling2D(), layers.Dense(3), activation="silu"),
     "table": lambda: keras.Sequential([keras.Input((6,)), layers.Dense(5, "relu"), layers.Dense(3)]),
     "recurrent": lambda: keras.Sequential([keras.Input((7, 2)), layers.LSTM(4), layers.Dense(3)]),
-    "layer normalization": lambda: convolutional(layers.LayerNormalization(), layers.GlobalAveragePooling2D(),
-                                                 layers.Dense(3)),
+    "layer normalization": lambda: convolutional(
+        layers.LayerNormalization(), layers.GlobalAveragePooling2D(), layers.Dense(3)
+    ),
     "own layer": lambda: convolutional(OwnScale(name="own"), layers.GlobalAveragePooling2D(), layers.Dense(3)),
     "single sigmoid": lambda: convolutional(layers.GlobalAveragePooling2D(), layers.Dense(1, "sigmoid")),
     "segmentation": lambda: convolutional(layers.Conv2D(2, 1)),
     "not traceable": outside,
-}  # fmt: skip
+}
 
 
 @functools.cache
@@ -80,7 +66,7 @@ def test_what_it_says_is_what_happens(kind, method):
     shape = getattr(model, "input_shape", None) or (None, 9, 8, 3)
     inputs = np.random.default_rng(0).random((2, *(shape[1:] if kind != "not traceable" else (9, 8, 3))), "float32")
     if support[method] is None:
-        maps = kam.explain(model, inputs, method, **QUICK.get(method, {})).maps
+        maps = kam.explain(model, inputs, method, **SETTINGS.get(method, {})).maps
         assert maps.shape == inputs.shape[: max(inputs.ndim - 1, 2)] and np.isfinite(maps).all()
     else:
         with pytest.raises(ValueError, match=f"^{re.escape(support[method])}$"):

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import MagicMock
 
-import torch
-
 
 @contextmanager
 def torchvision_stand_in() -> Iterator[None]:
@@ -16,6 +14,8 @@ def torchvision_stand_in() -> Iterator[None]:
     if "torchvision" in sys.modules or importlib.util.find_spec("torchvision"):
         yield
         return
+    import torch
+
     names = ("torchvision", "torchvision.models", "torchvision.models.resnet", "torchvision.transforms")
     modules = {name: types.ModuleType(name) for name in names}
     block = type("Unused", (torch.nn.Module,), {})
