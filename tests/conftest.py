@@ -11,10 +11,6 @@ import numpy as np
 import pytest
 
 BACKEND = keras.backend.backend()
-if BACKEND == "tensorflow" and os.environ.get("PLAIN_GRAPHS"):  # programs that run once are not worth optimizing
-    import tensorflow as tf
-
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 TESTS = Path(__file__).parent
 collect_ignore_glob, collect_ignore = [], []
 if importlib.util.find_spec("tensorflow") is None:  # which the pipelines need, and the commands that use them
