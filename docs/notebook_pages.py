@@ -1,7 +1,7 @@
 """The notebooks as pages of the site: a hook of mkdocs.yml.
 
-A page shows the text and the code of its notebook, whose outputs are not stored. With NOTEBOOKS=all, `mkdocs build`
-runs the notebooks, with small settings if NOTEBOOK_FAST=1, and the pages show what they print and draw.
+A page shows the text and the code of its notebook, whose outputs are not stored. With NOTEBOOK_OUTPUTS=all, `mkdocs
+build` runs the notebooks, with small settings if NOTEBOOK_FAST=1, and the pages show what they print and draw.
 """
 
 import base64
@@ -35,8 +35,8 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def notebook(path: Path) -> dict:
-    """The notebook, with outputs if NOTEBOOKS=all."""
-    if os.environ.get("NOTEBOOKS") != "all":
+    """The notebook, with outputs if NOTEBOOK_OUTPUTS=all."""
+    if os.environ.get("NOTEBOOK_OUTPUTS") != "all":
         return json.loads(path.read_text("utf-8"))
     import nbformat
     from nbclient import NotebookClient
