@@ -13,6 +13,7 @@ from keras_actmaps.core.types import Array
 Baseline = Literal["zero", "mean", "blur", "pad", "mask"] | float | np.ndarray
 Baselines = dict[str, Baseline]  # by the name of the input, for a model with several inputs
 Fill = Annotated[Baseline, "replacement of hidden pixels: zero, the mean color, a blur, a number or an image"]
+PathStart = Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"]
 TOKEN_BASELINES = ("pad", "mask")
 BLUR = 0.1  # standard deviation of the blur, as a share of each side
 
@@ -32,6 +33,11 @@ def gain_over(setting: str) -> Callable[..., Array]:
         return scores - to_numpy(traced.run(outputs_only, start, targets, context=context)[2])
 
     return total
+
+
+def validate_baseline(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:
+    """`Method.validate` of methods that integrate along a path: ValueError for a baseline that does not fit."""
+    baseline_for(inputs[:1], baseline)
 
 
 def baseline_for(inputs: Array, baseline: Any = "zero") -> Array:

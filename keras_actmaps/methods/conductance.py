@@ -10,7 +10,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
+from keras_actmaps.methods._baselines import PathStart, baseline_for, gain_over, validate_baseline
 from keras_actmaps.methods.registry import Attribution, Method
 
 
@@ -20,7 +20,7 @@ def conductance(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"] = "zero",
+    baseline: PathStart = "zero",
     steps: Annotated[Count, "pieces of the path"] = 64,
 ) -> Attribution:
     """S = int_0^1 dY/dA dA/da da along x0 + a (x - x0) (Dhamdhere et al. 2018, eq. 3), by the trapezoidal rule.
@@ -59,17 +59,13 @@ def _step(
     return Attribution((new, new_gradients, total + (gradients + new_gradients) / 2 * (new - features)), outputs)
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:
-    baseline_for(inputs[:1], baseline)
-
-
 METHOD = Method(
     name="conductance",
     function=conductance,
     level="layer",
     single_pass=False,
     reduction="sum",
-    validate=_validate,
+    validate=validate_baseline,
     total=gain_over("baseline"),
     needs=frozenset({"gradients", "graph", "spatial_layer"}),
     summary="The contribution of each unit of a layer to the score, relative to a baseline",

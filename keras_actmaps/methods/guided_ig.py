@@ -10,7 +10,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Ge, Le
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
+from keras_actmaps.methods._baselines import PathStart, baseline_for, gain_over, validate_baseline
 from keras_actmaps.methods.registry import Attribution, Method
 
 ROUNDING = 1e-6  # of the distance from the baseline; smaller distances are rounding errors of float32
@@ -22,7 +22,7 @@ def guided_ig(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"] = "zero",
+    baseline: PathStart = "zero",
     steps: Annotated[Count, "steps of the path, of equal L1 length"] = 200,
     fraction: Annotated[
         float, Ge(0.01), Le(1), "share of the features that move together, least gradients first"
@@ -97,17 +97,13 @@ def moved_positions(positions: Tensor, gradients: Tensor, lengths: Tensor, ends:
     return ops.fori_loop(0, -(-count // size), move, (positions, before_all))[0]
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:
-    baseline_for(inputs[:1], baseline)
-
-
 METHOD = Method(
     name="guided_ig",
     function=guided_ig,
     multi_input=True,
     single_pass=False,
     reduction="sum",
-    validate=_validate,
+    validate=validate_baseline,
     total=gain_over("baseline"),
     needs=frozenset({"gradients"}),
     summary="The contribution of each pixel to the score, along a path that avoids large gradients",

@@ -9,7 +9,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Tensor
-from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
+from keras_actmaps.methods._baselines import PathStart, baseline_for, gain_over, validate_baseline
 from keras_actmaps.methods._paths import between
 from keras_actmaps.methods._sampling import per_sample, run_chunks
 from keras_actmaps.methods.registry import Attribution, Method
@@ -21,7 +21,7 @@ def idgi(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"] = "zero",
+    baseline: PathStart = "zero",
     steps: Annotated[Count, "equal steps of the path"] = 64,
 ) -> Attribution:
     """S = sum_j (Y(x_j+1) - Y(x_j)) g_j^2 / |g_j|^2, g_j = dY/dx (x_j) (Yang et al. 2023, algorithm 1).
@@ -77,17 +77,13 @@ def _shares(gradients: Tensor) -> Tensor:
     return squares / ops.maximum(ops.sum(squares, axis=axes, keepdims=True), 1)  # at least 1 where g is not zero
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:
-    baseline_for(inputs[:1], baseline)
-
-
 METHOD = Method(
     name="idgi",
     function=idgi,
     multi_input=True,
     single_pass=False,
     reduction="sum",
-    validate=_validate,
+    validate=validate_baseline,
     total=gain_over("baseline"),
     needs=frozenset({"gradients"}),
     summary="The contribution of each pixel to the score, relative to a baseline, without the noise of the path",

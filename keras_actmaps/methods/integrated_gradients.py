@@ -6,7 +6,7 @@ from keras_actmaps.core.run_context import RunContext
 from keras_actmaps.core.settings import Count, Gt
 from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array
-from keras_actmaps.methods._baselines import Baseline, Baselines, baseline_for, gain_over
+from keras_actmaps.methods._baselines import PathStart, baseline_for, gain_over, validate_baseline
 from keras_actmaps.methods._paths import Path, integrate, integrate_to
 from keras_actmaps.methods.registry import Attribution, Method
 
@@ -19,7 +19,7 @@ def integrated_gradients(
     targets: Any,
     context: RunContext,
     *,
-    baseline: Annotated[Baseline | Baselines, "start of the path: zero, mean, blur, a number or an image"] = "zero",
+    baseline: PathStart = "zero",
     steps: Annotated[Count, "nodes of the quadrature, if no tolerance is set"] = 64,
     tolerance: Annotated[Tolerance, "largest residual, as a share of the score's difference from the baseline"] = None,
 ) -> Attribution:
@@ -37,17 +37,13 @@ def integrated_gradients(
     return Attribution(maps.astype("float32"))
 
 
-def _validate(traced: TracedModel, inputs: Array, *, baseline: Any, **_: Any) -> None:
-    baseline_for(inputs[:1], baseline)
-
-
 METHOD = Method(
     name="integrated_gradients",
     function=integrated_gradients,
     multi_input=True,
     single_pass=False,
     reduction="sum",
-    validate=_validate,
+    validate=validate_baseline,
     total=gain_over("baseline"),
     needs=frozenset({"gradients"}),
     summary="The contribution of each pixel to the score, relative to a baseline",
