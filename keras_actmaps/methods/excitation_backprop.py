@@ -15,17 +15,11 @@ from keras_actmaps.core.traced_model import TracedModel
 from keras_actmaps.core.types import Array, Slot, Tensor
 from keras_actmaps.methods.lrp import score_gradients
 from keras_actmaps.methods.registry import Attribution, Method
+from keras_actmaps.methods.rules import lrp
 from keras_actmaps.methods.rules.lrp_rules import LayerState, Parameters, propagate, ratio
 from keras_actmaps.methods.rules.node_rules import NODE_RULES, Passage, floating_function
 
-RULE_OF_TYPE = {
-    "affine": "pass",
-    "activation": "pass",
-    "rearrange": "route",
-    "max": "route",
-    "masking": "route",
-    "product": "gate",
-}  # of layers without a kernel, besides sums
+TYPES = ("affine", "activation", "rearrange", "max", "masking", "product")  # without a kernel, besides sums
 PARAMETERS = Parameters(bias=False)
 
 
@@ -102,7 +96,7 @@ def _walk(
             return [_excited(node.operation, x, ops.relu(p)) + _excited(node.operation, x, ops.relu(-p), -1.0)]
         passage = Passage(graph, node, values, arrived, "z+", PARAMETERS)
         kind = layer_type(node)
-        return _by_positive_share(passage) if kind == "sum" else NODE_RULES[RULE_OF_TYPE[str(kind)]](passage)
+        return _by_positive_share(passage) if kind == "sum" else NODE_RULES[lrp.RULE_OF_TYPE[str(kind)]](passage)
 
     return run_backward(nodes, start, visit)
 
@@ -138,7 +132,7 @@ def _validate(traced: TracedModel, inputs: Array, *, contrastive: bool) -> None:
     nodes = _behind(graph, slot)
     for node in nodes:
         kind = layer_type(node)
-        if kind not in ("linear", "sum", *RULE_OF_TYPE) or operation_name(node.operation) == "Subtract":
+        if kind not in ("linear", "sum", *TYPES) or operation_name(node.operation) == "Subtract":
             raise ValueError(
                 f"excitation_backprop has no probabilities for layer {describe_node(node)}; layercam takes any layer"
             )

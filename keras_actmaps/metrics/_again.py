@@ -9,6 +9,7 @@ from keras_actmaps.core.attribution import rows_of
 from keras_actmaps.core.batching import padded_batches
 from keras_actmaps.core.explanation import Explanation
 from keras_actmaps.core.types import Array
+from keras_actmaps.methods._noise import noise_strength
 from keras_actmaps.methods.explain import explain
 from keras_actmaps.methods.registry import find_method
 from keras_actmaps.metrics._inputs import MetricInputs, validate_inputs
@@ -40,8 +41,7 @@ def nearby_maps(
     The noise is uniform in the cube of this radius, a share of the image's value range, and the same for all images.
     """
     images, context = inputs.images, inputs.context
-    axes = tuple(range(1, images.ndim))
-    reach = radius * (images.max(axis=axes, keepdims=True) - images.min(axis=axes, keepdims=True))
+    reach = noise_strength(images, radius)
     generators = [np.random.default_rng([seed, number]) for number in range(samples)]
     drawn = np.stack([generator.uniform(-1, 1, images.shape[1:]).astype("float32") for generator in generators])
     image_of = np.tile(np.arange(len(images)), samples)

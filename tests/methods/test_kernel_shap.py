@@ -3,26 +3,13 @@
 import itertools
 import math
 
-import keras
 import numpy as np
 import pytest
 from helpers import forbid_passes, gap_network, linear_network
-from keras import layers
+from helpers.interactions import EIGHT, FIVE, network
 
 import keras_actmaps as kam
 from keras_actmaps.methods.kernel_shap import coalitions, standard_errors
-
-FIVE = np.arange(12)[:, None] // 6 * 2 + np.arange(16) // 8
-FIVE[5:7, 6:10] = 4
-EIGHT = np.arange(12)[:, None] // 6 * 4 + np.arange(16) // 4
-
-
-def network():
-    """A network with strong interactions of distant pixels."""
-    keras.utils.set_random_seed(4)
-    inputs = keras.Input((12, 16, 3))
-    x = layers.Dense(8, activation="tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=0.15))
-    return keras.Model(inputs, layers.Dense(3)(layers.Dense(8, activation="tanh")(x(layers.Flatten()(inputs)))))
 
 
 def game(model, image, labels, target, fill=0.0) -> dict:
